@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * lngd.h - Layer-wise Natural Gradient Descent (LNGD): the C ABI of liblngd.
+ *
+ * Source of the method: X. Liu, S. Li, K. Gao, B. Wang, "A Layer-Wise Natural Gradient Optimizer for
+ * Training Deep Neural Networks", NeurIPS 2024 ("the paper"). Where this library departs from the paper
+ * the comment says so. The order of calls for one training step is
+ *
+ *     lngd_observe  (forward pass: inputs and pre-activations of a layer; only where lngd_needs asks)
+ *     lngd_step     (after the backward pass: gradients in, update out, all layers of a plan in one call)
+ *
+ * Notation for a layer: weights W (m x d_w), optional bias b (m); the augmented input has
+ * d = d_w + (1 if there is a bias) columns, the last being the constant 1. N is the batch size,
+ * s = W a + b the pre-activations (N x m), G = dh/dW of the MEAN loss h over the batch,
+ * delta_n = d(loss of sample n)/d s_n.
+ *
+ * Rules that hold for every function
+ *   - Returns a status; never throws, exits or aborts. On any status but LNGD_OK nothing was changed, unless
+ *     the function says otherwise, and lngd_last_error() of the calling thread tells which argument, what was
+ *     seen and what is allowed.
+ *   - NULL, stale (destroyed) and foreign handles are detected and give LNGD_INVALID_HANDLE.
+ *   - A handle may be used from any thread, but by one at a time: a call that meets another one in progress on
+ *     the same optimizer (or on one of its plans) returns LNGD_BUSY at once.
+ *   - The library keeps no pointer to a caller's memory after a call returns, with one exception: a plan keeps
+ *     the tensors that it was created with.
+ *   - float32 storage everywhere; inner products and norms are summed in float32 over at most 512 terms, then in
+ * double.
+ *   - Same inputs, same build, same processor, same thread count: same bits.
+ */
+#ifndef LNGD_LNGD_H
+#define LNGD_LNGD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LNGD_VERSION_MAJOR 0
+#define LNGD_VERSION_MINOR 1
+#define LNGD_VERSION_PATCH 0
+
+#if defined(__GNUC__)
+#define LNGD_API __attribute__((visibility("default")))
+#else
+#define LNGD_API
+#endif
+
+/* ---------------------------------------------------------------- status ---------------------------- */
+
+typedef enum lngd_status {
+  LNGD_OK = 0,
+  LNGD_INVALID_ARGUMENT = 1, /* the message names the argument, the value and what is allowed */
+  LNGD_INVALID_HANDLE = 2,   /* NULL, destroyed, or not a handle of this kind */
+  LNGD_INVALID_STATE = 3,    /* right arguments at the wrong time, e.g. a step while averages are swapped in */
+  LNGD_BUSY = 4,             /* another thread is inside a call on the same optimizer */
+  LNGD_OUT_OF_MEMORY = 5,
+  LNGD_BACKEND_UNAVAILABLE = 6, /* the device or its libraries are missing; the message lists what was tried */
+  LNGD_BAD_STATE_DATA = 7,      /* restore: truncated, corrupt, other version or other configuration */
+  LNGD_INTERNAL = 8             /* a defect of this library */
+} lngd_status;
+
+/* Name of a status ("LNGD_OK"), or "unknown status". Static storage. */
+LNGD_API const char* lngd_status_name(int32_t status);
+
+/* Message of the last call of THIS thread that did not return LNGD_OK; "" if none. Valid until the next
+ * failing call of the thread. UTF-8, one line. */
+LNGD_API const char* lngd_last_error(void);
+
+/* ---------------------------------------------------------------- library --------------------------- */
+
+/* (major << 16) | (minor << 8) | patch of the library that is loaded (the header's is in the macros). */
+LNGD_API uint32_t lngd_version(void);
+/* "0.1.0". Static storage. */
+LNGD_API const char* lngd_version_string(void);
+
+/* Loads OpenBLAS (0.3.20 or later, LP64, cblas and LAPACK symbols) for the CPU backend from `path`, or, where path is
+ * NULL, from $LNGD_OPENBLAS, then from "libopenblas.so.0" and "libopenblas.so" on the loader's search path. Called by
+ * lngd_create with NULL when it was not called before. The first success wins: later calls return LNGD_OK and change
+ * nothing. The library is loaded with local symbols and is only ever called with one BLAS thread (parallelism is the
+ * backend's own), so a second copy of OpenBLAS in the process is not disturbed by it. OPENBLAS_CORETYPE is hidden from
+ * it while it loads, since a stale value makes it choose kernels for another processor; LNGD_OPENBLAS_CORETYPE is
+ * honoured instead. Thread-safe. Errors: LNGD_BACKEND_UNAVAILABLE with the loader's reason for each path tried. */
+LNGD_API lngd_status lngd_load_blas(const char* path);
+
+typedef enum lngd_device { LNGD_DEVICE_AUTO = 0, LNGD_DEVICE_CPU = 1, LNGD_DEVICE_CUDA = 2 } lngd_device;
+
+/* What lngd_backend_info tells of one backend. All strings are NUL-terminated. */
+typedef struct lngd_backend_description {
+  uint32_t struct_size;     /* in: sizeof(lngd_backend_description) */
+  int32_t available;        /* 1 if lngd_create can use it now, else 0 */
+  char reason[512];         /* why it is not available; "" if it is */
+  char instruction_set[32]; /* cpu: kernels chosen at run time: "avx512", "avx2" or "portable" */
+  char cpu_model[64];       /* cpu: brand string of the processor */
+  char cpu_features[256];   /* cpu: features that matter here, space separated */
+  char blas[256];           /* cpu: OpenBLAS configuration string; "" until it is loaded */
+  char blas_core[32];       /* cpu: core type that OpenBLAS chose, e.g. "Cooperlake" */
+  char blas_path[256];      /* cpu: where it was loaded from (the end of it, if longer) */
+  int32_t default_threads;  /* cpu: threads that lngd_create uses for threads = 0 */
+} lngd_backend_description;
+
+/* Fills `out` for LNGD_DEVICE_CPU or LNGD_DEVICE_CUDA (AUTO is an invalid argument). Loads OpenBLAS as
+ * lngd_load_blas(NULL) would; a failure to do so is told in `reason`, with LNGD_OK. Thread-safe. */
+LNGD_API lngd_status lngd_backend_info(int32_t device, lngd_backend_description* out);
+
+/* ---------------------------------------------------------------- tensors --------------------------- */
+
+/* A tensor of the caller. The layout is that of DLPack's DLTensor (version 0.6 to 1.x), so that a DLTensor* may be cast
+ * to lngd_tensor*; it has a name of its own so that either header can be included first or alone. */
+typedef struct lngd_tensor {
+  void* data;          /* with byte_offset added: element 0. Any byte alignment. */
+  int32_t device_type; /* DLDeviceType: 1 = CPU (host memory), the only one that the CPU backend takes */
+  int32_t device_id;
+  int32_t ndim;
+  uint8_t dtype_code;   /* DLDataTypeCode: 2 = float */
+  uint8_t dtype_bits;   /* 32 */
+  uint16_t dtype_lanes; /* 1 */
+  int64_t* shape;       /* ndim entries; read only during the call */
+  int64_t* strides;     /* ndim entries in ELEMENTS, any sign, 0 allowed for inputs; NULL: row-major and compact */
+  uint64_t byte_offset;
+} lngd_tensor;
+
+/* ---------------------------------------------------------------- configuration --------------------- */
+
+typedef enum lngd_preset {
+  LNGD_PRESET_RECIPE = 0, /* the default: relative damping, 128-blocks, trust ratio always; no learning rate to tune */
+  LNGD_PRESET_RECIPE_FIT = 1,       /* autoencoders, regression: full Phi, gamma 0.3, Nesterov, depth slope, 5/20 */
+  LNGD_PRESET_RECIPE_EMPIRICAL = 2, /* RECIPE with the paper's layer rate, the trust ratio as a cap */
+  LNGD_PRESET_PAPER = 3             /* the paper as printed */
+} lngd_preset;
+
+/* How the squares q_ni of the per-sample gradients of the layer model come about (paper 3.1). */
+typedef enum lngd_fisher {
+  LNGD_FISHER_EXPECTED = 0, /* the expectation over the model's targets in closed form; no noise, no generator (ours) */
+  LNGD_FISHER_SAMPLED = 1,  /* targets drawn with Philox4x32-10 keyed by (seed, layer, step, element) (the paper) */
+  LNGD_FISHER_PROVIDED = 2  /* the caller passes the per-sample gradients g (N x m) to lngd_observe */
+} lngd_fisher;
+
+typedef enum lngd_damping {
+  LNGD_DAMPING_RELATIVE = 0, /* lambda_Phi = max(gamma tr(Phi)/d, floor), the same for Psi with m (ours) */
+  LNGD_DAMPING_ABSOLUTE = 1  /* lambda_Phi = clip(tr(Phi)/d, nu1, nu2), the same for Psi with m (paper 3.3) */
+} lngd_damping;
+
+typedef enum lngd_trust {
+  LNGD_TRUST_OFF = 0,
+  LNGD_TRUST_CAP = 1,   /* alpha_l D is shortened only where learning_rate ||alpha_l D|| > tau max(||W||, 1e-3) */
+  LNGD_TRUST_ALWAYS = 2 /* D gets the norm tau max(||W||, 1e-3); learning_rate only multiplies it (leave it 1) */
+} lngd_trust;
+
+/* Layer-wise learning rate alpha_l = <D, G> / (C + mu) (paper 3.2, eq. 12-13). */
+typedef enum lngd_rate {
+  LNGD_RATE_NONE = 0,      /* alpha_l = 1 */
+  LNGD_RATE_EMPIRICAL = 1, /* C = (1/N) sum_n (delta_n^T D a_n)^2, eq. 13; lngd_step needs inputs and deltas */
+  LNGD_RATE_KRONECKER = 2  /* C = tr(Psi D Phi D^T) from identities of the damped factors, eq. 12 */
+} lngd_rate;
+
+typedef enum lngd_decay {
+  LNGD_DECAY_DECOUPLED = 0, /* W <- (1 - learning_rate factor weight_decay) W before the momentum is added */
+  LNGD_DECAY_COUPLED = 1    /* G <- G + weight_decay W before preconditioning */
+} lngd_decay;
+
+/* Configuration of an optimizer. Fill it with lngd_config_init, then change fields. "*": may be changed later with
+ * lngd_set. */
+typedef struct lngd_config {
+  uint32_t struct_size;        /* sizeof(lngd_config), set by lngd_config_init */
+  int32_t device;              /* lngd_device; AUTO takes CUDA where it is available, else CPU */
+  int32_t threads;             /* CPU: >= 1, or 0: $LNGD_NUM_THREADS, else the processors this process may run on */
+  int32_t fisher;              /* lngd_fisher */
+  int32_t damping;             /* lngd_damping */
+  int32_t trust;               /* lngd_trust */
+  int32_t rate;                /* lngd_rate */
+  int32_t decay;               /* lngd_decay */
+  int32_t nesterov;            /* 0 or 1: W moves by momentum M_new + zeta instead of M_new */
+  int32_t averaging;           /* 0 or 1: keep averaged weights, avg += c/(c+t) (W - avg) after step t */
+  int32_t block_size;          /* Phi is cut into contiguous diagonal blocks of at most this (128); 0: full Phi */
+  int32_t statistics_samples;  /* the first n samples of an update feed the statistics; 0: all */
+  int32_t rate_samples;        /* EMPIRICAL: that many evenly spaced samples of the batch (unbiased); 0: all */
+  int32_t statistics_interval; /* * T_FIM >= 1, in steps of the layer */
+  int32_t inverse_interval;    /* * T_INV >= 1 */
+  double learning_rate;        /* * alpha, the peak of the schedule; in (0, 1e6] */
+  double momentum;             /* * tau_m in [0, 1) */
+  double weight_decay;         /* * >= 0 */
+  double damping_factor;       /* * gamma >= 0 of RELATIVE damping */
+  double damping_floor;        /* * > 0: lambda is never below it (RELATIVE) */
+  double damping_min;          /* * nu1 > 0 of ABSOLUTE damping */
+  double damping_max;          /* * nu2 >= nu1 */
+  double rho;                  /* * weight of the OLD estimate in the running averages, in [0, 1) */
+  double mu;                   /* * > 0, the guard in alpha_l */
+  double trust_ratio;          /* * tau > 0 where trust is not OFF */
+  double trust_depth_slope;    /* > 0: tau of layer i of L is multiplied by slope^(2 i/(L-1) - 1); 1: no slope */
+  double averaging_window;     /* c > 0 (8: about the last eighth of the run) */
+  uint64_t seed;               /* of SAMPLED */
+} lngd_config;
+
+/* Writes the defaults of `preset` to *config. `total_steps`: length of the run in steps, which sets
+ * trust_ratio = 0.17 / sqrt(total_steps) for RECIPE and RECIPE_EMPIRICAL; 0 if it is not known: then trust_ratio stays
+ * 0 and must be set by hand, or lngd_create refuses. RECIPE_FIT has 0.005 and PAPER no trust ratio. total_steps >= 0.
+ */
+LNGD_API lngd_status lngd_config_init(int32_t preset, int64_t total_steps, lngd_config* config);
+
+typedef enum lngd_layer_kind { LNGD_LAYER_DENSE = 0 } lngd_layer_kind;
+
+/* The activation phi of a hidden layer, whose model is a Gaussian with mean phi(s) and unit variance (paper 3.1). */
+typedef enum lngd_activation {
+  LNGD_ACTIVATION_IDENTITY = 0,
+  LNGD_ACTIVATION_RELU = 1,       /* max(s, 0), derivative 0 at 0 */
+  LNGD_ACTIVATION_LEAKY_RELU = 2, /* parameter: slope below 0 (0.01) */
+  LNGD_ACTIVATION_ELU = 3,        /* parameter: alpha (1) */
+  LNGD_ACTIVATION_TANH = 4,
+  LNGD_ACTIVATION_SIGMOID = 5,
+  LNGD_ACTIVATION_SOFTPLUS = 6,
+  LNGD_ACTIVATION_GELU = 7, /* s Phi(s), the exact one with erf */
+  LNGD_ACTIVATION_SWISH = 8 /* s sigmoid(s) */
+} lngd_activation;
+
+/* The predictive model of a layer. */
+typedef enum lngd_output {
+  LNGD_OUTPUT_HIDDEN = 0,          /* Gaussian around phi(s): not an output layer (also right for squared error) */
+  LNGD_OUTPUT_SOFTMAX = 1,         /* categorical: q = p (1 - p), or (p - onehot(y))^2 with y ~ p */
+  LNGD_OUTPUT_SIGMOID = 2,         /* independent Bernoulli: q = p (1 - p), or (p - y)^2 */
+  LNGD_OUTPUT_SQUARED_ERROR = 3,   /* Gaussian around phi(s): the same formulas as HIDDEN, named for an output layer */
+  LNGD_OUTPUT_SOFTMAX_GAUSSIAN = 4 /* the paper's: Gaussian around softmax(s), g = p * (eps - <p, eps>) */
+} lngd_output;
+
+typedef struct lngd_layer_config {
+  uint32_t struct_size;        /* sizeof(lngd_layer_config), set by lngd_layer_init */
+  int32_t kind;                /* lngd_layer_kind */
+  int64_t inputs;              /* d_w >= 1 */
+  int64_t outputs;             /* m >= 1 */
+  int32_t bias;                /* 0 or 1 */
+  int32_t activation;          /* lngd_activation; IDENTITY for SOFTMAX, SIGMOID and SOFTMAX_GAUSSIAN outputs */
+  double activation_parameter; /* LEAKY_RELU: slope in [0, 1]; ELU: alpha > 0; otherwise ignored */
+  int32_t output;              /* lngd_output */
+  int32_t fisher;              /* lngd_fisher of this layer, or -1: as in lngd_config */
+} lngd_layer_config;
+
+/* Writes a dense layer with bias, RELU, HIDDEN, fisher -1. inputs, outputs in [1, 2^24]. */
+LNGD_API lngd_status lngd_layer_init(int64_t inputs, int64_t outputs, lngd_layer_config* layer);
+
+/* ---------------------------------------------------------------- optimizer ------------------------- */
+
+/* Opaque handles. Their values are tagged indices, not addresses: never dereference them. */
+typedef struct lngd_optimizer lngd_optimizer;
+typedef struct lngd_plan lngd_plan;
+
+/* Makes an optimizer for `count` >= 1 layers, in forward order. Both arguments are copied. *out is written on LNGD_OK
+ * only; free it with lngd_destroy. Errors: LNGD_INVALID_ARGUMENT, LNGD_OUT_OF_MEMORY, LNGD_BACKEND_UNAVAILABLE. */
+LNGD_API lngd_status lngd_create(const lngd_config* config, const lngd_layer_config* layers, int32_t count,
+                                 lngd_optimizer** out);
+
+/* Frees an optimizer and all its plans (their handles become invalid). LNGD_BUSY if a call is in progress on it. */
+LNGD_API lngd_status lngd_destroy(lngd_optimizer* optimizer);
+
+/* Settings that may change between steps; ranges as in lngd_config. */
+typedef enum lngd_setting {
+  LNGD_SET_LEARNING_RATE = 0,
+  LNGD_SET_MOMENTUM = 1,
+  LNGD_SET_WEIGHT_DECAY = 2,
+  LNGD_SET_DAMPING_FACTOR = 3,
+  LNGD_SET_DAMPING_FLOOR = 4,
+  LNGD_SET_DAMPING_MIN = 5,
+  LNGD_SET_DAMPING_MAX = 6,
+  LNGD_SET_RHO = 7,
+  LNGD_SET_MU = 8,
+  LNGD_SET_TRUST_RATIO = 9,
+  LNGD_SET_STATISTICS_INTERVAL = 10, /* a whole number */
+  LNGD_SET_INVERSE_INTERVAL = 11     /* a whole number */
+} lngd_setting;
+
+LNGD_API lngd_status lngd_set(lngd_optimizer* optimizer, int32_t setting, double value);
+LNGD_API lngd_status lngd_get(const lngd_optimizer* optimizer, int32_t setting, double* value);
+
+/* The configuration that the optimizer runs with now (threads and device resolved). out->struct_size must be set. */
+LNGD_API lngd_status lngd_get_config(const lngd_optimizer* optimizer, lngd_config* out);
+
+/* Number of layers. */
+LNGD_API lngd_status lngd_layer_count(const lngd_optimizer* optimizer, int32_t* out);
+
+/* ---------------------------------------------------------------- observe --------------------------- */
+
+/* Bits of lngd_needs. */
+#define LNGD_NEEDS_STATISTICS 1u /* the next lngd_step of this layer takes statistics: lngd_observe feeds them */
+#define LNGD_NEEDS_DELTAS 2u     /* the next lngd_step of this layer needs inputs and per-sample deltas */
+
+/* What the layer wants to see before its next step (a bit set). Observing more is harmless: it is ignored. */
+LNGD_API lngd_status lngd_needs(const lngd_optimizer* optimizer, int32_t layer, uint32_t* bits);
+
+typedef enum lngd_signal {
+  LNGD_SIGNAL_PRE_ACTIVATIONS = 0, /* s */
+  LNGD_SIGNAL_OUTPUTS = 1,         /* phi(s), or the probabilities p of an output model. Not for GELU and SWISH. */
+  LNGD_SIGNAL_GRADIENTS = 2        /* g: mode PROVIDED, and only there */
+} lngd_signal;
+
+/* Adds a (micro-)batch to the statistics of the coming update of `layer` (spec: Phi = (1/N) sum r_n a_n a_n^T,
+ * psi_i = sum c_n q_ni / sum c_n r_n). inputs: N x d_w, without the constant column; signal: N x m; float32, any
+ * strides and byte alignment, N >= 1. Several calls before one step add up (sums and counts; the running average is
+ * taken once, by lngd_step). A call where lngd_needs does not ask for statistics, or beyond statistics_samples, returns
+ * LNGD_OK and does nothing. Nothing is read after return. */
+LNGD_API lngd_status lngd_observe(lngd_optimizer* optimizer, int32_t layer, const lngd_tensor* inputs,
+                                  const lngd_tensor* signal, int32_t signal_kind);
+
+/* The same for float matrices given by address and strides in elements: element (n, j) of `inputs` is inputs[n *
+ * in_stride0 + j * in_stride1]. For bindings that would otherwise build two tensors a call. */
+LNGD_API lngd_status lngd_observe_strided(lngd_optimizer* optimizer, int32_t layer, int64_t samples,
+                                          const float* inputs, int64_t in_stride0, int64_t in_stride1,
+                                          const float* signal, int64_t signal_stride0, int64_t signal_stride1,
+                                          int32_t signal_kind);
+
+/* ---------------------------------------------------------------- step ------------------------------ */
+
+/* The tensors of one layer in a plan. They must outlive the plan and keep their addresses. */
+typedef struct lngd_binding {
+  int32_t layer;                /* index; each layer at most once in a plan */
+  int32_t reserved;             /* 0 */
+  lngd_tensor weights;          /* m x d_w */
+  lngd_tensor bias;             /* m; ignored (may be zeroed) where the layer has none */
+  lngd_tensor weight_gradients; /* m x d_w, dh/dW of the mean loss */
+  lngd_tensor bias_gradients;   /* m */
+} lngd_binding;
+
+/* How a plan hands out the update. */
+typedef enum lngd_update {
+  LNGD_UPDATE_WEIGHTS = 0,  /* weights and bias are updated in place; gradients are only read */
+  LNGD_UPDATE_GRADIENTS = 1 /* weights are only read; the gradients are overwritten with W_old - W_new, for a framework
+                               that computes W -= gradient itself */
+} lngd_update;
+
+/* Validates the bindings once and plans workspaces, so that a step neither validates tensors nor allocates. count >= 1.
+ * Weight and gradient tensors of a plan must not overlap where they are written; stride 0 is refused for them. */
+LNGD_API lngd_status lngd_plan_create(lngd_optimizer* optimizer, const lngd_binding* bindings, int32_t count,
+                                      int32_t update, lngd_plan** out);
+LNGD_API lngd_status lngd_plan_destroy(lngd_plan* plan);
+
+/* Per-sample data of one layer for the EMPIRICAL rate: inputs N x d_w, deltas N x m with delta_n = d(loss of sample
+ * n)/d s_n (NOT divided by N). */
+typedef struct lngd_samples {
+  lngd_tensor inputs;
+  lngd_tensor deltas;
+} lngd_samples;
+
+/* One step of all layers of the plan (spec sections 3 to 7): running averages if statistics are due and observed,
+ * inverses if due, D = Psi^-1 G Phi^-1, alpha_l, trust ratio, momentum, weight decay, update, averaged weights. factor
+ * value of the schedule at this step, multiplies the learning rate; finite, >= 0 samples  one entry for each binding,
+ * in the plan's order, or NULL. Needed where lngd_needs asks for deltas. Numerical trouble is not an error status: it
+ * shows in lngd_layer_health, and the layer
+ *   - with NaN or Inf in an observed batch keeps its running averages (skipped_statistics),
+ *   - with a factorisation that failed for good keeps its old inverse (failed_inverses),
+ *   - with NaN or Inf in its gradient, or before it ever had statistics, does not move (skipped_steps); with
+ * LNGD_UPDATE_GRADIENTS its gradients are set to 0. Errors: LNGD_INVALID_STATE while averaged weights are swapped in;
+ * LNGD_INVALID_ARGUMENT for samples. */
+LNGD_API lngd_status lngd_step(lngd_plan* plan, double factor, const lngd_samples* samples);
+
+/* Exchanges the weights of the plan's tensors with the averaged weights kept by the library; a second call exchanges
+ * them back, to the same bits. *swapped (may be NULL) tells whether averages are in the tensors now. Before the first
+ * step nothing is exchanged and *swapped is 0. Errors: LNGD_INVALID_STATE where averaging is off. */
+LNGD_API lngd_status lngd_swap_averages(lngd_plan* plan, int32_t* swapped);
+
+/* ---------------------------------------------------------------- read-outs ------------------------- */
+
+/* Health of a layer. Counters count from the creation (or restore: they are part of the state). */
+typedef struct lngd_health {
+  uint32_t struct_size;       /* in: sizeof(lngd_health) */
+  int32_t last_failed_block;  /* block of Phi whose factorisation failed last, -1: none ever */
+  int32_t last_failed_pivot;  /* its first non-positive pivot, counted from 0 in that block; -1: none ever */
+  int32_t last_step_skipped;  /* 1 if the last step did not move this layer */
+  int64_t steps;              /* steps of this layer, skipped ones included */
+  int64_t statistics_updates; /* running averages taken */
+  int64_t inverse_updates;    /* times the inverses were renewed */
+  int64_t skipped_statistics; /* updates kept out: NaN, Inf, or nothing but zeros */
+  int64_t retries;            /* factorisations repeated with ten times the damping */
+  int64_t failed_inverses;    /* blocks that kept their old inverse after 6 retries */
+  int64_t skipped_steps;
+  double lambda_phi_min; /* damping in use: smallest and largest over the blocks; 0 before the first inverse */
+  double lambda_phi_max;
+  double lambda_psi;
+  double alpha;          /* alpha_l of the last step (1 for NONE) */
+  double inner_product;  /* <D, G> */
+  double curvature;      /* C; 0 for NONE */
+  double direction_norm; /* ||D|| before alpha_l and trust ratio */
+  double weight_norm;    /* ||W|| with bias, before the update */
+  double trust_scale;    /* factor that the trust ratio put on alpha_l D (1: none) */
+} lngd_health;
+LNGD_API lngd_status lngd_layer_health(const lngd_optimizer* optimizer, int32_t layer, lngd_health* out);
+
+/* Bytes that an optimizer holds now. */
+typedef struct lngd_memory {
+  uint32_t struct_size; /* in: sizeof(lngd_memory) */
+  uint32_t reserved;
+  int64_t factors; /* running averages and sums */
+  int64_t inverses;
+  int64_t momentum;
+  int64_t averages;
+  int64_t workspace; /* directions, packing buffers, plans */
+  int64_t total;
+} lngd_memory;
+LNGD_API lngd_status lngd_memory_report(const lngd_optimizer* optimizer, lngd_memory* out);
+
+/* Wall-clock nanoseconds spent since creation, by kernel. */
+typedef struct lngd_times {
+  uint32_t struct_size; /* in: sizeof(lngd_times) */
+  uint32_t reserved;
+  int64_t statistics;
+  int64_t inverse;
+  int64_t precondition;
+  int64_t rate;
+  int64_t update;
+} lngd_times;
+LNGD_API lngd_status lngd_profile(const lngd_optimizer* optimizer, lngd_times* out);
+
+/* Arrays of a layer that can be read, row-major and compact, d = inputs + bias. */
+typedef enum lngd_field {
+  LNGD_FIELD_PHI = 0,         /* d x d, running average; 0 outside the diagonal blocks */
+  LNGD_FIELD_PSI = 1,         /* m */
+  LNGD_FIELD_PHI_INVERSE = 2, /* d x d, of the damped Phi; 0 outside the diagonal blocks */
+  LNGD_FIELD_PSI_INVERSE = 3, /* m */
+  LNGD_FIELD_MOMENTUM = 4,    /* m x d */
+  LNGD_FIELD_AVERAGE = 5,     /* m x d (what the library holds: the other weights while swapped) */
+  LNGD_FIELD_DIRECTION = 6    /* m x d, D of the last step; INVALID_STATE before it */
+} lngd_field;
+
+/* Copies a field to `out` (capacity in floats). *count (may be NULL) gets the number of floats; with out = NULL only
+ * that. */
+LNGD_API lngd_status lngd_layer_read(const lngd_optimizer* optimizer, int32_t layer, int32_t field, float* out,
+                                     int64_t capacity, int64_t* count);
+
+/* Replaces PHI (d x d, its lower triangle inside the diagonal blocks is taken), PSI, MOMENTUM or AVERAGE by `count`
+ * finite floats in the layout of lngd_layer_read. Writing PHI or PSI counts as having statistics; the inverses are
+ * renewed by the next step. For tests, warm starts and averages taken between machines. */
+LNGD_API lngd_status lngd_layer_write(lngd_optimizer* optimizer, int32_t layer, int32_t field, const float* values,
+                                      int64_t count);
+
+/* ---------------------------------------------------------------- state ----------------------------- */
+
+/* The state: format version, hash of everything in the configuration that shapes it, layer table, running averages,
+ * inverses in use, momentum, averages, counters, current settings, and a checksum. Restoring it into an optimizer of
+ * the same configuration on the same backend and continuing gives the bits of not having stopped. (The inverses are
+ * stored, not recomputed: with T_INV > T_FIM the running averages have moved on since.) Save: LNGD_INVALID_STATE
+ * between lngd_observe and lngd_step (sums of a half-done update are not state) and while averages are swapped in.
+ * Little endian; not meant for exchange between backends. */
+LNGD_API lngd_status lngd_state_size(const lngd_optimizer* optimizer, int64_t* bytes);
+LNGD_API lngd_status lngd_state_save(const lngd_optimizer* optimizer, void* buffer, int64_t capacity, int64_t* written);
+/* LNGD_BAD_STATE_DATA leaves the optimizer as it was. Existing plans stay valid. */
+LNGD_API lngd_status lngd_state_restore(lngd_optimizer* optimizer, const void* buffer, int64_t bytes);
+
+/* ---------------------------------------------------------------- primitives ------------------------ */
+/* For tests, golden vectors and other frameworks' checks: the same code that the kernels run. */
+
+/* Philox4x32-10 (Salmon et al., SC 2011): out[4] from counter[4] and key[2]. */
+LNGD_API lngd_status lngd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
+
+/* Row quantities of a batch for a layer as lngd_observe takes them: q (N x m, row-major), r_n = sum_i q_ni (N),
+ * c_n = ||a_n||^2 (N, the constant 1 of a bias included). `step` is the layer's step that keys SAMPLED. Any output may
+ * be NULL. */
+LNGD_API lngd_status lngd_fisher_rows(const lngd_optimizer* optimizer, int32_t layer, int64_t step,
+                                      const lngd_tensor* inputs, const lngd_tensor* signal, int32_t signal_kind,
+                                      float* q, float* r, float* c);
+
+/* phi(s) and phi'(s) for n values; `value` or `derivative` may be NULL. */
+LNGD_API lngd_status lngd_activation_apply(int32_t activation, double parameter, int64_t n, const float* s,
+                                           float* value, float* derivative);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* LNGD_LNGD_H */

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Entry points of an optimizer: life, settings, observe.
+#include <memory>
+
+#include "abi/guard.h"
+#include "abi/handles.h"
+#include "abi/tensor.h"
+#include "optimizer/config.h"
+
+using namespace lngd;      // NOLINT: entry points only
+using namespace lngd::abi; // NOLINT
+
+extern "C" {
+
+lngd_status lngd_create(const lngd_config* config, const lngd_layer_config* layers, int32_t count,
+                        lngd_optimizer** out) {
+  return guard([&] {
+    require_pointer(config, "config");
+    require_pointer(layers, "layers");
+    require_pointer(out, "out");
+    auto optimizer = std::make_unique<Optimizer>(*config, layers, count);
+    *out = publish(optimizer.get());
+    optimizer.release();
+  });
+}
+
+lngd_status lngd_destroy(lngd_optimizer* handle) {
+  return guard([&] {
+    const Locked locked(handle);
+    retire(handle);
+    delete &locked.optimizer();
+  });
+}
+
+lngd_status lngd_set(lngd_optimizer* handle, int32_t setting, double value) {
+  return guard([&] { Locked(handle).optimizer().set(setting, value); });
+}
+
+lngd_status lngd_get(const lngd_optimizer* handle, int32_t setting, double* value) {
+  return guard([&] {
+    require_pointer(value, "value");
+    *value = read_setting(Locked(handle).optimizer().config(), setting);
+  });
+}
+
+lngd_status lngd_get_config(const lngd_optimizer* handle, lngd_config* out) {
+  return guard([&] {
+    require_struct(out, "out");
+    *out = Locked(handle).optimizer().config();
+  });
+}
+
+lngd_status lngd_layer_count(const lngd_optimizer* handle, int32_t* out) {
+  return guard([&] {
+    require_pointer(out, "out");
+    *out = Locked(handle).optimizer().layer_count();
+  });
+}
+
+lngd_status lngd_needs(const lngd_optimizer* handle, int32_t layer, uint32_t* bits) {
+  return guard([&] {
+    require_pointer(bits, "bits");
+    const Locked locked(handle);
+    *bits = locked.optimizer().needs(locked.optimizer().layer(layer));
+  });
+}
+
+lngd_status lngd_observe(lngd_optimizer* handle, int32_t index, const lngd_tensor* inputs, const lngd_tensor* signal,
+                         int32_t signal_kind) {
+  return guard([&] {
+    const Locked locked(handle);
+    Layer& layer = locked.optimizer().layer(index);
+    const Matrix a = matrix(inputs, "inputs", -1, layer.shape.inputs);
+    const Matrix s = matrix(signal, "signal", a.rows, layer.shape.outputs);
+    locked.optimizer().observe(layer, a.rows, a.view, s.view, signal_kind);
+  });
+}
+
+lngd_status lngd_observe_strided(lngd_optimizer* handle, int32_t index, int64_t samples, const float* inputs,
+                                 int64_t in_stride0, int64_t in_stride1, const float* signal, int64_t signal_stride0,
+                                 int64_t signal_stride1, int32_t signal_kind) {
+  return guard([&] {
+    const Locked locked(handle);
+    Layer& layer = locked.optimizer().layer(index);
+    const auto view = [samples](const float* data, int64_t s0, int64_t s1, int64_t cols, const char* name) {
+      int64_t shape[2] = {samples, cols}, strides[2] = {s0, s1};
+      const lngd_tensor tensor{const_cast<float*>(data), 1, 0, 2, 2, 32, 1, shape, strides, 0};
+      return matrix(&tensor, name, -1, cols).view;
+    };
+    const Strided a = view(inputs, in_stride0, in_stride1, layer.shape.inputs, "inputs");
+    const Strided s = view(signal, signal_stride0, signal_stride1, layer.shape.outputs, "signal");
+    locked.optimizer().observe(layer, samples, a, s, signal_kind);
+  });
+}
+
+} // extern "C"

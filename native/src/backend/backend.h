@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a backend is: memory, plans and the kernels of kernels.def, as a table of function pointers. The optimizer knows
+// nothing else of a device, and a backend knows nothing of the optimizer. Everything a kernel decides (a batch kept
+// out, a retry, the layer rate, a step skipped) is decided and recorded in backend memory (LayerRecord), so that a
+// device never has to ask its host in the middle of a step.
+#ifndef LNGD_BACKEND_BACKEND_H
+#define LNGD_BACKEND_BACKEND_H
+
+#include <cstddef>
+#include <cstdint>
+
+#include "backend/layout.h"
+#include "lngd/lngd.h"
+
+namespace lngd {
+
+// Written by kernels, read back for lngd_layer_health and the state. Plain data.
+struct LayerRecord {
+  // Sums of the update that is being observed.
+  double denominator; // sum_n c_n r_n
+  int64_t samples;    // samples in the sums
+  int32_t poisoned;   // a NaN, an Inf or an overflow was met: this update will be kept out
+  // Running averages.
+  int32_t has_average;
+  int32_t has_inverse;
+  int32_t last_failed_block;
+  int32_t last_failed_pivot;
+  int32_t last_step_skipped;
+  int64_t statistics_updates;
+  int64_t skipped_statistics;
+  int64_t inverse_updates;
+  int64_t retries;
+  int64_t failed_inverses;
+  int64_t skipped_steps;
+  int64_t moves; // steps that moved the weights: the t of the averaged weights
+  double lambda_psi;
+  // Last step.
+  double alpha;
+  double inner_product;
+  double curvature;
+  double direction_norm;
+  double weight_norm;
+  double trust_scale;
+  double coefficient; // zeta = coefficient * D
+};
+
+// What does not change about a layer.
+struct LayerShape {
+  int32_t index;
+  int64_t inputs;  // d_w
+  int64_t outputs; // m
+  bool bias;
+  int64_t d;   // inputs + bias
+  int64_t ldw; // leading dimension of momentum, average and direction (m x d)
+  BlockLayout blocks;
+  int32_t activation;
+  float activation_parameter;
+  int32_t output;
+  int32_t fisher;
+  double trust_slope; // factor of the depth slope on tau
+};
+
+// Backend memory of a layer.
+struct LayerMemory {
+  float* phi_sum;     // blocks.floats(), lower triangles
+  double* psi_sum;    // m: sum_n c_n q_ni
+  float* phi;         // running average, lower triangles
+  float* psi;         // m
+  float* phi_inverse; // blocks.floats(), full squares
+  float* psi_inverse; // m
+  double* lambda_phi; // one for each block
+  float* momentum;    // m x ldw
+  float* average;     // m x ldw; nullptr without averaging
+  float* direction;   // m x ldw
+  LayerRecord* record;
+};
+
+// Arguments of layer_statistics: one observed (micro-)batch of one layer.
+struct StatisticsArgs {
+  const LayerShape* shape;
+  LayerMemory* memory;
+  Strided inputs;      // samples x inputs
+  Strided signal;      // samples x outputs
+  int32_t signal_kind; // lngd_signal
+  int64_t samples;
+  int64_t first_sample; // samples of this update seen before: numbers the elements of SAMPLED
+  int64_t step;
+  uint64_t seed;
+};
+
+// One layer of a step.
+struct StepLayer {
+  const LayerShape* shape;
+  LayerMemory* memory;
+  Strided weights, bias, weight_gradients, bias_gradients; // m x inputs; m (rs only)
+  bool average_due;                                        // statistics are due and may have been observed
+  bool inverse_due;
+  Strided sample_inputs, sample_deltas; // for EMPIRICAL: N x inputs, N x m
+  int64_t samples;
+};
+
+struct Plan {};    // base of a backend's own: task lists and workspaces
+struct Context {}; // base of a backend's own: threads or stream, libraries, workspaces
+
+// Arguments of the kernels of a step.
+struct StepArgs {
+  StepLayer* layers;
+  int32_t count;
+  int32_t update; // lngd_update
+  const lngd_config* config;
+  double factor;
+  Plan* plan;
+};
+
+// Row quantities, for lngd_fisher_rows: compact outputs, each may be nullptr.
+struct FisherRows {
+  float* q;
+  float* r;
+  float* c;
+};
+
+struct Backend {
+  const char* name;
+  // nullptr with nothing allocated when memory runs out.
+  Context* (*create)(const lngd_config& config);
+  void (*destroy)(Context*);
+  // Threads that the context works with.
+  int32_t (*threads)(const Context*);
+  // Zeroed, 64-byte aligned; nullptr when memory runs out.
+  void* (*allocate)(Context*, size_t bytes);
+  void (*release)(Context*, void*);
+  // Copies out of and into backend memory; complete on return.
+  void (*read)(Context*, void* host, const void* memory, size_t bytes);
+  void (*write)(Context*, void* memory, const void* host, size_t bytes);
+  // Makes task lists and workspaces for these layers; nullptr when memory runs out. `layers` outlives the plan.
+  Plan* (*plan_create)(Context*, StepLayer* layers, int32_t count, const lngd_config& config);
+  void (*plan_destroy)(Context*, Plan*);
+  int64_t (*plan_bytes)(const Plan*);
+  int64_t (*workspace_bytes)(const Context*);
+  // Makes room for observing layers of this shape, so that layer_statistics allocates nothing. False when memory runs
+  // out.
+  bool (*reserve_statistics)(Context*, const LayerShape&);
+  // q, r, c of a batch (host memory), for tests and golden vectors.
+  void (*fisher_rows)(Context&, const StatisticsArgs&, const FisherRows&);
+#define LNGD_KERNEL(name, arguments) void (*name)(Context&, const arguments&);
+#include "backend/kernels.def"
+#undef LNGD_KERNEL
+};
+
+// The CPU backend; loads OpenBLAS if that has not happened yet. nullptr with the reason in `reason` where that fails.
+const Backend* cpu_backend(char* reason, size_t reason_bytes);
+
+} // namespace lngd
+#endif

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// OpenBLAS, loaded at run time. Not linked: the library then starts without it and can say what is missing, the caller
+// can choose the copy, and the environment that OpenBLAS reads while it loads can be put right first.
+#ifndef LNGD_BACKEND_CPU_BLAS_H
+#define LNGD_BACKEND_CPU_BLAS_H
+
+#include <string>
+
+namespace lngd::cpu {
+
+// cblas.h's numbers.
+enum BlasOrder : int { kRowMajor = 101 };
+enum BlasTranspose : int { kNoTrans = 111, kTrans = 112 };
+enum BlasUplo : int { kUpper = 121, kLower = 122 };
+enum BlasDiag : int { kNonUnit = 131 };
+enum BlasSide : int { kLeft = 141, kRight = 142 };
+
+struct Blas {
+  void (*sgemm)(int order, int trans_a, int trans_b, int m, int n, int k, float alpha, const float* a, int lda,
+                const float* b, int ldb, float beta, float* c, int ldc);
+  void (*ssyrk)(int order, int uplo, int trans, int n, int k, float alpha, const float* a, int lda, float beta,
+                float* c, int ldc);
+  void (*strsm)(int order, int side, int uplo, int trans, int diag, int m, int n, float alpha, const float* a, int lda,
+                float* b, int ldb);
+  void (*strmm)(int order, int side, int uplo, int trans, int diag, int m, int n, float alpha, const float* a, int lda,
+                float* b, int ldb);
+  // Fortran LAPACK, column-major; hidden string lengths are passed by the wrappers below.
+  void (*spotrf)(const char* uplo, const int* n, float* a, const int* lda, int* info, size_t);
+  void (*strtri)(const char* uplo, const char* diag, const int* n, float* a, const int* lda, int* info, size_t, size_t);
+  void (*slauum)(const char* uplo, const int* n, float* a, const int* lda, int* info, size_t);
+  std::string config; // openblas_get_config()
+  std::string core;   // openblas_get_corename()
+  std::string path;
+};
+
+// See lngd_load_blas. False with every path tried and why it failed in `reason`.
+bool load_blas(const char* path, std::string& reason);
+
+// The loaded library, or nullptr.
+const Blas* blas();
+
+} // namespace lngd::cpu
+#endif

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the CPU kernels share: threads, OpenBLAS, workspaces, and the plan of a step.
+#ifndef LNGD_BACKEND_CPU_CONTEXT_H
+#define LNGD_BACKEND_CPU_CONTEXT_H
+
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+#include "backend/backend.h"
+#include "backend/cpu/blas.h"
+#include "backend/cpu/thread_pool.h"
+
+namespace lngd::cpu {
+
+// Workspace of floats, 64-byte aligned, that only grows.
+class Scratch {
+ public:
+  float* data() const { return memory_.get(); }
+  int64_t floats() const { return floats_; }
+  bool reserve(int64_t floats) {
+    if (floats <= floats_) return true;
+    void* memory = std::aligned_alloc(64, static_cast<size_t>(padded(floats)) * sizeof(float));
+    if (!memory) return false;
+    memory_.reset(static_cast<float*>(memory));
+    floats_ = floats;
+    return true;
+  }
+
+ private:
+  struct Free {
+    void operator()(float* p) const { std::free(p); }
+  };
+  std::unique_ptr<float, Free> memory_;
+  int64_t floats_ = 0;
+};
+
+// Sizes that the workspaces and the kernels agree on.
+constexpr int64_t kRowTask = 32;      // samples of one row task of layer_statistics
+constexpr int64_t kPanelRows = 256;   // most samples packed at once
+constexpr int64_t kSmallFactor = 256; // blocks up to here are inverted by one thread each
+constexpr int64_t kFactorTile = 128;  // tile of larger ones
+constexpr int64_t kRateRows = 64;     // samples of one product of layer_rate
+constexpr int64_t kRateColumns = 512; // outputs of one product of layer_rate
+constexpr int64_t kRateTasks = 64;    // most tasks a layer in layer_rate
+
+// Samples packed at once for a layer of d inputs: about a megabyte, so that the panel stays in the second-level cache.
+inline int64_t panel_rows(int64_t d) {
+  const int64_t fitting = (int64_t{1} << 18) / padded(d) / kRowTask * kRowTask;
+  return std::min(kPanelRows, std::max(2 * kRowTask, fitting));
+}
+
+struct CpuContext : Context {
+  CpuContext(int32_t threads, const Blas& library) : pool(threads), blas(library) {}
+
+  ThreadPool pool;
+  const Blas& blas;
+  Scratch panel;                    // packed, weighted inputs: panel_rows(d) x padded(d)
+  Scratch psi_partial;              // one row of m for each row task of a panel
+  std::vector<Scratch> row;         // for each worker: 3 rows of m
+  std::vector<double> denominators; // for each row task: sum of c_n r_n
+};
+
+// One piece of precondition: rows [row0, row1) of one diagonal block.
+struct PreconditionTask {
+  int32_t layer;
+  int32_t block;
+  int64_t row0, row1;
+};
+
+// Sums over the elements of one such piece.
+struct DirectionSums {
+  double direction_gradient;  // <D, G>
+  double direction_direction; // ||D||^2
+  double weight_weight;       // ||W||^2
+  double direction_psi;       // <D, Psi D>, Psi damped
+  double psi_gradient;        // <D, Psi^-1 G>
+};
+
+struct BlockTask {
+  int32_t layer;
+  int32_t block;
+};
+
+// What became of one block in factor_inverse.
+struct BlockResult {
+  double lambda;
+  int32_t retries;
+  int32_t failed_pivot; // of the last failed try, -1: none failed
+  bool renewed;
+};
+
+struct UpdateTask {
+  int32_t layer;
+  int64_t row0, row1;
+};
+
+struct CpuPlan : Plan {
+  std::vector<PreconditionTask> precondition;
+  std::vector<DirectionSums> sums;        // one for each
+  std::vector<BlockTask> blocks;          // largest first
+  std::vector<BlockResult> block_results; // one for each
+  std::vector<UpdateTask> updates;
+  std::vector<double> rate_partial; // kRateTasks for each layer
+  std::vector<Scratch> worker;      // for each worker: packing of gradients and samples, small factors
+  Scratch factor;                   // L and L^-1 of the largest block beyond kSmallFactor
+  double work_average = 0, work_inverse = 0, work_precondition = 0, work_rate_sample = 0, work_update = 0;
+};
+
+inline CpuContext& cpu(Context& context) { return static_cast<CpuContext&>(context); }
+inline CpuPlan& cpu(Plan* plan) { return *static_cast<CpuPlan*>(plan); }
+
+// The kernels of one instruction set.
+struct Kernels {
+#define LNGD_KERNEL(name, arguments) void (*name)(Context&, const arguments&);
+#include "backend/kernels.def"
+#undef LNGD_KERNEL
+  void (*fisher_rows)(Context&, const StatisticsArgs&, const FisherRows&);
+};
+
+namespace portable {
+extern const Kernels kernels;
+}
+namespace avx2 {
+extern const Kernels kernels;
+}
+namespace avx512 {
+extern const Kernels kernels;
+}
+
+} // namespace lngd::cpu
+#endif

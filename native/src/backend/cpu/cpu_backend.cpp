@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CPU backend's table: memory, plans, and the kernels of the instruction set chosen at run time.
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <mutex>
+#include <new>
+#include <string>
+#include <system_error>
+
+#include "backend/cpu/context.h"
+#include "backend/cpu/cpu_info.h"
+
+namespace lngd {
+namespace cpu {
+namespace {
+
+Context* create(const lngd_config& config) {
+  try {
+    const int32_t threads = config.threads > 0 ? config.threads : default_threads();
+    auto context = std::make_unique<CpuContext>(threads, *blas());
+    context->row.resize(static_cast<size_t>(threads));
+    context->denominators.resize(kPanelRows / kRowTask);
+    return context.release();
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  } catch (const std::system_error&) { // no more threads to be had
+    return nullptr;
+  }
+}
+
+void destroy(Context* context) { delete static_cast<CpuContext*>(context); }
+
+int32_t threads(const Context* context) { return static_cast<const CpuContext*>(context)->pool.threads(); }
+
+void* allocate(Context*, size_t bytes) {
+  const size_t rounded = (bytes + 63) / 64 * 64;
+  void* memory = std::aligned_alloc(64, rounded);
+  if (memory) std::memset(memory, 0, rounded);
+  return memory;
+}
+
+void release(Context*, void* memory) { std::free(memory); }
+
+void read(Context*, void* host, const void* memory, size_t bytes) { std::memcpy(host, memory, bytes); }
+
+void write(Context*, void* memory, const void* host, size_t bytes) { std::memcpy(memory, host, bytes); }
+
+bool reserve_statistics(Context* base, const LayerShape& shape) {
+  CpuContext& context = *static_cast<CpuContext*>(base);
+  const int64_t m = padded(shape.outputs);
+  bool ok = context.panel.reserve(panel_rows(shape.d) * padded(shape.d)) &&
+            context.psi_partial.reserve(kPanelRows / kRowTask * m);
+  for (Scratch& scratch : context.row) ok = ok && scratch.reserve(3 * m);
+  return ok;
+}
+
+int64_t workspace_bytes(const Context* base) {
+  const CpuContext& context = *static_cast<const CpuContext*>(base);
+  int64_t floats = context.panel.floats() + context.psi_partial.floats();
+  for (const Scratch& scratch : context.row) floats += scratch.floats();
+  return floats * static_cast<int64_t>(sizeof(float));
+}
+
+// Rows of one precondition task. One thread takes whole blocks (the fewer products, the less OpenBLAS packs again);
+// with more, enough pieces that the last one does not keep the others waiting.
+int64_t precondition_rows(int64_t m, int64_t block, int32_t workers) {
+  const int64_t cache = std::max<int64_t>(64, (int64_t{1} << 17) / padded(block)); // direction stays in L2 for the sums
+  if (workers == 1) return std::min(m, cache);
+  return std::min(m, std::min(cache, std::max<int64_t>(32, (m + 2 * workers - 1) / (2 * workers))));
+}
+
+void plan_layer(CpuPlan& plan, const LayerShape& shape, int32_t index, int32_t workers) {
+  const double m = static_cast<double>(shape.outputs);
+  for (int64_t k = 0; k < shape.blocks.count(); ++k) {
+    const double b = static_cast<double>(shape.blocks.size(k));
+    const int64_t rows = precondition_rows(shape.outputs, shape.blocks.size(k), workers);
+    for (int64_t row = 0; row < shape.outputs; row += rows)
+      plan.precondition.push_back({index, static_cast<int32_t>(k), row, std::min(shape.outputs, row + rows)});
+    plan.blocks.push_back({index, static_cast<int32_t>(k)});
+    plan.work_precondition += 2 * m * b * b;
+    plan.work_inverse += b * b * b;
+    plan.work_average += b * b;
+  }
+  const int64_t update_rows = std::max<int64_t>(1, (int64_t{1} << 15) / shape.ldw);
+  for (int64_t row = 0; row < shape.outputs; row += update_rows)
+    plan.updates.push_back({index, row, std::min(shape.outputs, row + update_rows)});
+  plan.work_update += 20 * m * static_cast<double>(shape.d); // bound by memory: counted as what would take as long
+  plan.work_rate_sample += 2 * m * static_cast<double>(shape.d);
+}
+
+bool plan_workspaces(CpuPlan& plan, const StepLayer* layers, int32_t workers) {
+  int64_t small = 0, large = 0, pack = 0;
+  for (const PreconditionTask& task : plan.precondition) {
+    const BlockLayout& blocks = layers[task.layer].shape->blocks;
+    pack = std::max(pack, (task.row1 - task.row0) * blocks.ld(task.block));
+  }
+  for (const BlockTask& task : plan.blocks) {
+    const BlockLayout& blocks = layers[task.layer].shape->blocks;
+    const int64_t square = blocks.size(task.block) * blocks.ld(task.block);
+    (blocks.size(task.block) <= kSmallFactor ? small : large) =
+        std::max(blocks.size(task.block) <= kSmallFactor ? small : large, square);
+  }
+  int64_t inputs = 0;
+  for (const PreconditionTask& task : plan.precondition) inputs = std::max(inputs, layers[task.layer].shape->ldw);
+  const int64_t rate = kRateRows * (inputs + 2 * kRateColumns) + kRateColumns;
+  plan.worker.resize(static_cast<size_t>(workers));
+  for (Scratch& scratch : plan.worker)
+    if (!scratch.reserve(std::max({small, pack, rate}))) return false;
+  return large == 0 || plan.factor.reserve(2 * large);
+}
+
+Plan* plan_create(Context* base, StepLayer* layers, int32_t count, const lngd_config&) {
+  try {
+    const int32_t workers = threads(base);
+    auto plan = std::make_unique<CpuPlan>();
+    for (int32_t i = 0; i < count; ++i) plan_layer(*plan, *layers[i].shape, i, workers);
+    const auto size = [layers](const BlockTask& t) { return layers[t.layer].shape->blocks.size(t.block); };
+    std::stable_sort(plan->blocks.begin(), plan->blocks.end(),
+                     [&size](const BlockTask& a, const BlockTask& b) { return size(a) > size(b); });
+    const auto work = [layers](const PreconditionTask& t) {
+      const int64_t b = layers[t.layer].shape->blocks.size(t.block);
+      return (t.row1 - t.row0) * b * b;
+    };
+    std::stable_sort(plan->precondition.begin(), plan->precondition.end(),
+                     [&work](const PreconditionTask& a, const PreconditionTask& b) { return work(a) > work(b); });
+    plan->sums.resize(plan->precondition.size());
+    plan->block_results.resize(plan->blocks.size());
+    plan->rate_partial.resize(static_cast<size_t>(count * kRateTasks));
+    if (!plan_workspaces(*plan, layers, workers)) return nullptr;
+    return plan.release();
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+
+void plan_destroy(Context*, Plan* plan) { delete static_cast<CpuPlan*>(plan); }
+
+int64_t plan_bytes(const Plan* base) {
+  const CpuPlan& plan = *static_cast<const CpuPlan*>(base);
+  int64_t floats = plan.factor.floats();
+  for (const Scratch& scratch : plan.worker) floats += scratch.floats();
+  return floats * static_cast<int64_t>(sizeof(float)) +
+         static_cast<int64_t>(plan.precondition.size() * (sizeof(PreconditionTask) + sizeof(DirectionSums)) +
+                              plan.blocks.size() * (sizeof(BlockTask) + sizeof(BlockResult)) +
+                              plan.updates.size() * sizeof(UpdateTask) + plan.rate_partial.size() * sizeof(double));
+}
+
+const Kernels& kernels_of(Level level) {
+  switch (level) {
+    case Level::kAvx512:
+      return avx512::kernels;
+    case Level::kAvx2:
+      return avx2::kernels;
+    default:
+      return portable::kernels;
+  }
+}
+
+Backend make_backend(const Kernels& kernels) {
+  Backend backend{};
+  backend.name = "cpu";
+  backend.create = create;
+  backend.destroy = destroy;
+  backend.threads = threads;
+  backend.allocate = allocate;
+  backend.release = release;
+  backend.read = read;
+  backend.write = write;
+  backend.plan_create = plan_create;
+  backend.plan_destroy = plan_destroy;
+  backend.plan_bytes = plan_bytes;
+  backend.workspace_bytes = workspace_bytes;
+  backend.reserve_statistics = reserve_statistics;
+  backend.fisher_rows = kernels.fisher_rows;
+#define LNGD_KERNEL(name, arguments) backend.name = kernels.name;
+#include "backend/kernels.def"
+#undef LNGD_KERNEL
+  return backend;
+}
+
+} // namespace
+} // namespace cpu
+
+const Backend* cpu_backend(char* reason, size_t reason_bytes) {
+  if (reason_bytes > 0) reason[0] = '\0';
+  cpu::Level level;
+  if (!cpu::choose_level(level, reason, reason_bytes)) return nullptr;
+  std::string tried;
+  if (!cpu::load_blas(nullptr, tried)) {
+    std::snprintf(reason, reason_bytes, "OpenBLAS could not be loaded: %s", tried.c_str());
+    return nullptr;
+  }
+  static const Backend backends[] = {cpu::make_backend(cpu::kernels_of(cpu::Level::kPortable)),
+                                     cpu::make_backend(cpu::kernels_of(cpu::Level::kAvx2)),
+                                     cpu::make_backend(cpu::kernels_of(cpu::Level::kAvx512))};
+  return &backends[static_cast<int>(level)];
+}
+
+} // namespace lngd

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// apply_update: momentum, weight decay, weights, averaged weights (spec section 7), all tensors of a plan at once:
+//
+//   zeta = coefficient D                                  M <- tau M + zeta
+//   u = lr factor wd W - (M, or with Nesterov tau M + zeta)
+//   W <- W - u      or, for frameworks that subtract, G <- u
+//   avg <- avg + c/(c + t) ((W - u) - avg)                t = moves of the layer before this one
+//
+// W - u is rounded the same way in both modes, so a framework that subtracts u has the bits that the average was made
+// of. The kernel is bound by memory: 4 streams read, 3 written. skipped layers: nothing moves, and G (where it is
+// handed out) becomes 0.
+#include <cstring>
+
+#include "backend/cpu/kernels/kernels.h"
+
+namespace lngd::cpu::LNGD_ISA {
+namespace {
+
+struct Coefficients {
+  float zeta, momentum, momentum_part, zeta_part, decay, average;
+};
+
+Coefficients coefficients(const StepArgs& args, const LayerRecord& record) {
+  const lngd_config& c = *args.config;
+  const float momentum = static_cast<float>(c.momentum);
+  const double decay = c.decay == LNGD_DECAY_DECOUPLED ? c.learning_rate * args.factor * c.weight_decay : 0.0;
+  const double t = static_cast<double>(record.moves - 1); // layer_rate has counted this one
+  return {static_cast<float>(record.coefficient),
+          momentum,
+          c.nesterov ? momentum : 1.0f,
+          c.nesterov ? 1.0f : 0.0f,
+          static_cast<float>(decay),
+          static_cast<float>(c.averaging_window / (c.averaging_window + t))};
+}
+
+// One row of `count` elements with strides ws (weights) and gs (gradients). Written once, instantiated for the two
+// modes, with and without averages, and for contiguous rows, where the strides are known to be 1.
+template <bool Gradients, bool Averages, bool Contiguous>
+LNGD_INLINE void update_row(const Coefficients& k, int64_t count, const float* __restrict d, float* __restrict momentum,
+                            float* __restrict average, caller_float* __restrict w, int64_t ws,
+                            caller_float* __restrict g, int64_t gs) {
+  if (Contiguous) ws = gs = 1;
+#pragma omp simd
+  for (int64_t j = 0; j < count; ++j) {
+    const float zeta = k.zeta * d[j];
+    const float moved = k.momentum * momentum[j] + zeta;
+    momentum[j] = moved;
+    const float old = w[j * ws];
+    const float u = k.decay * old - (k.momentum_part * moved + k.zeta_part * zeta);
+    const float fresh = old - u;
+    if (Gradients) {
+      g[j * gs] = u;
+    } else {
+      w[j * ws] = fresh;
+    }
+    if (Averages) average[j] += k.average * (fresh - average[j]);
+  }
+}
+
+template <bool Gradients, bool Averages>
+void update_rows(const Coefficients& k, const StepLayer& layer, const UpdateTask& task) {
+  const LayerShape& shape = *layer.shape;
+  for (int64_t row = task.row0; row < task.row1; ++row) {
+    const int64_t offset = row * shape.ldw;
+    const float* const d = layer.memory->direction + offset;
+    float* const momentum = layer.memory->momentum + offset;
+    float* const average = Averages ? layer.memory->average + offset : nullptr;
+    caller_float* const w = at_mutable(layer.weights, row);
+    caller_float* const g = at_mutable(layer.weight_gradients, row);
+    const int64_t ws = layer.weights.cs, gs = layer.weight_gradients.cs;
+    if (ws == 1 && gs == 1) {
+      update_row<Gradients, Averages, true>(k, shape.inputs, d, momentum, average, w, ws, g, gs);
+    } else {
+      update_row<Gradients, Averages, false>(k, shape.inputs, d, momentum, average, w, ws, g, gs);
+    }
+    if (shape.bias)
+      update_row<Gradients, Averages, false>(k, 1, d + shape.inputs, momentum + shape.inputs,
+                                             Averages ? average + shape.inputs : nullptr, at_mutable(layer.bias, row),
+                                             1, at_mutable(layer.bias_gradients, row), 1);
+  }
+}
+
+void zero_rows(const StepLayer& layer, const UpdateTask& task) {
+  const LayerShape& shape = *layer.shape;
+  for (int64_t row = task.row0; row < task.row1; ++row) {
+    for (int64_t j = 0; j < shape.inputs; ++j) *at_mutable(layer.weight_gradients, row, j) = 0;
+    if (shape.bias) *at_mutable(layer.bias_gradients, row) = 0;
+  }
+}
+
+void run_task(const StepArgs& args, const UpdateTask& task) {
+  const StepLayer& layer = args.layers[task.layer];
+  const LayerRecord& record = *layer.memory->record;
+  const bool gradients = args.update == LNGD_UPDATE_GRADIENTS;
+  if (record.last_step_skipped) {
+    if (gradients) zero_rows(layer, task);
+    return;
+  }
+  const Coefficients k = coefficients(args, record);
+  const bool averages = layer.memory->average != nullptr;
+  if (gradients) {
+    averages ? update_rows<true, true>(k, layer, task) : update_rows<true, false>(k, layer, task);
+  } else {
+    averages ? update_rows<false, true>(k, layer, task) : update_rows<false, false>(k, layer, task);
+  }
+}
+
+// Exchanged as bytes: a NaN keeps its bits.
+void exchange(float* kept, caller_float* callers) {
+  char ours[4];
+  std::memcpy(ours, kept, 4);
+  std::memcpy(kept, reinterpret_cast<const char*>(callers), 4);
+  std::memcpy(reinterpret_cast<char*>(callers), ours, 4);
+}
+
+} // namespace
+
+void apply_update(Context& base, const StepArgs& args) {
+  CpuContext& context = cpu(base);
+  const CpuPlan& plan = cpu(args.plan);
+  const ThreadPool::Session session(context.pool, plan.work_update);
+  context.pool.parallel_for(static_cast<int64_t>(plan.updates.size()), plan.work_update,
+                            [&](int64_t task, int32_t) { run_task(args, plan.updates[static_cast<size_t>(task)]); });
+}
+
+void swap_averages(Context&, const StepArgs& args) {
+  for (int32_t i = 0; i < args.count; ++i) {
+    const StepLayer& layer = args.layers[i];
+    if (layer.memory->record->moves == 0) continue;
+    for (int64_t row = 0; row < layer.shape->outputs; ++row) {
+      float* const average = layer.memory->average + row * layer.shape->ldw;
+      for (int64_t j = 0; j < layer.shape->inputs; ++j) exchange(average + j, at_mutable(layer.weights, row, j));
+      if (layer.shape->bias) exchange(average + layer.shape->inputs, at_mutable(layer.bias, row));
+    }
+  }
+}
+
+} // namespace lngd::cpu::LNGD_ISA

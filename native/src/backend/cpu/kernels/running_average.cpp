@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// running_average: the sums of the observed update into the running averages (spec section 3):
+//
+//   Phi_hat <- rho Phi_hat + (1 - rho) Phi / N        psi_hat <- rho psi_hat + (1 - rho) psi / denominator
+//
+// The first update initialises. An update with NaN, Inf or overflow, or in which every c_n r_n was 0 (a dead layer),
+// changes nothing. The sums are zero afterwards in every case.
+#include "backend/cpu/kernels/kernels.h"
+
+namespace lngd::cpu::LNGD_ISA {
+namespace {
+
+struct Weights {
+  float keep; // of the old average
+  float phi;  // of the sum
+};
+
+void average_block(const StepLayer& layer, int64_t k, const Weights& weights, bool accept) {
+  const BlockLayout& blocks = layer.shape->blocks;
+  const int64_t ld = blocks.ld(k);
+  for (int64_t i = 0; i < blocks.size(k); ++i) {
+    float* const sum = layer.memory->phi_sum + blocks.offset(k) + i * ld;
+    float* const hat = layer.memory->phi + blocks.offset(k) + i * ld;
+    if (accept) {
+#pragma omp simd
+      for (int64_t j = 0; j <= i; ++j) hat[j] = weights.keep * hat[j] + weights.phi * sum[j];
+    }
+    for (int64_t j = 0; j <= i; ++j) sum[j] = 0;
+  }
+}
+
+void average_layer(CpuContext& context, StepLayer& layer, double rho) {
+  LayerRecord& record = *layer.memory->record;
+  const BlockLayout& blocks = layer.shape->blocks;
+  const bool accept = !record.poisoned && record.denominator > 0 && record.samples > 0;
+  const double keep = record.has_average ? rho : 0.0;
+  const Weights weights{static_cast<float>(keep),
+                        accept ? static_cast<float>((1.0 - keep) / static_cast<double>(record.samples)) : 0.0f};
+  context.pool.parallel_for(blocks.count(), 8.0 * static_cast<double>(blocks.floats()),
+                            [&](int64_t k, int32_t) { average_block(layer, k, weights, accept); });
+  float* const psi = layer.memory->psi;
+  double* const sum = layer.memory->psi_sum;
+  const double scale = accept ? (1.0 - keep) / record.denominator : 0.0;
+  for (int64_t i = 0; i < layer.shape->outputs; ++i) {
+    if (accept) psi[i] = static_cast<float>(keep * psi[i] + scale * sum[i]);
+    sum[i] = 0;
+  }
+  if (accept) {
+    record.has_average = 1;
+    ++record.statistics_updates;
+  } else {
+    ++record.skipped_statistics;
+  }
+  record.denominator = 0;
+  record.samples = 0;
+  record.poisoned = 0;
+}
+
+} // namespace
+
+void running_average(Context& base, const StepArgs& args) {
+  CpuContext& context = cpu(base);
+  const ThreadPool::Session session(context.pool, 8.0 * cpu(args.plan).work_average);
+  for (int32_t i = 0; i < args.count; ++i)
+    if (args.layers[i].average_due) average_layer(context, args.layers[i], args.config->rho);
+}
+
+} // namespace lngd::cpu::LNGD_ISA

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "optimizer/config.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "optimizer/error.h"
+
+namespace lngd {
+namespace {
+
+constexpr int64_t kMaxWidth = int64_t{1} << 24;
+
+void check_range(const char* name, double value, double low, bool low_open, double high, bool high_open) {
+  const bool inside =
+      std::isfinite(value) && (low_open ? value > low : value >= low) && (high_open ? value < high : value <= high);
+  require(inside, name, " is ", value, ", allowed is ", low_open ? '(' : '[', low, ", ", high, high_open ? ')' : ']');
+}
+
+void check_enum(const char* name, int32_t value, int32_t count) {
+  require(value >= 0 && value < count, name, " is ", value, ", allowed is 0 to ", count - 1);
+}
+
+void check_whole(const char* name, int64_t value, int64_t low) {
+  require(value >= low, name, " is ", value, ", allowed is ", low, " or more");
+}
+
+constexpr double kLargest = 1e30;
+
+// The fields of lngd_setting, once.
+struct Setting {
+  int32_t id;
+  const char* name;
+  double lngd_config::*real;
+  int32_t lngd_config::*whole;
+};
+const Setting kSettings[] = {
+    {LNGD_SET_LEARNING_RATE, "learning_rate", &lngd_config::learning_rate, nullptr},
+    {LNGD_SET_MOMENTUM, "momentum", &lngd_config::momentum, nullptr},
+    {LNGD_SET_WEIGHT_DECAY, "weight_decay", &lngd_config::weight_decay, nullptr},
+    {LNGD_SET_DAMPING_FACTOR, "damping_factor", &lngd_config::damping_factor, nullptr},
+    {LNGD_SET_DAMPING_FLOOR, "damping_floor", &lngd_config::damping_floor, nullptr},
+    {LNGD_SET_DAMPING_MIN, "damping_min", &lngd_config::damping_min, nullptr},
+    {LNGD_SET_DAMPING_MAX, "damping_max", &lngd_config::damping_max, nullptr},
+    {LNGD_SET_RHO, "rho", &lngd_config::rho, nullptr},
+    {LNGD_SET_MU, "mu", &lngd_config::mu, nullptr},
+    {LNGD_SET_TRUST_RATIO, "trust_ratio", &lngd_config::trust_ratio, nullptr},
+    {LNGD_SET_STATISTICS_INTERVAL, "statistics_interval", nullptr, &lngd_config::statistics_interval},
+    {LNGD_SET_INVERSE_INTERVAL, "inverse_interval", nullptr, &lngd_config::inverse_interval},
+};
+
+const Setting& find_setting(int32_t id) {
+  for (const Setting& setting : kSettings)
+    if (setting.id == id) return setting;
+  fail(LNGD_INVALID_ARGUMENT, "setting is ", id, ", allowed is 0 to ", LNGD_SET_INVERSE_INTERVAL);
+}
+
+} // namespace
+
+lngd_config preset_config(int32_t preset, int64_t total_steps) {
+  check_enum("preset", preset, 4);
+  check_whole("total_steps", total_steps, 0);
+  lngd_config c;
+  std::memset(&c, 0, sizeof c); // padding too: the configuration is hashed and compared by value
+  c.struct_size = sizeof c;
+  // RECIPE (spec/recipe.md).
+  c.fisher = LNGD_FISHER_EXPECTED;
+  c.damping = LNGD_DAMPING_RELATIVE;
+  c.trust = LNGD_TRUST_ALWAYS;
+  c.rate = LNGD_RATE_NONE;
+  c.decay = LNGD_DECAY_DECOUPLED;
+  c.averaging = 1;
+  c.block_size = 128;
+  c.statistics_samples = 64;
+  c.statistics_interval = 20;
+  c.inverse_interval = 100;
+  c.learning_rate = 1.0;
+  c.momentum = 0.9;
+  c.damping_factor = 1.0;
+  c.damping_floor = 1e-10;
+  c.damping_min = 1e-5;
+  c.damping_max = 1e-2;
+  c.rho = 0.8;
+  c.mu = 1e-8;
+  c.trust_ratio = total_steps > 0 ? 0.17 / std::sqrt(static_cast<double>(total_steps)) : 0.0;
+  c.trust_depth_slope = 1.0;
+  c.averaging_window = 8.0;
+  switch (preset) {
+    case LNGD_PRESET_RECIPE_FIT:
+      c.block_size = 0;
+      c.damping_factor = 0.3;
+      c.nesterov = 1;
+      c.trust_ratio = 0.005;
+      c.trust_depth_slope = 1.5;
+      c.statistics_samples = 0;
+      c.statistics_interval = 5;
+      c.inverse_interval = 20;
+      c.rho = 0.9;
+      break;
+    case LNGD_PRESET_RECIPE_EMPIRICAL:
+      c.rate = LNGD_RATE_EMPIRICAL;
+      c.trust = LNGD_TRUST_CAP;
+      break;
+    case LNGD_PRESET_PAPER:
+      c.fisher = LNGD_FISHER_SAMPLED;
+      c.damping = LNGD_DAMPING_ABSOLUTE;
+      c.trust = LNGD_TRUST_OFF;
+      c.trust_ratio = 0.0;
+      c.rate = LNGD_RATE_EMPIRICAL;
+      c.averaging = 0;
+      c.block_size = 0;
+      c.statistics_samples = 0;
+      c.statistics_interval = 100;
+      c.rho = 0.95;
+      c.learning_rate = 0.1;
+      c.weight_decay = 0.004;
+      break;
+    default:
+      break;
+  }
+  return c;
+}
+
+lngd_layer_config default_layer(int64_t inputs, int64_t outputs) {
+  require(inputs >= 1 && inputs <= kMaxWidth, "inputs is ", inputs, ", allowed is 1 to ", kMaxWidth);
+  require(outputs >= 1 && outputs <= kMaxWidth, "outputs is ", outputs, ", allowed is 1 to ", kMaxWidth);
+  lngd_layer_config layer;
+  std::memset(&layer, 0, sizeof layer);
+  layer.struct_size = sizeof layer;
+  layer.kind = LNGD_LAYER_DENSE;
+  layer.inputs = inputs;
+  layer.outputs = outputs;
+  layer.bias = 1;
+  layer.activation = LNGD_ACTIVATION_RELU;
+  layer.activation_parameter = 0.01;
+  layer.output = LNGD_OUTPUT_HIDDEN;
+  layer.fisher = -1;
+  return layer;
+}
+
+void validate(const lngd_config& c) {
+  require(c.struct_size == sizeof c, "config->struct_size is ", c.struct_size, ", allowed is ", sizeof c,
+          " (fill the configuration with lngd_config_init of the same header)");
+  check_enum("device", c.device, 3);
+  require(c.threads >= 0 && c.threads <= 1024, "threads is ", c.threads, ", allowed is 0 (automatic) to 1024");
+  check_enum("fisher", c.fisher, 3);
+  check_enum("damping", c.damping, 2);
+  check_enum("trust", c.trust, 3);
+  check_enum("rate", c.rate, 3);
+  check_enum("decay", c.decay, 2);
+  check_enum("nesterov", c.nesterov, 2);
+  check_enum("averaging", c.averaging, 2);
+  check_whole("block_size", c.block_size, 0);
+  check_whole("statistics_samples", c.statistics_samples, 0);
+  check_whole("rate_samples", c.rate_samples, 0);
+  check_whole("statistics_interval", c.statistics_interval, 1);
+  check_whole("inverse_interval", c.inverse_interval, 1);
+  check_range("learning_rate", c.learning_rate, 0, true, 1e6, false);
+  check_range("momentum", c.momentum, 0, false, 1, true);
+  check_range("weight_decay", c.weight_decay, 0, false, kLargest, false);
+  check_range("damping_factor", c.damping_factor, 0, false, kLargest, false);
+  check_range("damping_floor", c.damping_floor, 0, true, kLargest, false);
+  check_range("damping_min", c.damping_min, 0, true, kLargest, false);
+  check_range("damping_max", c.damping_max, c.damping_min, false, kLargest, false);
+  check_range("rho", c.rho, 0, false, 1, true);
+  check_range("mu", c.mu, 0, true, kLargest, false);
+  if (c.trust != LNGD_TRUST_OFF) {
+    require(c.trust_ratio != 0.0,
+            "trust_ratio is 0: pass the length of the run as total_steps to lngd_config_init (it sets 0.17 / "
+            "sqrt(total_steps)), or set trust_ratio > 0");
+    check_range("trust_ratio", c.trust_ratio, 0, true, kLargest, false);
+  }
+  check_range("trust_depth_slope", c.trust_depth_slope, 0, true, 1e6, false);
+  check_range("averaging_window", c.averaging_window, 0, true, kLargest, false);
+}
+
+void validate(const lngd_config& config, const lngd_layer_config& layer, int32_t index) {
+  const std::string at = "layers[" + std::to_string(index) + "].";
+  const auto in = [&at](const char* name) { return at + name; };
+  require(layer.struct_size == sizeof layer, in("struct_size"), " is ", layer.struct_size, ", allowed is ",
+          sizeof layer, " (fill it with lngd_layer_init of the same header)");
+  check_enum(in("kind").c_str(), layer.kind, 1);
+  require(layer.inputs >= 1 && layer.inputs <= kMaxWidth, in("inputs"), " is ", layer.inputs, ", allowed is 1 to ",
+          kMaxWidth);
+  require(layer.outputs >= 1 && layer.outputs <= kMaxWidth, in("outputs"), " is ", layer.outputs, ", allowed is 1 to ",
+          kMaxWidth);
+  check_enum(in("bias").c_str(), layer.bias, 2);
+  check_enum(in("activation").c_str(), layer.activation, 9);
+  check_enum(in("output").c_str(), layer.output, 5);
+  require(layer.fisher >= -1 && layer.fisher < 3, in("fisher"), " is ", layer.fisher, ", allowed is -1 to 2");
+  if (layer.activation == LNGD_ACTIVATION_LEAKY_RELU)
+    check_range(in("activation_parameter").c_str(), layer.activation_parameter, 0, false, 1, false);
+  if (layer.activation == LNGD_ACTIVATION_ELU)
+    check_range(in("activation_parameter").c_str(), layer.activation_parameter, 0, true, 1e6, false);
+  const bool gaussian = layer.output == LNGD_OUTPUT_HIDDEN || layer.output == LNGD_OUTPUT_SQUARED_ERROR;
+  require(gaussian || layer.activation == LNGD_ACTIVATION_IDENTITY, in("activation"), " is ", layer.activation,
+          ", allowed is LNGD_ACTIVATION_IDENTITY (0) with output model ", layer.output,
+          ", which contains its own softmax or sigmoid");
+  // A full factor of the widest layer allowed would be 2^48 floats; say so here rather than as "out of memory".
+  const int64_t widest = config.block_size == 0 ? layer.inputs + layer.bias
+                                                : std::min<int64_t>(config.block_size, layer.inputs + layer.bias);
+  require(widest <= 65536, in("inputs"), " is ", layer.inputs, " with block_size ", config.block_size,
+          ": a diagonal block of Phi would have ", widest, " rows, allowed is 65536");
+}
+
+void apply_setting(lngd_config& config, int32_t setting, double value) {
+  const Setting& s = find_setting(setting);
+  lngd_config changed = config;
+  if (s.real) {
+    changed.*s.real = value;
+  } else {
+    require(value >= 1 && value <= 2147483647.0 && value == std::floor(value), s.name, " is ", value,
+            ", allowed is a whole number from 1 to 2147483647");
+    changed.*s.whole = static_cast<int32_t>(value);
+  }
+  validate(changed);
+  config = changed;
+}
+
+double read_setting(const lngd_config& config, int32_t setting) {
+  const Setting& s = find_setting(setting);
+  return s.real ? config.*s.real : static_cast<double>(config.*s.whole);
+}
+
+uint64_t fnv1a(const void* data, size_t bytes, uint64_t hash) {
+  const unsigned char* p = static_cast<const unsigned char*>(data);
+  for (size_t i = 0; i < bytes; ++i) hash = (hash ^ p[i]) * 0x100000001b3ull;
+  return hash;
+}
+
+uint64_t config_hash(const lngd_config& c, const lngd_layer_config* layers, int32_t count) {
+  uint64_t hash = fnv1a(&count, sizeof count);
+  const auto mix = [&hash](const auto& value) { hash = fnv1a(&value, sizeof value, hash); };
+  mix(c.fisher), mix(c.damping), mix(c.trust), mix(c.rate), mix(c.decay), mix(c.nesterov), mix(c.averaging);
+  mix(c.block_size), mix(c.statistics_samples), mix(c.rate_samples);
+  mix(c.trust_depth_slope), mix(c.averaging_window), mix(c.seed);
+  for (int32_t i = 0; i < count; ++i) {
+    const lngd_layer_config& l = layers[i];
+    mix(l.kind), mix(l.inputs), mix(l.outputs), mix(l.bias), mix(l.activation), mix(l.activation_parameter);
+    mix(l.output), mix(l.fisher);
+  }
+  return hash;
+}
+
+} // namespace lngd

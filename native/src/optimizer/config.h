@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Presets, ranges and settings of lngd_config and lngd_layer_config.
+#ifndef LNGD_OPTIMIZER_CONFIG_H
+#define LNGD_OPTIMIZER_CONFIG_H
+
+#include "lngd/lngd.h"
+
+namespace lngd {
+
+lngd_config preset_config(int32_t preset, int64_t total_steps);
+lngd_layer_config default_layer(int64_t inputs, int64_t outputs);
+
+// Throw LNGD_INVALID_ARGUMENT naming the field, the value seen and what is allowed.
+void validate(const lngd_config& config);
+void validate(const lngd_config& config, const lngd_layer_config& layer, int32_t index);
+
+// lngd_set: checks `value` and stores it; the configuration stays valid as a whole or is not changed.
+void apply_setting(lngd_config& config, int32_t setting, double value);
+double read_setting(const lngd_config& config, int32_t setting);
+
+// Hash of everything that shapes the state or what follows from it: not threads, device or the settings of lngd_set.
+uint64_t config_hash(const lngd_config& config, const lngd_layer_config* layers, int32_t count);
+
+// FNV-1a, 64 bits: the checksum of states too.
+uint64_t fnv1a(const void* data, size_t bytes, uint64_t hash = 0xcbf29ce484222325ull);
+
+} // namespace lngd
+#endif

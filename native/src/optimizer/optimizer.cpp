@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "optimizer/optimizer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+#include "optimizer/config.h"
+#include "optimizer/error.h"
+#include "optimizer/plan.h"
+
+namespace lngd {
+namespace {
+
+enum RegionKind { kFactors, kInverses, kMomentum, kAverages, kWorkspace };
+
+const Backend* choose_backend(int32_t device) {
+  if (device == LNGD_DEVICE_CUDA)
+    fail(LNGD_BACKEND_UNAVAILABLE, "device is LNGD_DEVICE_CUDA: this build has no CUDA backend; use LNGD_DEVICE_CPU");
+  char reason[512];
+  const Backend* backend = cpu_backend(reason, sizeof reason);
+  if (!backend) fail(LNGD_BACKEND_UNAVAILABLE, "the CPU backend cannot be used: ", reason);
+  return backend;
+}
+
+LayerShape make_shape(const lngd_config& config, const lngd_layer_config& layer, int32_t index, int32_t count) {
+  LayerShape shape{};
+  shape.index = index;
+  shape.inputs = layer.inputs;
+  shape.outputs = layer.outputs;
+  shape.bias = layer.bias != 0;
+  shape.d = layer.inputs + layer.bias;
+  shape.ldw = padded(shape.d);
+  shape.blocks = BlockLayout(shape.d, config.block_size);
+  shape.activation = layer.activation;
+  shape.activation_parameter = static_cast<float>(layer.activation_parameter);
+  shape.output = layer.output;
+  shape.fisher = layer.fisher >= 0 ? layer.fisher : config.fisher;
+  // tau of layer i of L is multiplied by slope^(2 i/(L-1) - 1): slope^-1 at the first layer, slope at the last.
+  shape.trust_slope = count > 1 ? std::pow(config.trust_depth_slope, 2.0 * index / (count - 1) - 1.0) : 1.0;
+  return shape;
+}
+
+} // namespace
+
+Optimizer::Optimizer(const lngd_config& config, const lngd_layer_config* layers, int32_t count) : config_(config) {
+  validate(config);
+  require(count >= 1, "count is ", count, ", allowed is 1 or more layers");
+  for (int32_t i = 0; i < count; ++i) validate(config, layers[i], i);
+  backend_ = choose_backend(config.device);
+  config_.device = LNGD_DEVICE_CPU;
+  hash_ = config_hash(config, layers, count);
+  context_ = backend_->create(config_);
+  if (!context_) fail(LNGD_OUT_OF_MEMORY, "no memory or threads for the ", backend_->name, " backend");
+  config_.threads = backend_->threads(context_);
+  times_.struct_size = sizeof times_;
+  layers_.resize(static_cast<size_t>(count));
+  try {
+    for (int32_t i = 0; i < count; ++i) {
+      Layer& layer = layers_[static_cast<size_t>(i)];
+      layer.config = layers[i];
+      layer.shape = make_shape(config, layers[i], i, count);
+      allocate_layer(layer);
+    }
+  } catch (...) {
+    release_layers();
+    backend_->destroy(context_);
+    throw;
+  }
+}
+
+Optimizer::~Optimizer() {
+  while (!plans_.empty()) delete plans_.back(); // each takes itself off the list
+  release_layers();
+  backend_->destroy(context_);
+}
+
+template <typename T>
+T* Optimizer::allocate(int64_t count) {
+  void* memory = backend_->allocate(context_, static_cast<size_t>(count) * sizeof(T));
+  if (!memory) fail(LNGD_OUT_OF_MEMORY, "no memory for ", count * static_cast<int64_t>(sizeof(T)), " bytes of a layer");
+  return static_cast<T*>(memory);
+}
+
+void Optimizer::allocate_layer(Layer& layer) {
+  const LayerShape& shape = layer.shape;
+  LayerMemory& memory = layer.memory;
+  memory.record = allocate<LayerRecord>(1);
+  LayerRecord record{};
+  record.last_failed_block = record.last_failed_pivot = -1;
+  record.alpha = record.trust_scale = 1.0;
+  backend_->write(context_, memory.record, &record, sizeof record);
+  memory.phi_sum = allocate<float>(shape.blocks.floats());
+  memory.phi = allocate<float>(shape.blocks.floats());
+  memory.phi_inverse = allocate<float>(shape.blocks.floats());
+  memory.lambda_phi = allocate<double>(shape.blocks.count());
+  memory.psi_sum = allocate<double>(shape.outputs);
+  memory.psi = allocate<float>(shape.outputs);
+  memory.psi_inverse = allocate<float>(shape.outputs);
+  memory.momentum = allocate<float>(shape.outputs * shape.ldw);
+  memory.direction = allocate<float>(shape.outputs * shape.ldw);
+  if (config_.averaging) memory.average = allocate<float>(shape.outputs * shape.ldw);
+  if (!backend_->reserve_statistics(context_, shape)) fail(LNGD_OUT_OF_MEMORY, "no memory for statistics workspaces");
+}
+
+std::vector<Optimizer::Region> Optimizer::regions(const Layer& layer) const {
+  const LayerShape& shape = layer.shape;
+  const LayerMemory& memory = layer.memory;
+  const int64_t factor = shape.blocks.floats() * static_cast<int64_t>(sizeof(float));
+  const int64_t rows = shape.outputs * static_cast<int64_t>(sizeof(float));
+  const int64_t weights = shape.ldw * rows;
+  const int64_t lambdas = shape.blocks.count() * static_cast<int64_t>(sizeof(double));
+  return {{memory.record, static_cast<int64_t>(sizeof(LayerRecord)), kWorkspace, true},
+          {memory.phi_sum, factor, kFactors, false},
+          {memory.phi, factor, kFactors, true},
+          {memory.phi_inverse, factor, kInverses, true},
+          {memory.lambda_phi, lambdas, kInverses, true},
+          {memory.psi_sum, 2 * rows, kFactors, false},
+          {memory.psi, rows, kFactors, true},
+          {memory.psi_inverse, rows, kInverses, true},
+          {memory.momentum, weights, kMomentum, true},
+          {memory.direction, weights, kWorkspace, false},
+          {memory.average, memory.average ? weights : 0, kAverages, memory.average != nullptr}};
+}
+
+void Optimizer::release_layers() {
+  for (const Layer& layer : layers_)
+    for (const Region& region : regions(layer))
+      if (region.memory) backend_->release(context_, region.memory);
+}
+
+void Optimizer::set(int32_t setting, double value) { apply_setting(config_, setting, value); }
+
+const Layer& Optimizer::layer(int32_t index) const {
+  require(index >= 0 && index < layer_count(), "layer is ", index, ", allowed is 0 to ", layer_count() - 1);
+  return layers_[static_cast<size_t>(index)];
+}
+
+Layer& Optimizer::layer(int32_t index) { return const_cast<Layer&>(static_cast<const Optimizer*>(this)->layer(index)); }
+
+uint32_t Optimizer::needs(const Layer& layer) const {
+  uint32_t bits = 0;
+  // A layer without any average asks at every step: it cannot move before it has one.
+  if (layer.steps % config_.statistics_interval == 0 || !layer.has_average) bits |= LNGD_NEEDS_STATISTICS;
+  if (config_.rate == LNGD_RATE_EMPIRICAL) bits |= LNGD_NEEDS_DELTAS;
+  return bits;
+}
+
+void Optimizer::check_signal(const Layer& layer, int32_t signal_kind) const {
+  require(signal_kind >= 0 && signal_kind <= LNGD_SIGNAL_GRADIENTS, "signal_kind is ", signal_kind,
+          ", allowed is 0 to 2");
+  const bool provided = layer.shape.fisher == LNGD_FISHER_PROVIDED;
+  require((signal_kind == LNGD_SIGNAL_GRADIENTS) == provided, "signal_kind is ", signal_kind, ", allowed is ",
+          provided ? "LNGD_SIGNAL_GRADIENTS (2): the layer's fisher is PROVIDED"
+                   : "0 or 1: LNGD_SIGNAL_GRADIENTS (2) needs fisher PROVIDED");
+  const bool gaussian = layer.shape.output == LNGD_OUTPUT_HIDDEN || layer.shape.output == LNGD_OUTPUT_SQUARED_ERROR;
+  const bool no_inverse =
+      gaussian && (layer.shape.activation == LNGD_ACTIVATION_GELU || layer.shape.activation == LNGD_ACTIVATION_SWISH);
+  require(signal_kind != LNGD_SIGNAL_OUTPUTS || !no_inverse,
+          "signal_kind is LNGD_SIGNAL_OUTPUTS (1), allowed is LNGD_SIGNAL_PRE_ACTIVATIONS (0): GELU and SWISH cannot "
+          "be read backwards from their outputs");
+}
+
+void Optimizer::observe(Layer& layer, int64_t samples, Strided inputs, Strided signal, int32_t signal_kind) {
+  check_signal(layer, signal_kind);
+  if (!(needs(layer) & LNGD_NEEDS_STATISTICS)) return;
+  if (config_.statistics_samples > 0) samples = std::min(samples, config_.statistics_samples - layer.observed_samples);
+  if (samples <= 0) return;
+  const auto start = std::chrono::steady_clock::now();
+  const StatisticsArgs args{&layer.shape, &layer.memory,          inputs,      signal,      signal_kind,
+                            samples,      layer.observed_samples, layer.steps, config_.seed};
+  backend_->layer_statistics(*context_, args);
+  layer.observed_samples += samples;
+  times_.statistics += std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
+}
+
+void Optimizer::fisher_rows(const Layer& layer, int64_t step, int64_t samples, Strided inputs, Strided signal,
+                            int32_t signal_kind, const FisherRows& out) const {
+  check_signal(layer, signal_kind);
+  require(step >= 0, "step is ", step, ", allowed is 0 or more");
+  LayerMemory memory = layer.memory;
+  const StatisticsArgs args{&layer.shape, &memory, inputs, signal, signal_kind, samples, 0, step, config_.seed};
+  backend_->fisher_rows(*context_, args, out);
+}
+
+lngd_health Optimizer::health(const Layer& layer) const {
+  LayerRecord record;
+  backend_->read(context_, &record, layer.memory.record, sizeof record);
+  lngd_health h{};
+  h.struct_size = sizeof h;
+  h.last_failed_block = record.last_failed_block;
+  h.last_failed_pivot = record.last_failed_pivot;
+  h.last_step_skipped = record.last_step_skipped;
+  h.steps = layer.steps;
+  h.statistics_updates = record.statistics_updates;
+  h.inverse_updates = record.inverse_updates;
+  h.skipped_statistics = record.skipped_statistics;
+  h.retries = record.retries;
+  h.failed_inverses = record.failed_inverses;
+  h.skipped_steps = record.skipped_steps;
+  if (record.has_inverse) {
+    std::vector<double> lambda(static_cast<size_t>(layer.shape.blocks.count()));
+    backend_->read(context_, lambda.data(), layer.memory.lambda_phi, lambda.size() * sizeof(double));
+    h.lambda_phi_min = *std::min_element(lambda.begin(), lambda.end());
+    h.lambda_phi_max = *std::max_element(lambda.begin(), lambda.end());
+    h.lambda_psi = record.lambda_psi;
+  }
+  h.alpha = record.alpha;
+  h.inner_product = record.inner_product;
+  h.curvature = record.curvature;
+  h.direction_norm = record.direction_norm;
+  h.weight_norm = record.weight_norm;
+  h.trust_scale = record.trust_scale;
+  return h;
+}
+
+lngd_memory Optimizer::memory() const {
+  lngd_memory m{};
+  m.struct_size = sizeof m;
+  int64_t* const kinds[] = {&m.factors, &m.inverses, &m.momentum, &m.averages, &m.workspace};
+  for (const Layer& layer : layers_)
+    for (const Region& region : regions(layer)) *kinds[region.kind] += region.bytes;
+  m.workspace += backend_->workspace_bytes(context_);
+  for (const StepPlan* plan : plans_) m.workspace += plan->bytes();
+  m.total = m.factors + m.inverses + m.momentum + m.averages + m.workspace;
+  return m;
+}
+
+} // namespace lngd

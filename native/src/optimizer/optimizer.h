@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// The optimizer: layers, their memory, the schedule of statistics and inverses, the order of kernels in a step. It
+// knows no device: everything numerical is a call through the backend table.
+#ifndef LNGD_OPTIMIZER_OPTIMIZER_H
+#define LNGD_OPTIMIZER_OPTIMIZER_H
+
+#include <memory>
+#include <vector>
+
+#include "backend/backend.h"
+#include "lngd/lngd.h"
+
+namespace lngd {
+
+struct Layer {
+  lngd_layer_config config;
+  LayerShape shape{};
+  LayerMemory memory{};
+  int64_t steps = 0;            // of the schedule; skipped ones count too
+  int64_t observed_samples = 0; // between observe and step
+  bool has_average = false;     // mirrors of the record, read after statistics or inverses only
+  bool has_inverse = false;
+  bool inverse_stale = false; // a factor was written from outside
+  bool has_direction = false;
+  bool swapped = false; // averaged weights are in the caller's tensors
+};
+
+class StepPlan;
+
+class Optimizer {
+ public:
+  // Both throw Error.
+  Optimizer(const lngd_config& config, const lngd_layer_config* layers, int32_t count);
+  ~Optimizer();
+  Optimizer(const Optimizer&) = delete;
+  Optimizer& operator=(const Optimizer&) = delete;
+
+  const lngd_config& config() const { return config_; }
+  void set(int32_t setting, double value);
+
+  int32_t layer_count() const { return static_cast<int32_t>(layers_.size()); }
+  Layer& layer(int32_t index);
+  const Layer& layer(int32_t index) const;
+
+  uint32_t needs(const Layer& layer) const;
+  void observe(Layer& layer, int64_t samples, Strided inputs, Strided signal, int32_t signal_kind);
+  void fisher_rows(const Layer& layer, int64_t step, int64_t samples, Strided inputs, Strided signal,
+                   int32_t signal_kind, const FisherRows& out) const;
+
+  lngd_health health(const Layer& layer) const;
+  lngd_memory memory() const;
+  lngd_times times() const { return times_; }
+  // out may be nullptr; returns the number of floats.
+  int64_t read_field(const Layer& layer, int32_t field, float* out, int64_t capacity) const;
+  void write_field(Layer& layer, int32_t field, const float* values, int64_t count);
+
+  int64_t state_bytes() const;
+  void save_state(unsigned char* out) const;
+  void restore_state(const unsigned char* data, int64_t bytes);
+
+ private:
+  friend class StepPlan;
+
+  void allocate_layer(Layer& layer);
+  void release_layers();
+  void check_signal(const Layer& layer, int32_t signal_kind) const;
+  template <typename T>
+  T* allocate(int64_t count);
+
+  // One row of a layer's memory that state, memory report and release go through: what it is and how large.
+  struct Region {
+    void* memory;
+    int64_t bytes;
+    int32_t kind; // 0 factors, 1 inverses, 2 momentum, 3 averages, 4 workspace
+    bool in_state;
+  };
+  std::vector<Region> regions(const Layer& layer) const;
+
+  lngd_config config_;
+  const Backend* backend_;
+  Context* context_ = nullptr;
+  std::vector<Layer> layers_;
+  std::vector<StepPlan*> plans_;
+  lngd_times times_{};
+  uint64_t hash_;
+};
+
+} // namespace lngd
+#endif

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// A plan: the tensors of some layers, validated once, and the step over them.
+#ifndef LNGD_OPTIMIZER_PLAN_H
+#define LNGD_OPTIMIZER_PLAN_H
+
+#include <vector>
+
+#include "optimizer/optimizer.h"
+
+namespace lngd {
+
+// A binding whose tensors were validated.
+struct Binding {
+  int32_t layer;
+  Strided weights, bias, weight_gradients, bias_gradients;
+};
+
+// The per-sample data of one layer, validated.
+struct Samples {
+  Strided inputs, deltas;
+  int64_t count = 0;
+};
+
+class StepPlan {
+ public:
+  // Throws Error. Registers itself with the optimizer.
+  StepPlan(Optimizer& optimizer, const std::vector<Binding>& bindings, int32_t update);
+  ~StepPlan();
+  StepPlan(const StepPlan&) = delete;
+  StepPlan& operator=(const StepPlan&) = delete;
+
+  Optimizer& optimizer() { return optimizer_; }
+  int32_t size() const { return static_cast<int32_t>(steps_.size()); }
+  const Layer& layer(int32_t i) const { return *layers_[static_cast<size_t>(i)]; }
+  int64_t bytes() const;
+
+  // True where a layer of this plan needs per-sample data in its next step.
+  bool needs_samples() const;
+  // Room for one entry a binding, to be filled and passed to step.
+  Samples* sample_buffer() { return samples_.data(); }
+  // samples: one for each binding, or nullptr.
+  void step(double factor, const Samples* samples);
+  // Returns whether averages are in the tensors now.
+  bool swap_averages();
+
+ private:
+  Optimizer& optimizer_;
+  int32_t update_;
+  std::vector<Layer*> layers_;
+  std::vector<StepLayer> steps_;
+  std::vector<Samples> samples_;
+  Plan* plan_ = nullptr;
+};
+
+} // namespace lngd
+#endif

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// Saving and restoring. Layout, little endian:
+//   Header | 12 settings (double) | for each layer: LayerHeader, then its arrays in the order of Optimizer::regions |
+//   checksum (u64, FNV-1a of all before)
+// The inverses in use are part of it. Recomputing them from the running averages, which would save space, gives other
+// bits: with T_INV > T_FIM the averages have moved on since the last inversion.
+#include <cstring>
+
+#include "optimizer/config.h"
+#include "optimizer/error.h"
+#include "optimizer/optimizer.h"
+
+namespace lngd {
+namespace {
+
+constexpr char kMagic[8] = {'L', 'N', 'G', 'D', 'S', 'T', 'A', 'T'};
+constexpr uint32_t kVersion = 1;
+constexpr int32_t kSettings = LNGD_SET_INVERSE_INTERVAL + 1;
+
+struct Header {
+  char magic[8];
+  uint32_t version;
+  int32_t layers;
+  uint64_t config_hash;
+  int64_t bytes;
+};
+
+struct LayerHeader {
+  int64_t steps;
+  int64_t inputs;
+  int64_t outputs;
+  int32_t has_average;
+  int32_t has_inverse;
+  int32_t inverse_stale;
+  int32_t reserved;
+};
+
+void put(unsigned char*& at, const void* data, size_t bytes) {
+  std::memcpy(at, data, bytes);
+  at += bytes;
+}
+
+void take(const unsigned char*& at, void* data, size_t bytes) {
+  std::memcpy(data, at, bytes);
+  at += bytes;
+}
+
+} // namespace
+
+int64_t Optimizer::state_bytes() const {
+  int64_t bytes = sizeof(Header) + kSettings * sizeof(double) + sizeof(uint64_t);
+  for (const Layer& layer : layers_) {
+    bytes += sizeof(LayerHeader);
+    for (const Region& region : regions(layer))
+      if (region.in_state) bytes += region.bytes;
+  }
+  return bytes;
+}
+
+void Optimizer::save_state(unsigned char* out) const {
+  for (const Layer& layer : layers_) {
+    if (layer.observed_samples > 0)
+      fail(LNGD_INVALID_STATE, "layer ", layer.shape.index,
+           " has been observed but not stepped; save between a step and the next observe");
+    if (layer.swapped)
+      fail(LNGD_INVALID_STATE, "averaged weights of layer ", layer.shape.index,
+           " are swapped in; swap them back before saving");
+  }
+  unsigned char* at = out;
+  Header header{};
+  std::memcpy(header.magic, kMagic, sizeof kMagic);
+  header.version = kVersion;
+  header.layers = layer_count();
+  header.config_hash = hash_;
+  header.bytes = state_bytes();
+  put(at, &header, sizeof header);
+  for (int32_t setting = 0; setting < kSettings; ++setting) {
+    const double value = read_setting(config_, setting);
+    put(at, &value, sizeof value);
+  }
+  for (const Layer& layer : layers_) {
+    const LayerHeader lh{layer.steps,
+                         layer.shape.inputs,
+                         layer.shape.outputs,
+                         layer.has_average,
+                         layer.has_inverse,
+                         layer.inverse_stale,
+                         0};
+    put(at, &lh, sizeof lh);
+    for (const Region& region : regions(layer)) {
+      if (!region.in_state) continue;
+      backend_->read(context_, at, region.memory, static_cast<size_t>(region.bytes));
+      at += region.bytes;
+    }
+  }
+  const uint64_t checksum = fnv1a(out, static_cast<size_t>(at - out));
+  put(at, &checksum, sizeof checksum);
+}
+
+void Optimizer::restore_state(const unsigned char* data, int64_t bytes) {
+  // Everything is checked before anything is changed.
+  Header header;
+  const auto bad = [](const auto&... parts) { fail(LNGD_BAD_STATE_DATA, parts...); };
+  if (bytes < static_cast<int64_t>(sizeof header)) bad("the state has ", bytes, " bytes, not even a header");
+  const unsigned char* at = data;
+  take(at, &header, sizeof header);
+  if (std::memcmp(header.magic, kMagic, sizeof kMagic) != 0) bad("this is not an LNGD state (wrong magic number)");
+  if (header.version != kVersion) bad("the state has format version ", header.version, ", allowed is ", kVersion);
+  if (header.layers != layer_count() || header.config_hash != hash_)
+    bad("the state belongs to another configuration or network (it has ", header.layers, " layers, this optimizer ",
+        layer_count(), "; hash ", header.config_hash, " against ", hash_, ")");
+  if (header.bytes != bytes || bytes != state_bytes())
+    bad("the state has ", bytes, " bytes, expected are ", state_bytes(), " (truncated?)");
+  uint64_t checksum;
+  std::memcpy(&checksum, data + bytes - static_cast<int64_t>(sizeof checksum), sizeof checksum);
+  if (checksum != fnv1a(data, static_cast<size_t>(bytes) - sizeof checksum))
+    bad("the state is corrupt (its checksum does not match)");
+  for (const Layer& layer : layers_)
+    if (layer.swapped)
+      fail(LNGD_INVALID_STATE, "averaged weights of layer ", layer.shape.index,
+           " are swapped in; swap them back before restoring");
+  lngd_config config = config_;
+  double values[kSettings];
+  take(at, values, sizeof values);
+  // All at once: one by one, damping_min could pass damping_max on the way.
+  config.learning_rate = values[LNGD_SET_LEARNING_RATE];
+  config.momentum = values[LNGD_SET_MOMENTUM];
+  config.weight_decay = values[LNGD_SET_WEIGHT_DECAY];
+  config.damping_factor = values[LNGD_SET_DAMPING_FACTOR];
+  config.damping_floor = values[LNGD_SET_DAMPING_FLOOR];
+  config.damping_min = values[LNGD_SET_DAMPING_MIN];
+  config.damping_max = values[LNGD_SET_DAMPING_MAX];
+  config.rho = values[LNGD_SET_RHO];
+  config.mu = values[LNGD_SET_MU];
+  config.trust_ratio = values[LNGD_SET_TRUST_RATIO];
+  config.statistics_interval = static_cast<int32_t>(values[LNGD_SET_STATISTICS_INTERVAL]);
+  config.inverse_interval = static_cast<int32_t>(values[LNGD_SET_INVERSE_INTERVAL]);
+  validate(config);
+  config_ = config;
+  for (Layer& layer : layers_) {
+    LayerHeader lh;
+    take(at, &lh, sizeof lh);
+    layer.steps = lh.steps;
+    layer.has_average = lh.has_average != 0;
+    layer.has_inverse = lh.has_inverse != 0;
+    layer.inverse_stale = lh.inverse_stale != 0;
+    layer.has_direction = false;
+    for (const Region& region : regions(layer)) {
+      if (!region.in_state) continue;
+      backend_->write(context_, region.memory, at, static_cast<size_t>(region.bytes));
+      at += region.bytes;
+    }
+    // Sums of a half-done update do not survive.
+    layer.observed_samples = 0;
+    LayerRecord record;
+    backend_->read(context_, &record, layer.memory.record, sizeof record);
+    record.denominator = 0;
+    record.samples = 0;
+    record.poisoned = 0;
+    backend_->write(context_, layer.memory.record, &record, sizeof record);
+    for (const Region& region : regions(layer)) {
+      if (region.memory != layer.memory.phi_sum && region.memory != layer.memory.psi_sum) continue;
+      const std::vector<unsigned char> zeros(static_cast<size_t>(region.bytes));
+      backend_->write(context_, region.memory, zeros.data(), zeros.size());
+    }
+  }
+}
+
+} // namespace lngd
