@@ -1,0 +1,131 @@
+#!/usr/bin/env bash
+# Builds liblngd and runs its tests, on machines that may lack cmake and make.
+#
+#   native/build.sh build DIR [TARGET]   configure and build in DIR, and put liblngd.so into the folder TARGET too
+#   native/build.sh test DIR             run the C++ tests built there
+#   native/build.sh has-cmake            print true if the system's cmake will do, else false
+#
+# Environment
+#   LNGD_CMAKE_HOME   folder with bin/cmake and bin/ctest, used where the system has no cmake >= 3.20
+#   LNGD_BUILD_TYPE   Release (default), RelWithDebInfo or Debug
+#   LNGD_SKIP_TESTS   true: the tests are not built
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+
+fail() {
+  echo "native/build.sh: $*" >&2
+  exit 1
+}
+
+system_cmake_is_new() {
+  command -v cmake >/dev/null && command -v ctest >/dev/null || return 1
+  local version major minor
+  version=$(cmake --version | sed -n '1s/.*version \([0-9]*\.[0-9]*\).*/\1/p')
+  major=${version%%.*}
+  minor=${version#*.}
+  [ -n "$version" ] && { [ "$major" -gt 3 ] || { [ "$major" -eq 3 ] && [ "$minor" -ge 20 ]; }; }
+}
+
+# Sets $cmake and $ctest.
+find_cmake() {
+  if system_cmake_is_new; then
+    cmake=cmake ctest=ctest
+  elif [ -n "${LNGD_CMAKE_HOME:-}" ] && [ -f "$LNGD_CMAKE_HOME/bin/cmake" ]; then
+    # Maven's unpacking drops the executable bit.
+    chmod +x "$LNGD_CMAKE_HOME/bin/cmake" "$LNGD_CMAKE_HOME/bin/ctest"
+    cmake=$LNGD_CMAKE_HOME/bin/cmake ctest=$LNGD_CMAKE_HOME/bin/ctest
+  else
+    fail "no cmake >= 3.20 found: install one (apt-get install cmake) or build with 'mvn verify', which brings one"
+  fi
+}
+
+# Debian's make, fetched without root into $1. The lists of a fresh container may be empty: then they are fetched too.
+fetch_make() {
+  local dir=$1
+  command -v apt-get >/dev/null && command -v dpkg >/dev/null || return 1
+  mkdir -p "$dir"
+  (
+    cd "$dir"
+    if ! apt-get -q download make; then
+      mkdir -p lists/partial cache/archives/partial
+      local own=(-o "Dir::State::Lists=$PWD/lists" -o "Dir::Cache=$PWD/cache" -o Debug::NoLocking=1)
+      apt-get -q "${own[@]}" update && apt-get -q "${own[@]}" download make
+    fi
+    dpkg -x make_*.deb .
+  ) >"$dir/fetch.log" 2>&1
+}
+
+# Sets $generator.
+find_generator() {
+  local tools=$1/tools
+  if command -v ninja >/dev/null; then
+    generator=(-G Ninja)
+  elif command -v make >/dev/null; then
+    generator=(-G 'Unix Makefiles')
+  else
+    if [ ! -x "$tools/usr/bin/make" ]; then
+      echo "native/build.sh: neither ninja nor make found; fetching Debian's make into $tools"
+      mkdir -p "$tools"
+      fetch_make "$tools" ||
+        fail "could not fetch make ($(tail -n 1 "$tools/fetch.log" 2>/dev/null || echo 'no apt-get here')): install ninja or make"
+    fi
+    generator=(-G 'Unix Makefiles' "-DCMAKE_MAKE_PROGRAM=$tools/usr/bin/make")
+  fi
+}
+
+# Runs a command with its output kept in $log, which is shown if the command fails.
+logged() {
+  "$@" >>"$log" 2>&1 || {
+    cat "$log" >&2
+    fail "failed: $*"
+  }
+}
+
+build() {
+  local dir=$1 target=$2 tests=ON start=$SECONDS
+  [ "${LNGD_SKIP_TESTS:-false}" = true ] && tests=OFF
+  command -v "${CXX:-g++}" >/dev/null || fail "no C++ compiler found: install g++ (apt-get install g++)"
+  find_cmake
+  mkdir -p "$dir"
+  log=$dir/build.log
+  : >"$log"
+  # A build folder belongs to one cmake, one generator and one place in the file system: a changed one starts anew.
+  find_generator "$dir"
+  local identity
+  identity="$("$cmake" --version | sed -n 1p) ${generator[*]} $root $dir"
+  if [ "$(cat "$dir/identity" 2>/dev/null || true)" != "$identity" ]; then
+    rm -rf "$dir/CMakeCache.txt" "$dir/CMakeFiles" "$dir/build.ninja" "$dir/Makefile"
+    echo "$identity" >"$dir/identity"
+  fi
+  logged "$cmake" -S "$root" -B "$dir" "${generator[@]}" -DCMAKE_BUILD_TYPE="${LNGD_BUILD_TYPE:-Release}" \
+    -DLNGD_BUILD_TESTS=$tests
+  sed -n 's/^-- \(LNGD: \)/\1/p' "$log"
+  logged "$cmake" --build "$dir" --parallel "$(nproc)"
+  local library=$dir/native/liblngd.so
+  if [ -n "$target" ] && ! cmp -s "$library" "$target/liblngd.so"; then
+    mkdir -p "$target"
+    # Not written over: a running program may have the old one mapped.
+    cp "$library" "$target/liblngd.so.new"
+    mv "$target/liblngd.so.new" "$target/liblngd.so"
+  fi
+  echo "LNGD: liblngd.so is up to date ($((SECONDS - start)) s)"
+}
+
+case "${1:-}" in
+  has-cmake)
+    if system_cmake_is_new; then echo true; else echo false; fi
+    ;;
+  build)
+    [ $# -eq 2 ] || [ $# -eq 3 ] || fail "usage: build DIR [TARGET]"
+    build "$2" "${3:-}"
+    ;;
+  test)
+    [ $# -eq 2 ] || fail "usage: test DIR"
+    find_cmake
+    "$ctest" --test-dir "$2" --output-on-failure --no-tests=error
+    ;;
+  *)
+    fail "usage: build DIR [TARGET] | test DIR | has-cmake"
+    ;;
+esac
