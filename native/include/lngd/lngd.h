@@ -346,9 +346,10 @@ typedef struct lngd_samples {
  * shows in lngd_layer_health, and the layer
  *   - with NaN or Inf in an observed batch keeps its running averages (skipped_statistics),
  *   - with a factorisation that failed for good keeps its old inverse (failed_inverses),
- *   - with NaN or Inf in its gradient, or before it ever had statistics, does not move (skipped_steps); with
- * LNGD_UPDATE_GRADIENTS its gradients are set to 0. Errors: LNGD_INVALID_STATE while averaged weights are swapped in;
- * LNGD_INVALID_ARGUMENT for samples. */
+ *   - with NaN or Inf in its gradient, with a step beyond the range of float, or before it ever had statistics, does
+ * not move (skipped_steps); with LNGD_UPDATE_GRADIENTS its gradients are set to 0.
+ *
+ * Errors: LNGD_INVALID_STATE while averaged weights are swapped in; LNGD_INVALID_ARGUMENT for samples. */
 LNGD_API lngd_status lngd_step(lngd_plan* plan, double factor, const lngd_samples* samples);
 
 /* Exchanges the weights of the plan's tensors with the averaged weights kept by the library; a second call exchanges
@@ -425,8 +426,9 @@ LNGD_API lngd_status lngd_layer_read(const lngd_optimizer* optimizer, int32_t la
                                      int64_t capacity, int64_t* count);
 
 /* Replaces PHI (d x d, its lower triangle inside the diagonal blocks is taken), PSI, MOMENTUM or AVERAGE by `count`
- * finite floats in the layout of lngd_layer_read. Writing PHI or PSI counts as having statistics; the inverses are
- * renewed by the next step. For tests, warm starts and averages taken between machines. */
+ * finite floats in the layout of lngd_layer_read. Writing PHI or PSI counts as having statistics (write both, or
+ * the other one is zero); the inverses are renewed by the next step. For tests, warm starts and averages taken between
+ * machines. */
 LNGD_API lngd_status lngd_layer_write(lngd_optimizer* optimizer, int32_t layer, int32_t field, const float* values,
                                       int64_t count);
 

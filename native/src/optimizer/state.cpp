@@ -119,23 +119,9 @@ void Optimizer::restore_state(const unsigned char* data, int64_t bytes) {
     if (layer.swapped)
       fail(LNGD_INVALID_STATE, "averaged weights of layer ", layer.shape.index,
            " are swapped in; swap them back before restoring");
-  lngd_config config = config_;
   double values[kSettings];
   take(at, values, sizeof values);
-  // All at once: one by one, damping_min could pass damping_max on the way.
-  config.learning_rate = values[LNGD_SET_LEARNING_RATE];
-  config.momentum = values[LNGD_SET_MOMENTUM];
-  config.weight_decay = values[LNGD_SET_WEIGHT_DECAY];
-  config.damping_factor = values[LNGD_SET_DAMPING_FACTOR];
-  config.damping_floor = values[LNGD_SET_DAMPING_FLOOR];
-  config.damping_min = values[LNGD_SET_DAMPING_MIN];
-  config.damping_max = values[LNGD_SET_DAMPING_MAX];
-  config.rho = values[LNGD_SET_RHO];
-  config.mu = values[LNGD_SET_MU];
-  config.trust_ratio = values[LNGD_SET_TRUST_RATIO];
-  config.statistics_interval = static_cast<int32_t>(values[LNGD_SET_STATISTICS_INTERVAL]);
-  config.inverse_interval = static_cast<int32_t>(values[LNGD_SET_INVERSE_INTERVAL]);
-  validate(config);
+  const lngd_config config = with_settings(config_, values);
   config_ = config;
   for (Layer& layer : layers_) {
     LayerHeader lh;

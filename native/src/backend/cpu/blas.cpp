@@ -53,7 +53,11 @@ std::unique_ptr<Blas> open(const std::string& path, std::string& reason) {
   // One thread: the backend's own threads each call it. Set before loading, or it would start threads that spin.
   const ScopedVariable threads("OPENBLAS_NUM_THREADS", "1");
   // Local and bound to itself: a second OpenBLAS in the process (ND4J's) neither sees nor replaces its symbols.
-  void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
+  int flags = RTLD_NOW | RTLD_LOCAL;
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) // sanitizers refuse it
+  flags |= RTLD_DEEPBIND;
+#endif
+  void* library = dlopen(path.c_str(), flags);
   if (!library) {
     reason += path + ": " + dlerror() + "; ";
     return nullptr;

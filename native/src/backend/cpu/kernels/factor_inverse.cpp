@@ -206,7 +206,7 @@ void record_results(const StepArgs& args) {
     const StepLayer& layer = args.layers[i];
     if (!due(layer)) continue;
     LayerRecord& record = *layer.memory->record;
-    bool all = true, any = false;
+    bool any = false;
     for (size_t b = 0; b < plan.blocks.size(); ++b) {
       if (plan.blocks[b].layer != i) continue;
       const BlockResult& result = plan.block_results[b];
@@ -220,15 +220,16 @@ void record_results(const StepArgs& args) {
         any = true;
       } else {
         ++record.failed_inverses;
-        all = false;
       }
     }
     if (any) {
       invert_psi(*args.config, layer);
       ++record.inverse_updates;
     }
-    // A block that never had an inverse has nothing to keep: the layer waits for the next time.
-    if (all) record.has_inverse = 1;
+    // A block that never had an inverse has nothing to keep: the layer waits for it. Its lambda is still 0.
+    bool complete = any;
+    for (int64_t k = 0; k < layer.shape->blocks.count(); ++k) complete = complete && layer.memory->lambda_phi[k] > 0;
+    if (complete) record.has_inverse = 1;
   }
 }
 
