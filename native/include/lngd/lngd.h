@@ -23,8 +23,7 @@
  *     the same optimizer (or on one of its plans) returns LNGD_BUSY at once.
  *   - The library keeps no pointer to a caller's memory after a call returns, with one exception: a plan keeps
  *     the tensors that it was created with.
- *   - float32 storage everywhere; inner products and norms are summed in float32 over at most 512 terms, then in
- * double.
+ *   - float32 storage everywhere; inner products and norms: float32 over at most 512 terms, then double.
  *   - Same inputs, same build, same processor, same thread count: same bits.
  */
 #ifndef LNGD_LNGD_H
@@ -340,14 +339,16 @@ typedef struct lngd_samples {
 } lngd_samples;
 
 /* One step of all layers of the plan (spec sections 3 to 7): running averages if statistics are due and observed,
- * inverses if due, D = Psi^-1 G Phi^-1, alpha_l, trust ratio, momentum, weight decay, update, averaged weights. factor
- * value of the schedule at this step, multiplies the learning rate; finite, >= 0 samples  one entry for each binding,
- * in the plan's order, or NULL. Needed where lngd_needs asks for deltas. Numerical trouble is not an error status: it
- * shows in lngd_layer_health, and the layer
+ * inverses if due, D = Psi^-1 G Phi^-1, alpha_l, trust ratio, momentum, weight decay, update, averaged weights.
+ *
+ *   - factor: value of the schedule at this step, multiplies the learning rate; finite, >= 0
+ *   - samples: one entry for each binding, in the plan's order, or NULL. Needed where lngd_needs asks for deltas.
+ *
+ * Numerical trouble is not an error status: it shows in lngd_layer_health, and the layer
  *   - with NaN or Inf in an observed batch keeps its running averages (skipped_statistics),
  *   - with a factorisation that failed for good keeps its old inverse (failed_inverses),
- *   - with NaN or Inf in its gradient, with a step beyond the range of float, or before it ever had statistics, does
- * not move (skipped_steps); with LNGD_UPDATE_GRADIENTS its gradients are set to 0.
+ *   - with NaN or Inf in its gradient, with a step beyond float's range, or before it ever had statistics, does not
+ *     move (skipped_steps); with LNGD_UPDATE_GRADIENTS its gradients are set to 0.
  *
  * Errors: LNGD_INVALID_STATE while averaged weights are swapped in; LNGD_INVALID_ARGUMENT for samples. */
 LNGD_API lngd_status lngd_step(lngd_plan* plan, double factor, const lngd_samples* samples);

@@ -45,6 +45,31 @@ void take(const unsigned char*& at, void* data, size_t bytes) {
   at += bytes;
 }
 
+// The configuration with other settings, all at once: one by one, damping_min could pass damping_max on the way.
+lngd_config with_settings(lngd_config config, const double* values) {
+  for (const int32_t whole : {LNGD_SET_STATISTICS_INTERVAL, LNGD_SET_INVERSE_INTERVAL})
+    if (!(values[whole] >= 1 && values[whole] <= 2147483647.0))
+      fail(LNGD_BAD_STATE_DATA, "the state has an interval of ", values[whole], ", allowed is 1 to 2147483647");
+  config.learning_rate = values[LNGD_SET_LEARNING_RATE];
+  config.momentum = values[LNGD_SET_MOMENTUM];
+  config.weight_decay = values[LNGD_SET_WEIGHT_DECAY];
+  config.damping_factor = values[LNGD_SET_DAMPING_FACTOR];
+  config.damping_floor = values[LNGD_SET_DAMPING_FLOOR];
+  config.damping_min = values[LNGD_SET_DAMPING_MIN];
+  config.damping_max = values[LNGD_SET_DAMPING_MAX];
+  config.rho = values[LNGD_SET_RHO];
+  config.mu = values[LNGD_SET_MU];
+  config.trust_ratio = values[LNGD_SET_TRUST_RATIO];
+  config.statistics_interval = static_cast<int32_t>(values[LNGD_SET_STATISTICS_INTERVAL]);
+  config.inverse_interval = static_cast<int32_t>(values[LNGD_SET_INVERSE_INTERVAL]);
+  try {
+    validate(config);
+  } catch (const Error& error) {
+    fail(LNGD_BAD_STATE_DATA, "the state has a setting out of range: ", error.message);
+  }
+  return config;
+}
+
 } // namespace
 
 int64_t Optimizer::state_bytes() const {

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The twin of one layer, sections 2 to 7. See reference.hpp.
+#include "reference.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+#include <utility>
+
+namespace twin {
+
+double dot(const Matrix& a, const Matrix& b) {
+  double sum = 0;
+  for (std::size_t k = 0; k < a.values.size(); ++k) sum += a.values[k] * b.values[k];
+  return sum;
+}
+
+double norm(const Matrix& a) { return std::sqrt(dot(a, a)); }
+
+Matrix multiply(const Matrix& a, const Matrix& b) {
+  Matrix c(a.rows, b.cols);
+  for (std::int64_t i = 0; i < a.rows; ++i)
+    for (std::int64_t k = 0; k < a.cols; ++k)
+      for (std::int64_t j = 0; j < b.cols; ++j) c(i, j) += a(i, k) * b(k, j);
+  return c;
+}
+
+Matrix inverse(const Matrix& a) {
+  const std::int64_t n = a.rows;
+  Matrix work = a;
+  Matrix result(n, n);
+  for (std::int64_t i = 0; i < n; ++i) result(i, i) = 1;
+  for (std::int64_t column = 0; column < n; ++column) {
+    std::int64_t pivot = column;
+    for (std::int64_t i = column + 1; i < n; ++i)
+      if (std::fabs(work(i, column)) > std::fabs(work(pivot, column))) pivot = i;
+    if (work(pivot, column) == 0) throw std::runtime_error("twin::inverse: singular");
+    for (std::int64_t j = 0; j < n; ++j) {
+      std::swap(work(column, j), work(pivot, j));
+      std::swap(result(column, j), result(pivot, j));
+    }
+    const double scale = 1 / work(column, column);
+    for (std::int64_t j = 0; j < n; ++j) {
+      work(column, j) *= scale;
+      result(column, j) *= scale;
+    }
+    for (std::int64_t i = 0; i < n; ++i) {
+      const double below = work(i, column);
+      if (i == column || below == 0) continue;
+      for (std::int64_t j = 0; j < n; ++j) {
+        work(i, j) -= below * work(column, j);
+        result(i, j) -= below * result(column, j);
+      }
+    }
+  }
+  return result;
+}
+
+bool finite(const Matrix& a) {
+  return std::all_of(a.values.begin(), a.values.end(), [](double x) { return std::isfinite(x); });
+}
+
+Layer::Layer(const lngd_config& config, const lngd_layer_config& layer, int index, int count)
+    : config_(config),
+      layer_(layer),
+      index_(index),
+      count_(count),
+      m_(layer.outputs),
+      d_(layer.inputs + (layer.bias ? 1 : 0)),
+      phi_sum_(d_, d_),
+      psi_sum_(static_cast<std::size_t>(m_), 0.0),
+      momentum_(m_, d_),
+      health_() {
+  if (layer_.fisher < 0) layer_.fisher = config.fisher;
+  // Contiguous diagonal blocks of at most b, the last may be shorter; the bias column is the last of the last one.
+  const std::int64_t size = config.block_size == 0 ? d_ : config.block_size;
+  for (std::int64_t begin = 0; begin < d_; begin += size) blocks_.push_back({begin, std::min(size, d_ - begin), 0});
+  health_.last_failed_block = -1;
+  health_.last_failed_pivot = -1;
+}
+
+bool Layer::statistics_due() const { return health_.steps % config_.statistics_interval == 0 || !has_statistics(); }
+
+// Section 2, as sums: Phi = (1/N) sum_n r_n a_n a_n^T, psi_i = sum_n c_n q_ni / sum_n c_n r_n.
+void Layer::observe(const Matrix& inputs, const Matrix& signal, int signal_kind) {
+  if (!statistics_due()) return;
+  const std::int64_t limit = config_.statistics_samples == 0 ? INT64_MAX : config_.statistics_samples;
+  const Noise noise{config_.seed, static_cast<std::uint32_t>(index_), health_.steps};
+  for (std::int64_t n = 0; n < inputs.rows && sum_count_ < limit; ++n, ++sum_count_) {
+    std::vector<double> a(static_cast<std::size_t>(d_), 1.0); // the last stays 1 where there is a bias
+    for (std::int64_t j = 0; j < inputs.cols; ++j) a[static_cast<std::size_t>(j)] = inputs(n, j);
+    std::vector<double> s(static_cast<std::size_t>(m_));
+    for (std::int64_t i = 0; i < m_; ++i) s[static_cast<std::size_t>(i)] = signal(n, i);
+
+    const std::vector<double> q = fisher_row(layer_, layer_.fisher, noise, sum_count_, s, signal_kind);
+    double r = 0;
+    for (const double value : q) r += value;
+    double c = 0;
+    for (const double value : a) c += value * value;
+
+    for (const Block& block : blocks_)
+      for (std::int64_t i = block.begin; i < block.begin + block.size; ++i)
+        for (std::int64_t j = block.begin; j < block.begin + block.size; ++j)
+          phi_sum_(i, j) += r * a[static_cast<std::size_t>(i)] * a[static_cast<std::size_t>(j)];
+    for (std::size_t i = 0; i < q.size(); ++i) psi_sum_[i] += c * q[i];
+    weight_sum_ += c * r;
+    poisoned_ = poisoned_ || !std::isfinite(c * r);
+  }
+}
+
+// Section 3: hat <- rho hat + (1 - rho) new; the first update initialises.
+void Layer::take_statistics() {
+  if (sum_count_ > 0) {
+    if (poisoned_ || weight_sum_ == 0) {
+      ++health_.skipped_statistics;
+    } else {
+      const bool first = !has_statistics();
+      const double rho = first ? 0 : config_.rho;
+      if (first) {
+        phi_ = Matrix(d_, d_);
+        psi_.assign(static_cast<std::size_t>(m_), 0.0);
+      }
+      const double samples = static_cast<double>(sum_count_);
+      for (std::size_t k = 0; k < phi_.values.size(); ++k)
+        phi_.values[k] = rho * phi_.values[k] + (1 - rho) * phi_sum_.values[k] / samples;
+      for (std::size_t i = 0; i < psi_.size(); ++i) psi_[i] = rho * psi_[i] + (1 - rho) * psi_sum_[i] / weight_sum_;
+      ++health_.statistics_updates;
+      last_count_ = sum_count_;
+    }
+  }
+  std::fill(phi_sum_.values.begin(), phi_sum_.values.end(), 0.0);
+  std::fill(psi_sum_.begin(), psi_sum_.end(), 0.0);
+  weight_sum_ = 0;
+  sum_count_ = 0;
+  poisoned_ = false;
+}
+
+// Section 4. Each block has its own trace and lambda.
+void Layer::renew_inverses() {
+  const auto damping = [this](double trace, std::int64_t size) {
+    const double mean = trace / static_cast<double>(size);
+    return config_.damping == LNGD_DAMPING_RELATIVE ? std::max(config_.damping_factor * mean, config_.damping_floor)
+                                                    : std::clamp(mean, config_.damping_min, config_.damping_max);
+  };
+  phi_inverse_ = Matrix(d_, d_);
+  condition_ = 1;
+  health_.lambda_phi_min = HUGE_VAL;
+  health_.lambda_phi_max = 0;
+  for (Block& block : blocks_) {
+    double trace = 0;
+    for (std::int64_t i = 0; i < block.size; ++i) trace += phi_(block.begin + i, block.begin + i);
+    block.lambda = damping(trace, block.size);
+    Matrix damped(block.size, block.size);
+    for (std::int64_t i = 0; i < block.size; ++i)
+      for (std::int64_t j = 0; j < block.size; ++j)
+        damped(i, j) = phi_(block.begin + i, block.begin + j) + (i == j ? block.lambda : 0);
+    const Matrix inverted = inverse(damped);
+    for (std::int64_t i = 0; i < block.size; ++i)
+      for (std::int64_t j = 0; j < block.size; ++j) phi_inverse_(block.begin + i, block.begin + j) = inverted(i, j);
+    condition_ = std::max(condition_, norm(damped) * norm(inverted));
+    health_.lambda_phi_min = std::min(health_.lambda_phi_min, block.lambda);
+    health_.lambda_phi_max = std::max(health_.lambda_phi_max, block.lambda);
+  }
+  double trace = 0;
+  for (const double value : psi_) trace += value;
+  lambda_psi_ = damping(trace, m_);
+  psi_inverse_.resize(psi_.size());
+  for (std::size_t i = 0; i < psi_.size(); ++i) psi_inverse_[i] = 1 / (psi_[i] + lambda_psi_);
+  health_.lambda_psi = lambda_psi_;
+  phi_at_inverse_ = phi_;
+  psi_at_inverse_ = psi_;
+  ++health_.inverse_updates;
+}
+
+// Section 6: C of alpha_l = <D, G> / (C + mu).
+double Layer::curvature(const Matrix& gradient, const Matrix* inputs, const Matrix* deltas) {
+  rate_amplification_ = 1;
+  if (config_.rate == LNGD_RATE_EMPIRICAL) {
+    // C = (1/n) sum over n evenly spaced samples of (delta_n^T D a_n)^2
+    const std::int64_t all = inputs->rows;
+    const std::int64_t used = config_.rate_samples == 0 ? all : std::min<std::int64_t>(all, config_.rate_samples);
+    double sum = 0;
+    double lengths = 0; // of (||delta_n|| ||D|| ||a_n||)^2, the value without cancellation
+    for (std::int64_t k = 0; k < used; ++k) {
+      const std::int64_t n = k * all / used;
+      double value = 0, a_squares = d_ > inputs->cols ? 1 : 0, delta_squares = 0;
+      for (std::int64_t j = 0; j < inputs->cols; ++j) a_squares += (*inputs)(n, j) * (*inputs)(n, j);
+      for (std::int64_t i = 0; i < m_; ++i) delta_squares += (*deltas)(n, i) * (*deltas)(n, i);
+      lengths += a_squares * delta_squares * dot(direction_, direction_);
+      for (std::int64_t i = 0; i < m_; ++i)
+        for (std::int64_t j = 0; j < d_; ++j)
+          value += (*deltas)(n, i) * direction_(i, j) * (j < inputs->cols ? (*inputs)(n, j) : 1.0);
+      sum += value * value;
+    }
+    if (sum > 0) rate_amplification_ = 1 + 2 * std::sqrt(lengths / sum);
+    return sum / static_cast<double>(used);
+  }
+  // C = tr(Psi D Phi D^T) with the averages that the inverses in use were made from, directly and not by the
+  // identities.
+  double sum = 0;
+  for (std::int64_t i = 0; i < m_; ++i)
+    for (std::int64_t j = 0; j < d_; ++j)
+      for (std::int64_t k = 0; k < d_; ++k)
+        sum +=
+            psi_at_inverse_[static_cast<std::size_t>(i)] * direction_(i, j) * phi_at_inverse_(j, k) * direction_(i, k);
+  // The identities start from <D, G> and subtract: an error of eps <D, G> in C is an error of eps alpha_l in alpha_l.
+  rate_amplification_ = 1 + dot(direction_, gradient) / (sum + config_.mu);
+  return sum;
+}
+
+double Layer::trust_ratio() const {
+  // slope^(2 i/(L-1) - 1); a single layer stands in the middle.
+  const double depth = count_ > 1 ? 2.0 * index_ / (count_ - 1) - 1 : 0;
+  return config_.trust_ratio * std::pow(config_.trust_depth_slope, depth);
+}
+
+// Section 7, trust ratio: the factor on alpha_l D.
+double Layer::trust_scale(double alpha) {
+  const double length = std::fabs(alpha) * norm(direction_);
+  if (config_.trust == LNGD_TRUST_OFF || length == 0) return 1;
+  const double allowed = trust_ratio() * std::max(norm(w_), 1e-3);
+  if (config_.trust == LNGD_TRUST_ALWAYS) return allowed / length;
+  return config_.learning_rate * length > allowed ? allowed / (config_.learning_rate * length) : 1;
+}
+
+void Layer::step(double factor, Matrix gradient, const Matrix* inputs, const Matrix* deltas) {
+  const std::int64_t step_number = health_.steps;
+  const bool statistics = statistics_due();
+  if (statistics) take_statistics();
+  if (has_statistics() && (step_number % config_.inverse_interval == 0 || !has_inverse())) renew_inverses();
+  ++health_.steps;
+  health_.last_step_skipped = 0;
+  health_.weight_norm = norm(w_);
+  if (!has_inverse() || !finite(gradient)) {
+    ++health_.skipped_steps;
+    health_.last_step_skipped = 1;
+    return;
+  }
+
+  // Coupled decay: G <- G + wd W before preconditioning.
+  if (config_.decay == LNGD_DECAY_COUPLED)
+    for (std::size_t k = 0; k < gradient.values.size(); ++k) gradient.values[k] += config_.weight_decay * w_.values[k];
+
+  // Section 5: D = Psi^-1 G Phi^-1
+  direction_ = multiply(gradient, phi_inverse_);
+  for (std::int64_t i = 0; i < m_; ++i)
+    for (std::int64_t j = 0; j < d_; ++j) direction_(i, j) *= psi_inverse_[static_cast<std::size_t>(i)];
+
+  health_.inner_product = dot(direction_, gradient);
+  health_.direction_norm = norm(direction_);
+  health_.curvature = 0;
+  health_.alpha = 1;
+  if (config_.rate != LNGD_RATE_NONE) {
+    health_.curvature = curvature(gradient, inputs, deltas);
+    health_.alpha = health_.inner_product / (health_.curvature + config_.mu);
+  }
+  health_.trust_scale = trust_scale(health_.alpha);
+
+  // zeta = -alpha alpha_l D ; M <- tau M + zeta ; W <- W + M, or with Nesterov W <- W + tau M + zeta
+  const double rate = config_.learning_rate * factor;
+  const double scale = -rate * health_.alpha * health_.trust_scale;
+  path_ += std::fabs(scale) * norm(direction_);
+  for (std::size_t k = 0; k < w_.values.size(); ++k) {
+    const double zeta = scale * direction_.values[k];
+    double& momentum = momentum_.values[k];
+    momentum = config_.momentum * momentum + zeta;
+    if (config_.decay == LNGD_DECAY_DECOUPLED) w_.values[k] *= 1 - rate * config_.weight_decay;
+    w_.values[k] += config_.nesterov ? config_.momentum * momentum + zeta : momentum;
+  }
+
+  // avg <- avg + c/(c+t) (W - avg) after step t = 0, 1, ...; t counts the steps that moved, so that the first of them
+  // initialises.
+  if (config_.averaging) {
+    if (average_.values.empty()) average_ = w_;
+    const double weight = config_.averaging_window / (config_.averaging_window + static_cast<double>(moves_));
+    for (std::size_t k = 0; k < w_.values.size(); ++k)
+      average_.values[k] += weight * (w_.values[k] - average_.values[k]);
+  }
+  ++moves_;
+}
+
+} // namespace twin

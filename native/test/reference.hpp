@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The double-precision twin of one LNGD layer: written for clarity, formula beside the code, no blocking, no vectors,
+// no reuse. Every kernel of every backend is compared with it. It shares the ABI's configuration structs and nothing
+// else.
+//
+// Notation as in lngd.h. Section numbers are those of the algorithm's specification: 1 Fisher rows, 2 block
+// approximation, 3 running averages, 4 damping and inversion, 5 direction, 6 layer rate, 7 update.
+#ifndef LNGD_TEST_REFERENCE_HPP
+#define LNGD_TEST_REFERENCE_HPP
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "lngd/lngd.h"
+
+namespace twin {
+
+// Row-major rows x cols.
+struct Matrix {
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  std::vector<double> values;
+
+  Matrix() = default;
+  Matrix(std::int64_t r, std::int64_t c) : rows(r), cols(c), values(static_cast<std::size_t>(r * c), 0.0) {}
+  double& operator()(std::int64_t i, std::int64_t j) { return values[static_cast<std::size_t>(i * cols + j)]; }
+  double operator()(std::int64_t i, std::int64_t j) const { return values[static_cast<std::size_t>(i * cols + j)]; }
+};
+
+double dot(const Matrix& a, const Matrix& b); // <A, B> = sum_ij A_ij B_ij
+double norm(const Matrix& a);                 // Frobenius
+Matrix multiply(const Matrix& a, const Matrix& b);
+Matrix inverse(const Matrix& a); // Gauss-Jordan with partial pivoting
+bool finite(const Matrix& a);
+
+// ------------------------------------------------------------------ random numbers (reference_random.cpp)
+
+// Philox4x32-10, Salmon et al., SC 2011.
+std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key);
+
+// The noise of element e of a layer's batch at one step of the layer; e = n m + i, n counted over the whole update.
+struct Noise {
+  std::uint64_t seed = 0;
+  std::uint32_t layer = 0;
+  std::int64_t step = 0;
+
+  double gaussian(std::uint64_t e) const; // N(0, 1), Box-Muller on the pair of lanes that holds e
+  double uniform(std::uint64_t e) const;  // (u + 1/2) 2^-32, in (0, 1)
+
+ private:
+  std::array<std::uint32_t, 4> block(std::uint64_t e) const;
+};
+
+// ------------------------------------------------------------------ layer model (reference_model.cpp)
+
+double activation(int kind, double parameter, double s);
+double activation_derivative(int kind, double parameter, double s);
+// phi'(s) written with y = phi(s); not for GELU and SWISH, which are not monotone.
+double activation_derivative_of_output(int kind, double parameter, double y);
+std::vector<double> softmax(const std::vector<double>& s);
+
+// q_ni for one sample: row `n` of the update, signal of one of the kinds of lngd_signal. `fisher` is resolved (not -1).
+std::vector<double> fisher_row(const lngd_layer_config& layer, int fisher, const Noise& noise, std::int64_t n,
+                               const std::vector<double>& signal, int signal_kind);
+
+// ------------------------------------------------------------------ one layer (reference.cpp)
+
+class Layer {
+ public:
+  // `index` of `count` layers, which decides the Philox counter and the depth slope.
+  Layer(const lngd_config& config, const lngd_layer_config& layer, int index, int count);
+
+  std::int64_t columns() const { return d_; }
+  std::int64_t rows() const { return m_; }
+
+  void set_weights(const Matrix& w) { w_ = w; }
+  // As lngd_layer_write does.
+  void set_momentum(const Matrix& momentum) { momentum_ = momentum; }
+  void set_averages(const Matrix& phi, const std::vector<double>& psi) {
+    phi_ = phi;
+    psi_ = psi;
+  }
+  void set_config(const lngd_config& config) { config_ = config; } // after lngd_set
+
+  bool statistics_due() const;
+  // inputs: N x d_w, signal: N x m.
+  void observe(const Matrix& inputs, const Matrix& signal, int signal_kind);
+  // gradient: m x d of the mean loss; inputs and deltas: those of the EMPIRICAL rate or nullptr.
+  void step(double factor, Matrix gradient, const Matrix* inputs, const Matrix* deltas);
+
+  const Matrix& weights() const { return w_; }
+  const Matrix& momentum() const { return momentum_; }
+  const Matrix& average() const { return average_; }
+  const Matrix& direction() const { return direction_; }
+  const Matrix& phi() const { return phi_; }
+  const Matrix& phi_inverse() const { return phi_inverse_; }
+  const std::vector<double>& psi() const { return psi_; }
+  const std::vector<double>& psi_inverse() const { return psi_inverse_; }
+  const lngd_health& health() const { return health_; }
+
+  // Figures from which tests derive tolerances.
+  double condition() const { return condition_; } // largest ||A||_F ||A^-1||_F over the damped blocks, >= cond_2
+  double path() const { return path_; }           // sum over steps of ||zeta||: how far the weights may have come
+  double rate_amplification() const { return rate_amplification_; } // error growth in alpha_l by cancellation in C
+  std::int64_t samples_used() const { return last_count_; }
+
+ private:
+  struct Block {
+    std::int64_t begin = 0;
+    std::int64_t size = 0;
+    double lambda = 0;
+  };
+
+  bool has_statistics() const { return !psi_.empty(); }
+  bool has_inverse() const { return !psi_inverse_.empty(); }
+  void take_statistics();
+  void renew_inverses();
+  double curvature(const Matrix& gradient, const Matrix* inputs, const Matrix* deltas);
+  double trust_scale(double alpha);
+  double trust_ratio() const;
+
+  lngd_config config_;
+  lngd_layer_config layer_;
+  int index_;
+  int count_;
+  std::int64_t m_;
+  std::int64_t d_;
+  std::vector<Block> blocks_;
+
+  // Sums of the coming update.
+  Matrix phi_sum_;
+  std::vector<double> psi_sum_;
+  double weight_sum_ = 0; // sum_n c_n r_n
+  std::int64_t sum_count_ = 0;
+  bool poisoned_ = false;
+  std::int64_t last_count_ = 0;
+
+  Matrix phi_;
+  std::vector<double> psi_;
+  Matrix phi_inverse_;
+  std::vector<double> psi_inverse_;
+  Matrix phi_at_inverse_; // the averages that the inverses in use were made from
+  std::vector<double> psi_at_inverse_;
+  double lambda_psi_ = 0;
+
+  Matrix w_;
+  Matrix momentum_;
+  Matrix average_;
+  Matrix direction_;
+  std::int64_t moves_ = 0; // steps that were not skipped
+  lngd_health health_;
+  double condition_ = 1;
+  double path_ = 0;
+  double rate_amplification_ = 1;
+};
+
+} // namespace twin
+
+#endif // LNGD_TEST_REFERENCE_HPP

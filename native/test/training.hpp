@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A multi-step run of some layers through the ABI beside the twin. The data of step t is a function of (seed, t), so
+// that two runs, or a run and its resumed half, see the same.
+#ifndef LNGD_TEST_TRAINING_HPP
+#define LNGD_TEST_TRAINING_HPP
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fixture.hpp"
+
+namespace conformance {
+
+struct Case {
+  std::string name;
+  lngd_config config{};
+  std::vector<lngd_layer_config> layers;
+  std::int64_t batch = 16;
+  int steps = 5;
+  int update = LNGD_UPDATE_WEIGHTS;
+  int signal_kind = LNGD_SIGNAL_PRE_ACTIVATIONS; // PROVIDED layers get gradients whatever this says
+  int micro_batches = 1;
+  bool strided_observe = false; // through lngd_observe_strided (compact layout only)
+  bool all_layouts = false;     // every tensor another layout, rotating with the layer
+  Layout layout = Layout::Compact;
+  std::uint64_t seed = 1;
+};
+
+class Training {
+ public:
+  explicit Training(const Case& what);
+  ~Training();
+  Training(const Training&) = delete;
+  Training& operator=(const Training&) = delete;
+
+  // Observes what is asked for, takes one step in the library and in the twin.
+  void step(double factor = 1);
+  // Compares health, weights and all fields of every layer with the twin.
+  void compare() const;
+  // step and compare, case.steps times, with a factor that falls from 1.
+  void run();
+
+  // Weights (with bias) of a layer as the caller's tensors hold them.
+  twin::Matrix weights(int layer) const;
+  // Bytes of everything that must be reproduced: weights, fields, health of all layers.
+  std::vector<std::uint8_t> bits() const;
+
+  void fill_gradients(double value); // of all layers, for steps made by hand
+  // To resume: takes over weights and the step counter of another run, not the optimizer's state.
+  void adopt_weights(const Training& other);
+  void set(int setting, double value); // in the library and in the twin
+
+  Optimizer& optimizer() { return *optimizer_; }
+  lngd_plan* plan() const { return plan_; }
+  const twin::Layer& reference(int layer) const { return twins_[static_cast<std::size_t>(layer)]; }
+  int count() const { return static_cast<int>(case_.layers.size()); }
+
+ private:
+  struct Tensors {
+    std::unique_ptr<Tensor> weights, bias, weight_gradients, bias_gradients;
+  };
+  struct Batch {
+    twin::Matrix inputs, signal, deltas, gradient;
+    int signal_kind;
+  };
+
+  Batch batch(int layer) const;
+  Layout layout(int layer, int role) const;
+  void observe(int layer, const Batch& data);
+  void apply_gradient(int layer);
+  void compare_layer(int layer) const;
+
+  Case case_;
+  std::unique_ptr<Optimizer> optimizer_;
+  lngd_plan* plan_ = nullptr;
+  std::vector<Tensors> tensors_;
+  std::vector<twin::Layer> twins_;
+  std::vector<double> weight_error_, momentum_error_; // bounds on the distance from the twin, accumulated
+  int step_ = 0;
+};
+
+// Makes a run of the case, compares at every step, and returns the bits of the end.
+std::vector<std::uint8_t> run_case(const Case& what);
+
+} // namespace conformance
+
+#endif // LNGD_TEST_TRAINING_HPP
