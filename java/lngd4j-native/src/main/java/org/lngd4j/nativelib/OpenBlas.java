@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.nativelib;
+
+import java.io.IOException;
+import java.net.JarURLConnection;
+import java.net.URL;
+import java.net.URLConnection;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.Loader;
+import org.lngd4j.nativelib.global.lngd;
+
+/** Gives the native library an OpenBLAS instance of its own. */
+final class OpenBlas {
+    private static final String RESOURCES = "/org/bytedeco/openblas/linux-x86_64/";
+
+    /** The library first; the others are its dependencies, which it looks for in its own folder. */
+    private static final List<String> FILES =
+            List.of("libopenblas.so.0", "libgfortran.so.5", "libquadmath.so.0", "libgcc_s.so.1");
+
+    private OpenBlas() {}
+
+    /** Tries the places in order and adds each attempt to {@code attempts}; never throws. */
+    static void load(List<LoadReport.Attempt> attempts) {
+        String explicit = System.getProperty(NativeLibrary.OPENBLAS_PATH);
+        if (explicit != null
+                && !explicit.isEmpty()
+                && loadFile(NativeLibrary.OPENBLAS_PATH, explicit, attempts)) {
+            return;
+        }
+        // Not overruled by the jar: whoever sets the variable wants that file.
+        String environment = System.getenv("LNGD_OPENBLAS");
+        if (environment != null
+                && !environment.isEmpty()
+                && loadFile("LNGD_OPENBLAS", environment, attempts)) {
+            return;
+        }
+        try {
+            Path copy = privateCopy();
+            if (loadFile("jar", copy.toString(), attempts)) {
+                return;
+            }
+        } catch (IOException | RuntimeException e) {
+            attempts.add(new LoadReport.Attempt("jar", RESOURCES + FILES.get(0), false, reason(e)));
+        }
+        loadFile("system", null, attempts);
+    }
+
+    private static boolean loadFile(String source, String path, List<LoadReport.Attempt> attempts) {
+        int status =
+                path == null ? lngd.lngd_load_blas((BytePointer) null) : lngd.lngd_load_blas(path);
+        boolean success = status == lngd.LNGD_OK;
+        String reason = success ? "" : Status.text(lngd.lngd_last_error());
+        attempts.add(
+                new LoadReport.Attempt(
+                        source, path == null ? "the linker's search path" : path, success, reason));
+        return success;
+    }
+
+    private static Path privateCopy() throws IOException {
+        List<URL> sources = new ArrayList<>();
+        StringBuilder key = new StringBuilder("openblas");
+        for (String file : FILES) {
+            URL url = OpenBlas.class.getResource(RESOURCES + file);
+            if (url == null) {
+                if (sources.isEmpty()) {
+                    throw new IOException(
+                            "not on the class path: the jar org.bytedeco:openblas for linux-x86_64");
+                }
+                continue;
+            }
+            sources.add(url);
+            if (sources.size() == 1) {
+                key.append('-').append(fingerprint(url));
+            }
+        }
+        FileCache cache =
+                new FileCache(
+                        Loader.getCacheDir().toPath().resolve("lngd4j").resolve(key.toString()));
+        Path library = null;
+        for (URL source : sources) {
+            String path = source.getPath();
+            Path file = cache.file(path.substring(path.lastIndexOf('/') + 1), source);
+            library = library == null ? file : library;
+        }
+        return library;
+    }
+
+    /**
+     * Size and checksum as the jar's directory has them (nothing is read), so that each version has
+     * a folder of its own.
+     */
+    private static String fingerprint(URL url) throws IOException {
+        URLConnection connection = url.openConnection();
+        if (connection instanceof JarURLConnection jar && jar.getJarEntry() != null) {
+            return jar.getJarEntry().getSize() + "-" + Long.toHexString(jar.getJarEntry().getCrc());
+        }
+        return Long.toString(connection.getContentLengthLong());
+    }
+
+    /** The message of an error with those of its causes. */
+    static String reason(Throwable error) {
+        StringBuilder text = new StringBuilder();
+        for (Throwable e = error; e != null && text.length() < 2000; e = e.getCause()) {
+            text.append(text.length() == 0 ? "" : "; caused by ").append(e);
+        }
+        return text.toString().replaceAll("\\s*\\R\\s*", " ");
+    }
+}

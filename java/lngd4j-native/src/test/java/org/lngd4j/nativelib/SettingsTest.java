@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.nativelib;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.lngd4j.nativelib.Abi.invalid;
+import static org.lngd4j.nativelib.Abi.ok;
+
+import java.util.Map;
+import org.bytedeco.javacpp.DoublePointer;
+import org.bytedeco.javacpp.IntPointer;
+import org.junit.jupiter.api.Test;
+import org.lngd4j.nativelib.global.lngd;
+import org.lngd4j.nativelib.global.lngd_config;
+import org.lngd4j.nativelib.global.lngd_optimizer;
+
+/** lngd_set, lngd_get, lngd_get_config, lngd_layer_count. */
+class SettingsTest {
+    /** A good value and a bad one. */
+    private static final Map<Integer, double[]> VALUES =
+            Map.ofEntries(
+                    Map.entry(lngd.LNGD_SET_LEARNING_RATE, new double[] {0.25, 0}),
+                    Map.entry(lngd.LNGD_SET_MOMENTUM, new double[] {0.5, 1}),
+                    Map.entry(lngd.LNGD_SET_WEIGHT_DECAY, new double[] {0.01, -0.01}),
+                    Map.entry(lngd.LNGD_SET_DAMPING_FACTOR, new double[] {3, -3}),
+                    Map.entry(lngd.LNGD_SET_DAMPING_FLOOR, new double[] {1e-7, 0}),
+                    Map.entry(lngd.LNGD_SET_DAMPING_MIN, new double[] {1e-6, 0}),
+                    Map.entry(lngd.LNGD_SET_DAMPING_MAX, new double[] {0.5, -1}),
+                    Map.entry(lngd.LNGD_SET_RHO, new double[] {0.5, 1}),
+                    Map.entry(lngd.LNGD_SET_MU, new double[] {1e-6, 0}),
+                    Map.entry(lngd.LNGD_SET_TRUST_RATIO, new double[] {0.02, 0}),
+                    Map.entry(lngd.LNGD_SET_STATISTICS_INTERVAL, new double[] {7, 0}),
+                    Map.entry(lngd.LNGD_SET_INVERSE_INTERVAL, new double[] {9, 1.5}));
+
+    private final lngd_optimizer optimizer = Abi.optimizer();
+
+    @Test
+    void aGoodValueIsKept() {
+        VALUES.forEach(
+                (setting, values) -> {
+                    ok(lngd.lngd_set(optimizer, setting, values[0]));
+                    assertThat(get(setting)).isEqualTo(values[0]);
+                });
+    }
+
+    @Test
+    void aBadValueChangesNothing() {
+        VALUES.forEach(
+                (setting, values) -> {
+                    double before = get(setting);
+                    for (double bad :
+                            new double[] {
+                                values[1],
+                                Double.NaN,
+                                Double.POSITIVE_INFINITY,
+                                Double.NEGATIVE_INFINITY,
+                                -1,
+                                -1e300
+                            }) {
+                        invalid(lngd.lngd_set(optimizer, setting, bad));
+                        assertThat(get(setting)).isEqualTo(before);
+                    }
+                });
+    }
+
+    @Test
+    void unknownSettingsAreRefused() {
+        for (int setting : new int[] {-1, 12, Integer.MAX_VALUE, Integer.MIN_VALUE}) {
+            invalid(lngd.lngd_set(optimizer, setting, 0.5), "setting", Integer.toString(setting));
+            invalid(
+                    lngd.lngd_get(optimizer, setting, new double[1]),
+                    "setting",
+                    Integer.toString(setting));
+        }
+        invalid(lngd.lngd_get(optimizer, 0, (DoublePointer) null), "value");
+    }
+
+    @Test
+    void theConfigurationTellsTheValuesOfNow() {
+        ok(lngd.lngd_set(optimizer, lngd.LNGD_SET_MOMENTUM, 0.75));
+        lngd_config config = new lngd_config();
+        config.struct_size(config.sizeof());
+        ok(lngd.lngd_get_config(optimizer, config));
+        assertThat(config.momentum()).isEqualTo(0.75);
+        assertThat(config.device()).isEqualTo(lngd.LNGD_DEVICE_CPU);
+        assertThat(config.threads()).isEqualTo(1);
+        invalid(lngd.lngd_get_config(optimizer, null), "out");
+        invalid(lngd.lngd_get_config(optimizer, config.struct_size(3)), "struct_size");
+    }
+
+    @Test
+    void layersAreCounted() {
+        int[] count = new int[1];
+        ok(lngd.lngd_layer_count(optimizer, count));
+        assertThat(count[0]).isEqualTo(1);
+        invalid(lngd.lngd_layer_count(optimizer, (IntPointer) null), "out");
+    }
+
+    private double get(int setting) {
+        double[] value = new double[1];
+        ok(lngd.lngd_get(optimizer, setting, value));
+        return value[0];
+    }
+}
