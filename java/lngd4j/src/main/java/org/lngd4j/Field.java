@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j;
+
+import org.lngd4j.nativelib.global.lngd;
+
+/**
+ * Arrays of a layer that can be read, with m outputs and d inputs (the constant 1 of a bias, the
+ * last, included). Everything is float32 and row-major.
+ */
+public enum Field {
+    /** Running average of Phi, d x d; 0 outside the diagonal blocks. */
+    PHI(lngd.LNGD_FIELD_PHI),
+
+    /** Running average of psi, m. */
+    PSI(lngd.LNGD_FIELD_PSI),
+
+    /** Inverse of the damped Phi in use, d x d; 0 outside the diagonal blocks. */
+    PHI_INVERSE(lngd.LNGD_FIELD_PHI_INVERSE),
+
+    /** Inverse of the damped psi in use, m. */
+    PSI_INVERSE(lngd.LNGD_FIELD_PSI_INVERSE),
+
+    /** Momentum buffer, m x d. */
+    MOMENTUM(lngd.LNGD_FIELD_MOMENTUM),
+
+    /** Averaged weights, m x d; while they are swapped in, the other ones. */
+    AVERAGE(lngd.LNGD_FIELD_AVERAGE),
+
+    /** Direction D of the last step, m x d. */
+    DIRECTION(lngd.LNGD_FIELD_DIRECTION);
+
+    private final int code;
+
+    Field(int code) {
+        this.code = code;
+    }
+
+    /**
+     * The value of this constant in the C ABI.
+     *
+     * @return an {@code lngd_field} constant
+     */
+    public int code() {
+        return code;
+    }
+
+    /** Shape of this field for a layer. */
+    long[] shape(LayerSpec layer) {
+        long m = layer.outputs();
+        long d = layer.columns();
+        return switch (this) {
+            case PHI, PHI_INVERSE -> new long[] {d, d};
+            case PSI, PSI_INVERSE -> new long[] {m};
+            case MOMENTUM, AVERAGE, DIRECTION -> new long[] {m, d};
+        };
+    }
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j;
+
+import org.nd4j.linalg.api.ndarray.INDArray;
+
+/**
+ * What the statistics of a layer make of the rows of a batch: new float32 arrays.
+ *
+ * @param q squares of the per-sample gradients, N x m
+ * @param r row sums of q, N values
+ * @param c squared norms of the inputs, the constant 1 of a bias included, N values
+ */
+public record FisherRows(INDArray q, INDArray r, INDArray c) {}

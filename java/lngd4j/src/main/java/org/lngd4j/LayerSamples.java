@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j;
+
+import org.nd4j.linalg.api.ndarray.INDArray;
+
+/**
+ * Per-sample data of one layer for {@link LayerRate#EMPIRICAL}: float32, any view, never copied.
+ *
+ * @param inputs inputs of the layer, N x d_w, without the constant 1 of a bias
+ * @param deltas derivative of the loss of each sample with respect to its pre-activations, N x m;
+ *     NOT divided by N
+ */
+public record LayerSamples(INDArray inputs, INDArray deltas) {
+    @Override
+    public String toString() {
+        return "LayerSamples[inputs=" + shape(inputs) + ", deltas=" + shape(deltas) + "]";
+    }
+
+    private static String shape(INDArray a) {
+        return a == null ? "null" : java.util.Arrays.toString(a.shape());
+    }
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j;
+
+/**
+ * One layer of a network, as LNGD needs to know it. Immutable; the methods that take an argument
+ * give a changed copy.
+ *
+ * <pre>{@code
+ * List<LayerSpec> layers = List.of(
+ *         LayerSpec.dense("hidden", 784, 256).activation(Activation.TANH),
+ *         LayerSpec.dense("output", 256, 10).output(OutputModel.SOFTMAX));
+ * }</pre>
+ *
+ * @param name a name for messages and reports, not empty
+ * @param inputs d_w, columns of the weights without the bias, in [1, 2^24]
+ * @param outputs m, rows of the weights, in [1, 2^24]
+ * @param bias whether there is a bias
+ * @param activation the activation phi; {@link Activation#IDENTITY} for the softmax and sigmoid
+ *     outputs
+ * @param activationParameter slope of LEAKY_RELU in [0, 1], alpha of ELU above 0; otherwise ignored
+ * @param output the predictive model
+ * @param fisher how the layer's Fisher information is taken; null: as in {@link LngdOptions}
+ */
+public record LayerSpec(
+        String name,
+        long inputs,
+        long outputs,
+        boolean bias,
+        Activation activation,
+        double activationParameter,
+        OutputModel output,
+        Fisher fisher) {
+
+    private static final long LARGEST = 1L << 24;
+
+    /**
+     * Checks everything that can be checked without the native library.
+     *
+     * @param name a name, not empty
+     * @param inputs d_w
+     * @param outputs m
+     * @param bias whether there is a bias
+     * @param activation the activation
+     * @param activationParameter slope of LEAKY_RELU or alpha of ELU
+     * @param output the predictive model
+     * @param fisher how Fisher information is taken, or null
+     */
+    public LayerSpec {
+        Check.notNull("name", name);
+        if (name.isEmpty()) {
+            throw Check.bad("name", "\"\"", "a name that is not empty");
+        }
+        checkSize(name + ": inputs", inputs);
+        checkSize(name + ": outputs", outputs);
+        Check.notNull(name + ": activation", activation);
+        Check.notNull(name + ": output", output);
+        if (activation == Activation.LEAKY_RELU) {
+            Check.within(
+                    name + ": activationParameter (slope of LEAKY_RELU)",
+                    activationParameter,
+                    0,
+                    1);
+        } else if (activation == Activation.ELU) {
+            Check.positive(name + ": activationParameter (alpha of ELU)", activationParameter);
+        }
+        if (isLink(output) && activation != Activation.IDENTITY) {
+            throw Check.bad(
+                    name + ": activation",
+                    activation,
+                    "IDENTITY where the output model is " + output);
+        }
+    }
+
+    /**
+     * A dense (fully connected) layer with bias, {@link Activation#RELU}, not an output layer.
+     *
+     * @param name a name for messages and reports, not empty
+     * @param inputs d_w, in [1, 2^24]
+     * @param outputs m, in [1, 2^24]
+     * @return the layer
+     */
+    public static LayerSpec dense(String name, long inputs, long outputs) {
+        return new LayerSpec(
+                name, inputs, outputs, true, Activation.RELU, 0, OutputModel.HIDDEN, null);
+    }
+
+    /**
+     * A copy with or without a bias.
+     *
+     * @param value whether there is a bias
+     * @return the copy
+     */
+    public LayerSpec bias(boolean value) {
+        return new LayerSpec(
+                name, inputs, outputs, value, activation, activationParameter, output, fisher);
+    }
+
+    /**
+     * A copy with another activation and its default parameter.
+     *
+     * @param value the activation
+     * @return the copy
+     */
+    public LayerSpec activation(Activation value) {
+        return activation(value, Check.notNull("activation", value).defaultParameter());
+    }
+
+    /**
+     * A copy with another activation.
+     *
+     * @param value the activation
+     * @param parameter slope of LEAKY_RELU in [0, 1], alpha of ELU above 0; otherwise ignored
+     * @return the copy
+     */
+    public LayerSpec activation(Activation value, double parameter) {
+        return new LayerSpec(name, inputs, outputs, bias, value, parameter, output, fisher);
+    }
+
+    /**
+     * A copy with another predictive model. The softmax and sigmoid models, which are link
+     * functions themselves, also set the activation to {@link Activation#IDENTITY}.
+     *
+     * @param value the model
+     * @return the copy
+     */
+    public LayerSpec output(OutputModel value) {
+        Check.notNull("output", value);
+        Activation phi = isLink(value) ? Activation.IDENTITY : activation;
+        return new LayerSpec(name, inputs, outputs, bias, phi, activationParameter, value, fisher);
+    }
+
+    /**
+     * A copy with a way of its own to take Fisher information.
+     *
+     * @param value the way; null: as in {@link LngdOptions}
+     * @return the copy
+     */
+    public LayerSpec fisher(Fisher value) {
+        return new LayerSpec(
+                name, inputs, outputs, bias, activation, activationParameter, output, value);
+    }
+
+    /**
+     * Columns of the weights with the bias, d.
+     *
+     * @return inputs, plus 1 where there is a bias
+     */
+    public long columns() {
+        return inputs + (bias ? 1 : 0);
+    }
+
+    private static boolean isLink(OutputModel model) {
+        return model == OutputModel.SOFTMAX
+                || model == OutputModel.SIGMOID
+                || model == OutputModel.SOFTMAX_GAUSSIAN;
+    }
+
+    private static void checkSize(String what, long value) {
+        if (value < 1 || value > LARGEST) {
+            throw Check.bad(what, value, "a whole number in [1, " + LARGEST + "]");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.bytedeco.javacpp.BytePointer;
+import org.lngd4j.nativelib.LngdException;
+import org.lngd4j.nativelib.LoadReport;
+import org.lngd4j.nativelib.NativeLibrary;
+import org.lngd4j.nativelib.Status;
+import org.lngd4j.nativelib.global.lngd;
+import org.lngd4j.nativelib.global.lngd_backend_description;
+
+/**
+ * What this machine offers: versions, backends with the reason where one is missing, processor,
+ * BLAS, and how the native library was found.
+ *
+ * @param libraryVersion version of the native library; null if it could not be loaded
+ * @param javaApiVersion version of the C ABI that these classes were made for
+ * @param javaVersion the JVM
+ * @param loadReport every path tried with its reason
+ * @param backends what the native library says of its backends; empty if it could not be loaded
+ */
+public record LngdInfo(
+        String libraryVersion,
+        String javaApiVersion,
+        String javaVersion,
+        LoadReport loadReport,
+        List<Backend> backends) {
+
+    /**
+     * One backend.
+     *
+     * @param device what it runs on
+     * @param available whether an optimizer can use it now
+     * @param reason why not; "" if it can
+     * @param instructionSet CPU: kernels chosen at run time: avx512, avx2 or portable
+     * @param cpuModel CPU: name of the processor
+     * @param cpuFeatures CPU: features that matter here, space separated
+     * @param blas CPU: configuration of OpenBLAS
+     * @param blasCore CPU: core type that OpenBLAS chose
+     * @param blasPath CPU: where OpenBLAS was loaded from
+     * @param defaultThreads CPU: threads of an optimizer that asks for 0
+     */
+    public record Backend(
+            Device device,
+            boolean available,
+            String reason,
+            String instructionSet,
+            String cpuModel,
+            String cpuFeatures,
+            String blas,
+            String blasCore,
+            String blasPath,
+            int defaultThreads) {}
+
+    /**
+     * Copies the list.
+     *
+     * @param libraryVersion version of the native library, or null
+     * @param javaApiVersion version of the C ABI
+     * @param javaVersion the JVM
+     * @param loadReport every path tried
+     * @param backends the backends
+     */
+    public LngdInfo {
+        backends = List.copyOf(backends);
+    }
+
+    /**
+     * Looks at this machine. Loads the native library if need be, and never throws where it is
+     * missing: the report tells why.
+     *
+     * @return what was found
+     */
+    public static LngdInfo current() {
+        String version = null;
+        List<Backend> backends = new ArrayList<>();
+        try {
+            NativeLibrary.load();
+            version = Status.text(lngd.lngd_version_string());
+            for (Device device : List.of(Device.CPU, Device.CUDA)) {
+                backends.add(backend(device));
+            }
+        } catch (LngdException | LinkageError e) {
+            // Nothing is lost: the report, read below, has the reasons.
+            backends.clear();
+        }
+        String api =
+                lngd.LNGD_VERSION_MAJOR
+                        + "."
+                        + lngd.LNGD_VERSION_MINOR
+                        + "."
+                        + lngd.LNGD_VERSION_PATCH;
+        String java =
+                System.getProperty("java.vm.name") + " " + System.getProperty("java.vm.version");
+        return new LngdInfo(version, api, java, NativeLibrary.report(), backends);
+    }
+
+    private static Backend backend(Device device) {
+        try (lngd_backend_description d = new lngd_backend_description()) {
+            d.struct_size(d.sizeof());
+            Status.check(lngd.lngd_backend_info(device.code(), d));
+            return new Backend(
+                    device,
+                    d.available() != 0,
+                    text(d.reason()),
+                    text(d.instruction_set()),
+                    text(d.cpu_model()),
+                    text(d.cpu_features()),
+                    text(d.blas()),
+                    text(d.blas_core()),
+                    text(d.blas_path()),
+                    d.default_threads());
+        }
+    }
+
+    private static String text(BytePointer chars) {
+        return Status.text(chars);
+    }
+
+    /**
+     * Everything as maps, lists, texts and numbers, for a JSON writer.
+     *
+     * @return a new map in a fixed order
+     */
+    public Map<String, Object> asMap() {
+        Map<String, Object> map = new LinkedHashMap<>();
+        map.put("libraryVersion", libraryVersion);
+        map.put("javaApiVersion", javaApiVersion);
+        map.put("javaVersion", javaVersion);
+        List<Object> list = new ArrayList<>();
+        for (Backend b : backends) {
+            Map<String, Object> m = new LinkedHashMap<>();
+            m.put("device", b.device().name());
+            m.put("available", b.available());
+            m.put("reason", b.reason());
+            if (b.device() == Device.CPU) {
+                m.put("instructionSet", b.instructionSet());
+                m.put("cpuModel", b.cpuModel());
+                m.put("cpuFeatures", b.cpuFeatures());
+                m.put("blas", b.blas());
+                m.put("blasCore", b.blasCore());
+                m.put("blasPath", b.blasPath());
+                m.put("defaultThreads", b.defaultThreads());
+            }
+            list.add(m);
+        }
+        map.put("backends", list);
+        map.put("libraryAttempts", loadReport.library().stream().map(Object::toString).toList());
+        map.put("blasAttempts", loadReport.blas().stream().map(Object::toString).toList());
+        return map;
+    }
+
+    /** The same for a reader, several lines. */
+    @Override
+    public String toString() {
+        StringBuilder text = new StringBuilder();
+        text.append("liblngd ")
+                .append(libraryVersion == null ? "could not be loaded" : libraryVersion);
+        text.append(", Java API ")
+                .append(javaApiVersion)
+                .append(", ")
+                .append(javaVersion)
+                .append('\n');
+        for (Backend b : backends) {
+            text.append(b.device())
+                    .append(b.available() ? ": available" : ": not available: " + b.reason())
+                    .append('\n');
+            if (b.device() == Device.CPU) {
+                text.append("  processor ")
+                        .append(b.cpuModel())
+                        .append(", kernels ")
+                        .append(b.instructionSet());
+                text.append("\n  features  ").append(b.cpuFeatures());
+                text.append("\n  threads   ").append(b.defaultThreads());
+                text.append("\n  BLAS      ")
+                        .append(b.blas())
+                        .append(", core ")
+                        .append(b.blasCore());
+                text.append("\n            ").append(b.blasPath()).append('\n');
+            }
+        }
+        return text.append("looked for\n").append(loadReport.describe()).toString();
+    }
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j;
+
+import org.lngd4j.nativelib.global.lngd;
+
+/** A set of defaults for {@link LngdOptions}. */
+public enum Preset {
+    /**
+     * The default: closed-form Fisher, 128-blocks, relative damping, trust ratio always, averaged
+     * weights; there is no learning rate to tune.
+     */
+    RECIPE(lngd.LNGD_PRESET_RECIPE),
+
+    /**
+     * For autoencoders and regression: full Phi, gamma 0.3, Nesterov momentum, a depth slope of the
+     * trust ratio.
+     */
+    RECIPE_FIT(lngd.LNGD_PRESET_RECIPE_FIT),
+
+    /** {@link #RECIPE} with the layer rate of the paper, the trust ratio as a cap. */
+    RECIPE_EMPIRICAL(lngd.LNGD_PRESET_RECIPE_EMPIRICAL),
+
+    /** The paper as printed. */
+    PAPER(lngd.LNGD_PRESET_PAPER);
+
+    private final int code;
+
+    Preset(int code) {
+        this.code = code;
+    }
+
+    /**
+     * The value of this constant in the C ABI.
+     *
+     * @return an {@code lngd_*} constant
+     */
+    public int code() {
+        return code;
+    }
+}

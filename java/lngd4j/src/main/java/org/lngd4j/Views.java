@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j;
+
+import org.lngd4j.nativelib.LngdArgumentException;
+import org.nd4j.linalg.api.buffer.DataBuffer;
+import org.nd4j.linalg.api.buffer.DataType;
+import org.nd4j.linalg.api.memory.MemoryWorkspace;
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.api.ops.executioner.OpExecutioner;
+import org.nd4j.linalg.factory.Nd4j;
+
+/**
+ * Addresses and strides of ND4J arrays, read without a copy. {@code data().address()} is the base
+ * allocation even for a view, so that element 0 is at base + offset; {@code isView()} is not asked,
+ * since it is false for transposed arrays. Nothing here allocates unless it throws.
+ */
+final class Views {
+    private Views() {}
+
+    /** Refuses a backend whose arrays are not in host memory. */
+    static void checkBackend(OpExecutioner.ExecutionerType type) {
+        if (type != OpExecutioner.ExecutionerType.NATIVE_CPU) {
+            throw Check.bad(
+                    "the ND4J backend",
+                    type,
+                    "NATIVE_CPU (nd4j-native): arrays in device memory are not supported yet");
+        }
+    }
+
+    static void checkBackend() {
+        checkBackend(Nd4j.getExecutioner().type());
+    }
+
+    /**
+     * Checks that an array is a float matrix of the columns wanted and, unless rows is -1, of the
+     * rows wanted.
+     */
+    static void matrix(String argument, LayerSpec layer, INDArray a, long rows, long columns) {
+        usable(argument, layer, a);
+        if (a.rank() != 2 || a.size(1) != columns || (rows >= 0 && a.size(0) != rows)) {
+            throw shape(
+                    argument,
+                    layer,
+                    a,
+                    "[" + (rows < 0 ? "samples" : Long.toString(rows)) + ", " + columns + "]");
+        }
+    }
+
+    /** Checks that an array is a float vector: [n], [1, n] or [n, 1]. */
+    static void vector(String argument, LayerSpec layer, INDArray a, long n) {
+        usable(argument, layer, a);
+        boolean fits =
+                a.rank() == 1
+                        ? a.size(0) == n
+                        : a.rank() == 2 && a.length() == n && (a.size(0) == 1 || a.size(1) == 1);
+        if (!fits) {
+            throw shape(argument, layer, a, "[" + n + "], [1, " + n + "] or [" + n + ", 1]");
+        }
+    }
+
+    /** Stride of a checked vector, in elements. */
+    static long vectorStride(INDArray a) {
+        return a.rank() == 2 && a.size(0) == 1 ? a.stride(1) : a.stride(0);
+    }
+
+    /** Address of element 0. The caller keeps the array reachable while it uses it. */
+    static long address(INDArray a) {
+        DataBuffer data = a.data();
+        return data.address() + data.offset() * Float.BYTES;
+    }
+
+    /** Checks everything but the shape. */
+    static void usable(String argument, LayerSpec layer, INDArray a) {
+        if (a == null) {
+            throw bad(argument, layer, "null", "an array");
+        }
+        if (a.wasClosed()) {
+            throw bad(argument, layer, "an array that was closed", "an open one");
+        }
+        if (a.dataType() != DataType.FLOAT) {
+            throw bad(
+                    argument,
+                    layer,
+                    "of type " + a.dataType(),
+                    "FLOAT: convert it with castTo(DataType.FLOAT)");
+        }
+        if (a.isEmpty()) {
+            throw bad(argument, layer, "an empty array", "one with elements");
+        }
+        MemoryWorkspace workspace = a.data().getParentWorkspace();
+        if (workspace != null
+                && (!workspace.isScopeActive()
+                        || workspace.getGenerationId() != a.data().getGenerationId())) {
+            throw bad(
+                    argument,
+                    layer,
+                    "an array of the workspace " + workspace.getId() + ", which was closed since",
+                    "one whose workspace is open, or a detached one");
+        }
+    }
+
+    private static LngdArgumentException shape(
+            String argument, LayerSpec layer, INDArray a, String allowed) {
+        return bad(
+                argument,
+                layer,
+                "of shape " + java.util.Arrays.toString(a.shape()),
+                "shape " + allowed);
+    }
+
+    private static LngdArgumentException bad(
+            String argument, LayerSpec layer, String seen, String allowed) {
+        String where = layer == null ? "" : " of layer \"" + layer.name() + "\"";
+        return new LngdArgumentException(
+                argument + where + " is " + seen + "; allowed is " + allowed);
+    }
+}

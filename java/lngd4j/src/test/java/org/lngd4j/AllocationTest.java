@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.sun.management.ThreadMXBean;
+import java.lang.management.ManagementFactory;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.nd4j.linalg.api.ndarray.INDArray;
+
+/** A training loop of observe and step allocates nothing on the Java heap. */
+class AllocationTest {
+    private static final int WARM_UP = 3000;
+    private static final int STEPS = 2000;
+
+    @Test
+    void observeAndStepAllocateNothing() {
+        assertThat(allocatedBy(LngdOptions.recipe(10_000))).isZero();
+    }
+
+    @Test
+    void stepsWithSamplesAllocateNothing() {
+        assertThat(allocatedBy(LngdOptions.recipeEmpirical(10_000))).isZero();
+    }
+
+    @Test
+    void schedulesAllocateNothing() {
+        assertThat(
+                        allocatedBy(
+                                LngdOptions.recipe(10_000)
+                                        .dampingSchedule(Schedule.cosine(20_000))
+                                        .statisticsIntervalSchedule(Schedule.constant(3))))
+                .isZero();
+    }
+
+    /**
+     * Bytes that {@value #STEPS} steps allocate in this thread, of which nothing is rounded away.
+     */
+    private static long allocatedBy(LngdOptions.Builder options) {
+        List<LayerSpec> layers =
+                List.of(
+                        LayerSpec.dense("first", 8, 6),
+                        LayerSpec.dense("second", 6, 4).activation(Activation.TANH),
+                        LayerSpec.dense("last", 4, 3).output(OutputModel.SOFTMAX));
+        Data data = new Data(1);
+        List<LayerTensors> tensors = new ArrayList<>();
+        List<LayerSamples> samples = new ArrayList<>();
+        INDArray[] signals = new INDArray[layers.size()];
+        for (int i = 0; i < signals.length; i++) {
+            LayerSpec l = layers.get(i);
+            tensors.add(
+                    new LayerTensors(
+                            i,
+                            data.floats(l.outputs(), l.inputs()),
+                            data.vector(l.outputs()),
+                            data.floats(l.outputs(), l.inputs()),
+                            data.vector(l.outputs())));
+            signals[i] = data.floats(5, l.outputs());
+            samples.add(new LayerSamples(data.floats(5, l.inputs()), data.floats(5, l.outputs())));
+        }
+        try (LngdOptimizer optimizer =
+                        LngdOptimizer.create(
+                                options.threads(1).statisticsInterval(2).build(), layers);
+                StepPlan plan = optimizer.plan(tensors, UpdateMode.WEIGHTS)) {
+            run(optimizer, plan, samples, signals, 0, WARM_UP);
+            ThreadMXBean bean = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+            long thread = Thread.currentThread().getId();
+            // The bean's own first call allocates.
+            bean.getThreadAllocatedBytes(thread);
+            long before = bean.getThreadAllocatedBytes(thread);
+            run(optimizer, plan, samples, signals, WARM_UP, WARM_UP + STEPS);
+            return bean.getThreadAllocatedBytes(thread) - before;
+        }
+    }
+
+    private static void run(
+            LngdOptimizer optimizer,
+            StepPlan plan,
+            List<LayerSamples> samples,
+            INDArray[] signals,
+            int from,
+            int to) {
+        for (int t = from; t < to; t++) {
+            boolean deltas = false;
+            for (int i = 0; i < signals.length; i++) {
+                if (optimizer.needsStatistics(i)) {
+                    optimizer.observe(
+                            i, samples.get(i).inputs(), signals[i], Signal.PRE_ACTIVATIONS);
+                }
+                deltas |= optimizer.needsDeltas(i);
+            }
+            double factor = optimizer.schedule(t, 0);
+            if (deltas) {
+                plan.step(factor, samples);
+            } else {
+                plan.step(factor);
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.function.BiConsumer;
+import org.assertj.core.data.Offset;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.lngd4j.nativelib.LngdArgumentException;
+import org.lngd4j.nativelib.global.lngd;
+import org.lngd4j.nativelib.global.lngd_config;
+
+/** Presets, ranges, and copies of options. */
+class LngdOptionsTest {
+    private interface DoubleSetter extends BiConsumer<LngdOptions.Builder, Double> {}
+
+    private interface IntSetter extends BiConsumer<LngdOptions.Builder, Integer> {}
+
+    @Test
+    void presetsAreThoseOfTheRecipe() {
+        LngdOptions recipe = LngdOptions.recipe(400).build();
+        assertThat(recipe.trustRatio()).isCloseTo(0.17 / 20, Offset.offset(1e-15));
+        assertThat(recipe.trustMode()).isEqualTo(TrustRatio.ALWAYS);
+        assertThat(recipe.fisher()).isEqualTo(Fisher.EXPECTED);
+        assertThat(recipe.layerRate()).isEqualTo(LayerRate.NONE);
+        assertThat(recipe.blockSize()).isEqualTo(128);
+        assertThat(recipe.schedule()).isEqualTo(Schedule.cosine(400));
+        LngdOptions fit = LngdOptions.recipeFit(400).build();
+        assertThat(fit.nesterov()).isTrue();
+        assertThat(fit.trustRatio()).isEqualTo(0.005);
+        assertThat(fit.trustDepthSlope()).isEqualTo(1.5);
+        assertThat(fit.dampingFactor()).isEqualTo(0.3);
+        assertThat(fit.blockSize()).isZero();
+        assertThat(fit.schedule()).isEqualTo(Schedule.linear(400));
+        LngdOptions empirical = LngdOptions.recipeEmpirical(400).build();
+        assertThat(empirical.layerRate()).isEqualTo(LayerRate.EMPIRICAL);
+        assertThat(empirical.trustMode()).isEqualTo(TrustRatio.CAP);
+        LngdOptions paper = LngdOptions.paper().build();
+        assertThat(paper.fisher()).isEqualTo(Fisher.SAMPLED);
+        assertThat(paper.damping()).isEqualTo(Damping.ABSOLUTE);
+        assertThat(paper.dampingMin()).isEqualTo(1e-5);
+        assertThat(paper.dampingMax()).isEqualTo(1e-2);
+        assertThat(paper.schedule()).isEqualTo(Schedule.constant(1));
+        assertThat(paper.averaging()).isFalse();
+    }
+
+    @ParameterizedTest
+    @EnumSource(Preset.class)
+    void everyValueReachesTheLibraryAsItWas(Preset preset) {
+        LngdOptions options =
+                LngdOptions.preset(preset, 100)
+                        .momentum(0.625)
+                        .seed(-5)
+                        .rateSamples(3)
+                        .weightDecay(0.5, WeightDecay.COUPLED)
+                        .build();
+        try (lngd_config config = new lngd_config()) {
+            options.values.write(config);
+            assertThat(config.momentum()).isEqualTo(0.625);
+            assertThat(config.seed()).isEqualTo(-5);
+            assertThat(config.rate_samples()).isEqualTo(3);
+            assertThat(config.decay()).isEqualTo(lngd.LNGD_DECAY_COUPLED);
+            assertThat(config.trust_ratio()).isEqualTo(options.trustRatio());
+            assertThat(config.block_size()).isEqualTo(options.blockSize());
+            assertThat(config.struct_size()).isEqualTo(config.sizeof());
+        }
+    }
+
+    @Test
+    void numbersOutOfRangeAreRefusedByName() {
+        Map<String, DoubleSetter> setters = new LinkedHashMap<>();
+        setters.put("gamma", LngdOptions.Builder::relativeDamping);
+        setters.put("dampingFloor", LngdOptions.Builder::dampingFloor);
+        setters.put("min", (b, x) -> b.absoluteDamping(x, 1));
+        setters.put("max", (b, x) -> b.absoluteDamping(0.5, x));
+        setters.put("tau", (b, x) -> b.trustRatio(TrustRatio.CAP, x));
+        setters.put("slope", LngdOptions.Builder::trustDepthSlope);
+        setters.put("mu", LngdOptions.Builder::mu);
+        setters.put("learningRate", LngdOptions.Builder::learningRate);
+        setters.put("momentum", LngdOptions.Builder::momentum);
+        setters.put("decay", (b, x) -> b.weightDecay(x, WeightDecay.DECOUPLED));
+        setters.put("rho", LngdOptions.Builder::rho);
+        setters.put("averagingWindow", LngdOptions.Builder::averagingWindow);
+        LngdOptions before = LngdOptions.recipe(10).build();
+        setters.forEach(
+                (name, setter) -> {
+                    for (double x :
+                            new double[] {
+                                Double.NaN, -1, Double.POSITIVE_INFINITY, Double.NEGATIVE_INFINITY
+                            }) {
+                        LngdOptions.Builder builder = LngdOptions.recipe(10);
+                        assertThatThrownBy(() -> setter.accept(builder, x))
+                                .isInstanceOf(LngdArgumentException.class)
+                                .hasMessageContaining(name)
+                                .hasMessageContaining(Double.toString(x))
+                                .hasMessageContaining("allowed");
+                        assertThat(builder.build()).isEqualTo(before);
+                    }
+                });
+        assertThatThrownBy(() -> LngdOptions.recipe(10).learningRate(1e7))
+                .hasMessageContaining("1000000.0");
+        assertThatThrownBy(() -> LngdOptions.recipe(10).momentum(1)).hasMessageContaining("[0, 1)");
+        assertThatThrownBy(() -> LngdOptions.recipe(10).learningRate(0))
+                .hasMessageContaining("learningRate");
+    }
+
+    @Test
+    void countsOutOfRangeAreRefusedByName() {
+        Map<String, IntSetter> setters = new LinkedHashMap<>();
+        setters.put("threads", LngdOptions.Builder::threads);
+        setters.put("rateSamples", LngdOptions.Builder::rateSamples);
+        setters.put("blockSize", LngdOptions.Builder::blockSize);
+        setters.put("statisticsSamples", LngdOptions.Builder::statisticsSamples);
+        setters.put("statisticsInterval", LngdOptions.Builder::statisticsInterval);
+        setters.put("inverseInterval", LngdOptions.Builder::inverseInterval);
+        setters.forEach(
+                (name, setter) ->
+                        assertThatThrownBy(() -> setter.accept(LngdOptions.recipe(10), -1))
+                                .isInstanceOf(LngdArgumentException.class)
+                                .hasMessageContainingAll(name, "-1", "allowed"));
+        assertThatThrownBy(() -> LngdOptions.recipe(10).statisticsInterval(0))
+                .hasMessageContaining("1 or more");
+        assertThatThrownBy(() -> LngdOptions.recipe(-1))
+                .hasMessageContainingAll("totalSteps", "-1");
+    }
+
+    @Test
+    void nullsAreRefused() {
+        LngdOptions.Builder b = LngdOptions.recipe(10);
+        assertThatThrownBy(() -> b.device(null)).hasMessageContaining("device");
+        assertThatThrownBy(() -> b.fisher(null)).hasMessageContaining("fisher");
+        assertThatThrownBy(() -> b.damping(null)).hasMessageContaining("damping");
+        assertThatThrownBy(() -> b.layerRate(null)).hasMessageContaining("layerRate");
+        assertThatThrownBy(() -> b.trustRatio(null, 0.1)).hasMessageContaining("mode");
+        assertThatThrownBy(() -> b.weightDecay(0.1, null)).hasMessageContaining("mode");
+        assertThatThrownBy(() -> b.schedule(null)).hasMessageContaining("schedule");
+        assertThatThrownBy(() -> LngdOptions.preset(null, 1)).hasMessageContaining("preset");
+        assertThat(b.build()).isEqualTo(LngdOptions.recipe(10).build());
+    }
+
+    @Test
+    void anUnknownLengthAsksForATrustRatio() {
+        assertThatThrownBy(() -> LngdOptions.recipe(0).build())
+                .hasMessageContainingAll("trustRatio", "steps");
+        assertThat(LngdOptions.recipe(0).trustRatio(TrustRatio.ALWAYS, 0.01).build().schedule())
+                .isEqualTo(Schedule.constant(1));
+        assertThat(LngdOptions.recipe(0).trustRatio(TrustRatio.OFF, 0).build().trustMode())
+                .isEqualTo(TrustRatio.OFF);
+    }
+
+    @Test
+    void optionsAreCopies() {
+        LngdOptions.Builder builder = LngdOptions.recipe(10);
+        LngdOptions first = builder.build();
+        LngdOptions second = builder.momentum(0.5).build();
+        assertThat(first.momentum()).isEqualTo(0.9);
+        assertThat(second.momentum()).isEqualTo(0.5);
+        assertThat(second).isNotEqualTo(first);
+        assertThat(second.toBuilder().momentum(0.9).build())
+                .isEqualTo(first)
+                .hasSameHashCodeAs(first);
+    }
+
+    @Test
+    void theTextShowsEverything() {
+        LngdOptions options = LngdOptions.recipe(10).build();
+        String text = options.toString();
+        options.asMap().forEach((name, value) -> assertThat(text).contains(name + "=" + value));
+        assertThat(options.asMap()).hasSize(33);
+        assertThat(text).contains("schedule=cosine(10)");
+    }
+}
