@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.cli;
+
+import java.io.PrintStream;
+import java.util.List;
+import java.util.concurrent.Callable;
+import org.lngd4j.cli.train.OptimizerKind;
+import org.lngd4j.cli.train.StopSignal;
+import org.lngd4j.cli.train.TrainRun;
+import org.lngd4j.cli.train.TrainSettings;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code lngd train}. */
+@Command(
+        name = "train",
+        description = "Trains a network on images and writes metrics, curves and the model.",
+        sortOptions = false,
+        mixinStandardHelpOptions = true)
+final class TrainCommand implements Callable<Integer> {
+    private static final List<String> WITH_RESUME = List.of("--resume", "--threads", "--data");
+
+    @Spec private CommandSpec spec;
+
+    @Option(
+            names = "--data",
+            paramLabel = "fashion-mnist|DIR",
+            description =
+                    "Fashion-MNIST, found or fetched (default), or a folder with the four files of an IDX data set.")
+    private String data;
+
+    @Option(
+            names = "--model",
+            paramLabel = "mlp|mlp:W-W-...",
+            defaultValue = "mlp",
+            description =
+                    "Dense network: widths of the hidden layers, or of all layers (default: mlp:256-128).")
+    private String model;
+
+    @Option(
+            names = "--optimizer",
+            paramLabel = "lngd|adam|sgd",
+            defaultValue = "lngd",
+            description = "What trains it (default: lngd).")
+    private OptimizerKind optimizer;
+
+    @Option(
+            names = "--preset",
+            paramLabel = "recipe|recipe-fit|recipe-empirical|paper",
+            description = "LNGD's settings (default: recipe). Options below change single ones.")
+    private String preset;
+
+    @Option(
+            names = "--epochs",
+            paramLabel = "N",
+            defaultValue = "6",
+            description = "Passes over the data (default: 6).")
+    private int epochs;
+
+    @Option(
+            names = "--batch",
+            paramLabel = "N",
+            defaultValue = "256",
+            description = "Samples of a step (default: 256).")
+    private int batch;
+
+    @Option(
+            names = "--seed",
+            paramLabel = "N",
+            defaultValue = "1",
+            description = "Of weights, order, sampling (default: 1).")
+    private long seed;
+
+    @Option(
+            names = "--device",
+            paramLabel = "auto|cpu|cuda",
+            defaultValue = "auto",
+            description = "Default: auto.")
+    private String device;
+
+    @Option(names = "--threads", paramLabel = "N", description = "Processor threads (default: 1).")
+    private Integer threads;
+
+    @Option(
+            names = "--out",
+            paramLabel = "DIR",
+            description = "Folder of the results (default: runs/<time>).")
+    private String out;
+
+    @Option(
+            names = "--eval-every",
+            paramLabel = "X",
+            defaultValue = "0.5",
+            description = "Epochs between evaluations (default: 0.5).")
+    private double evalEvery;
+
+    @Option(
+            names = "--averaged-weights",
+            negatable = true,
+            description =
+                    "Evaluate and deliver averaged weights (default: as the preset has it; on for adam and sgd).")
+    private Boolean averagedWeights;
+
+    @Option(
+            names = "--learning-rate",
+            paramLabel = "X",
+            description = "Peak of the schedule (default: the preset's; adam 0.003, sgd 0.1).")
+    private Double learningRate;
+
+    @Option(names = "--momentum", paramLabel = "X", description = "Of lngd and sgd (default: 0.9).")
+    private Double momentum;
+
+    @Option(
+            names = "--damping",
+            paramLabel = "X",
+            description = "LNGD: gamma, in units of the mean eigenvalue.")
+    private Double damping;
+
+    @Option(
+            names = "--trust-ratio",
+            paramLabel = "X",
+            description = "LNGD: step length over weight norm; 0 turns it off.")
+    private Double trustRatio;
+
+    @Option(
+            names = "--weight-decay",
+            paramLabel = "X",
+            description = "LNGD: decoupled weight decay.")
+    private Double weightDecay;
+
+    @Option(
+            names = "--statistics-interval",
+            paramLabel = "N",
+            description = "LNGD: steps between statistics.")
+    private Integer statisticsInterval;
+
+    @Option(
+            names = "--inverse-interval",
+            paramLabel = "N",
+            description = "LNGD: steps between inverses.")
+    private Integer inverseInterval;
+
+    @Option(
+            names = "--fisher",
+            paramLabel = "expected|sampled",
+            description = "LNGD: how the Fisher matrix is formed.")
+    private String fisher;
+
+    @Option(
+            names = "--layer-rate",
+            paramLabel = "none|empirical|kronecker",
+            description = "LNGD: the layer-wise learning rate.")
+    private String layerRate;
+
+    @Option(
+            names = "--resume",
+            paramLabel = "DIR",
+            description =
+                    "Go on with a stopped run; only --threads and --data may be given beside it.")
+    private String resume;
+
+    @Override
+    public Integer call() {
+        PrintStream standard = System.out;
+        PrintStream error = System.err;
+        if (resume != null) {
+            refuseOthers();
+            return TrainRun.resumed(resume, threads, data, standard, error, StopSignal::ofProcess)
+                    .execute();
+        }
+        return TrainRun.fresh(settings(), out, standard, error, StopSignal::ofProcess).execute();
+    }
+
+    private TrainSettings settings() {
+        return new TrainSettings(
+                data,
+                model,
+                optimizer,
+                preset,
+                epochs,
+                batch,
+                seed,
+                device,
+                threads == null ? 1 : threads,
+                evalEvery,
+                averagedWeights,
+                learningRate,
+                momentum,
+                damping,
+                trustRatio,
+                weightDecay,
+                statisticsInterval,
+                inverseInterval,
+                fisher,
+                layerRate);
+    }
+
+    private void refuseOthers() {
+        for (OptionSpec option : spec.commandLine().getParseResult().matchedOptions()) {
+            if (!WITH_RESUME.contains(option.longestName())) {
+                throw CliException.badInput(
+                        option.longestName()
+                                + ": a resumed run keeps the options it was begun with; only --threads and"
+                                + " --data may be given");
+            }
+        }
+    }
+}

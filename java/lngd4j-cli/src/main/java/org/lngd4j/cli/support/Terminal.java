@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.cli.support;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** What the process's standard streams are. */
+public final class Terminal {
+    private Terminal() {}
+
+    /** Whether standard error is a terminal that can move its cursor. */
+    public static boolean errorIsInteractive() {
+        String kind = System.getenv("TERM");
+        if (kind == null || kind.isEmpty() || kind.equals("dumb")) {
+            return false;
+        }
+        // System.console() speaks of the standard input and output only, and differs between JDKs.
+        try {
+            String target = Files.readSymbolicLink(Path.of("/proc/self/fd/2")).toString();
+            return target.startsWith("/dev/pts/")
+                    || target.startsWith("/dev/tty")
+                    || target.equals("/dev/console");
+        } catch (IOException | UnsupportedOperationException e) {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.cli.train;
+
+import java.time.Duration;
+import java.util.Locale;
+import me.tongfei.progressbar.ProgressBar;
+import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarStyle;
+
+/**
+ * A progress bar on the terminal's standard error, with loss, accuracy, samples per second and the
+ * time left.
+ */
+final class BarProgress implements Progress {
+    private static final long REFRESH_NANOS = 200_000_000L;
+
+    private final ProgressBar bar;
+    private String accuracy = "-";
+    private long nextRefresh;
+
+    BarProgress(long startStep, long totalSteps) {
+        bar =
+                new ProgressBarBuilder()
+                        .setTaskName("training")
+                        .setInitialMax(totalSteps)
+                        .setStyle(ProgressBarStyle.ASCII)
+                        .setUpdateIntervalMillis((int) (REFRESH_NANOS / 1_000_000))
+                        .setMaxRenderedLength(-1)
+                        .startsFrom(startStep, Duration.ZERO)
+                        .build();
+    }
+
+    @Override
+    public void step(long step, double loss, double samplesPerSecond) {
+        bar.stepTo(step);
+        long now = System.nanoTime();
+        if (now - nextRefresh >= 0) {
+            nextRefresh = now + REFRESH_NANOS;
+            bar.setExtraMessage(
+                    String.format(
+                            Locale.ROOT,
+                            " loss %.3f acc %s %,.0f/s",
+                            loss,
+                            accuracy,
+                            samplesPerSecond));
+        }
+    }
+
+    @Override
+    public void evaluated(MetricsRow row, double samplesPerSecond) {
+        accuracy = String.format(Locale.ROOT, "%.2f %%", 100 * row.testAccuracy());
+        nextRefresh = System.nanoTime();
+        step(row.step(), row.trainLoss(), samplesPerSecond);
+    }
+
+    @Override
+    public void close() {
+        bar.close();
+    }
+}

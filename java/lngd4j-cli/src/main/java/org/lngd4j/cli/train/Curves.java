@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.cli.train;
+
+import java.awt.Color;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.util.List;
+import java.util.function.ToDoubleFunction;
+import org.knowm.xchart.BitmapEncoder;
+import org.knowm.xchart.XYChart;
+import org.knowm.xchart.XYChartBuilder;
+import org.knowm.xchart.style.Styler.LegendPosition;
+import org.knowm.xchart.style.markers.SeriesMarkers;
+
+/** Draws loss and accuracy over the epochs, side by side, as PNG. Needs no display. */
+final class Curves {
+    private static final int WIDTH = 640;
+    private static final int HEIGHT = 420;
+
+    private Curves() {}
+
+    static void write(List<MetricsRow> rows, String title, OutputStream out) throws IOException {
+        XYChart loss = chart(title, "loss (nats)", LegendPosition.InsideNE);
+        add(loss, "train", rows, MetricsRow::trainLoss);
+        add(loss, "test", rows, MetricsRow::testLoss);
+        XYChart accuracy = chart(title, "test accuracy (%)", LegendPosition.InsideSE);
+        add(accuracy, "test", rows, row -> 100 * row.testAccuracy());
+        BitmapEncoder.saveBitmap(
+                List.of(loss, accuracy), 1, 2, out, BitmapEncoder.BitmapFormat.PNG);
+    }
+
+    private static XYChart chart(String title, String what, LegendPosition emptyCorner) {
+        XYChart chart =
+                new XYChartBuilder()
+                        .width(WIDTH)
+                        .height(HEIGHT)
+                        .title(title)
+                        .xAxisTitle("epoch")
+                        .yAxisTitle(what)
+                        .build();
+        chart.getStyler().setLegendPosition(emptyCorner).setChartBackgroundColor(Color.WHITE);
+        return chart;
+    }
+
+    private static void add(
+            XYChart chart, String name, List<MetricsRow> rows, ToDoubleFunction<MetricsRow> value) {
+        double[] x = rows.stream().mapToDouble(MetricsRow::epoch).toArray();
+        double[] y = rows.stream().mapToDouble(value).toArray();
+        chart.addSeries(name, x, y).setMarker(SeriesMarkers.CIRCLE);
+    }
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.cli.train;
+
+import java.util.Locale;
+import org.lngd4j.Damping;
+import org.lngd4j.Device;
+import org.lngd4j.Fisher;
+import org.lngd4j.LayerRate;
+import org.lngd4j.LngdInfo;
+import org.lngd4j.LngdOptions;
+import org.lngd4j.Preset;
+import org.lngd4j.TrustRatio;
+import org.lngd4j.WeightDecay;
+import org.lngd4j.cli.CliException;
+import org.lngd4j.nativelib.LngdArgumentException;
+
+/** LNGD's options from those of the command: the preset, then what was said beside it. */
+final class LngdChoice {
+    private LngdChoice() {}
+
+    static LngdOptions options(TrainSettings settings, long totalSteps) {
+        try {
+            return withTrustRatio(settings, withDamping(settings, direct(settings, totalSteps)));
+        } catch (LngdArgumentException e) {
+            throw CliException.badInput(e.getMessage(), e);
+        }
+    }
+
+    private static LngdOptions direct(TrainSettings settings, long totalSteps) {
+        LngdOptions.Builder builder =
+                LngdOptions.preset(preset(settings), totalSteps)
+                        .device(Device.valueOf(upper(settings.device())))
+                        .threads(settings.threads())
+                        .seed(settings.seed());
+        if (settings.averagedWeights() != null) {
+            builder.averaging(settings.averagedWeights());
+        }
+        if (settings.learningRate() != null) {
+            builder.learningRate(settings.learningRate());
+        }
+        if (settings.momentum() != null) {
+            builder.momentum(settings.momentum());
+        }
+        if (settings.weightDecay() != null) {
+            builder.weightDecay(settings.weightDecay(), WeightDecay.DECOUPLED);
+        }
+        if (settings.statisticsInterval() != null) {
+            builder.statisticsInterval(settings.statisticsInterval());
+        }
+        if (settings.inverseInterval() != null) {
+            builder.inverseInterval(settings.inverseInterval());
+        }
+        if (settings.fisher() != null) {
+            builder.fisher(Fisher.valueOf(upper(settings.fisher())));
+        }
+        if (settings.layerRate() != null) {
+            builder.layerRate(LayerRate.valueOf(upper(settings.layerRate())));
+        }
+        return builder.build();
+    }
+
+    /**
+     * Where it will run: {@code cpu} or {@code cuda}. A device that is asked for and cannot be had
+     * is bad input, with the reason.
+     */
+    static String device(TrainSettings settings) {
+        String wanted = settings.device();
+        LngdInfo info = LngdInfo.current();
+        if (info.libraryVersion() == null) {
+            throw CliException.failure(
+                    "the native library could not be loaded: "
+                            + info.loadReport().library()
+                            + "; lngd info tells more");
+        }
+        String found = null;
+        for (LngdInfo.Backend backend : info.backends()) {
+            String name = backend.device().name().toLowerCase(Locale.ROOT);
+            if (wanted.equals(name) && !backend.available()) {
+                throw CliException.badInput("--device " + wanted + ": " + backend.reason());
+            }
+            // AUTO takes CUDA, the last of the list, where it is available.
+            if (backend.available() && (wanted.equals("auto") || wanted.equals(name))) {
+                found = name;
+            }
+        }
+        return found;
+    }
+
+    private static Preset preset(TrainSettings settings) {
+        return settings.preset() == null
+                ? Preset.RECIPE
+                : Preset.valueOf(upper(settings.preset()).replace('-', '_'));
+    }
+
+    // The one number is gamma under relative damping, and the upper bound nu2 under the paper's
+    // clip.
+    private static LngdOptions withDamping(TrainSettings settings, LngdOptions options) {
+        Double damping = settings.damping();
+        if (damping == null) {
+            return options;
+        }
+        if (options.damping() == Damping.RELATIVE) {
+            return options.toBuilder().relativeDamping(damping).build();
+        }
+        double least = Math.min(options.dampingMin(), damping);
+        return options.toBuilder().absoluteDamping(least, damping).build();
+    }
+
+    // A preset without a trust ratio gets it as a cap: its own rates stay in force below it.
+    private static LngdOptions withTrustRatio(TrainSettings settings, LngdOptions options) {
+        Double ratio = settings.trustRatio();
+        if (ratio == null) {
+            return options;
+        }
+        TrustRatio mode =
+                options.trustMode() == TrustRatio.OFF ? TrustRatio.CAP : options.trustMode();
+        return options.toBuilder().trustRatio(ratio == 0 ? TrustRatio.OFF : mode, ratio).build();
+    }
+
+    private static String upper(String word) {
+        return word.toUpperCase(Locale.ROOT);
+    }
+}

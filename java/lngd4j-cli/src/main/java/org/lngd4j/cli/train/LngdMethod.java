@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.cli.train;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.Supplier;
+import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.lngd4j.KernelTimes;
+import org.lngd4j.LngdOptions;
+import org.lngd4j.TrustRatio;
+import org.lngd4j.dl4j.AveragedWeights;
+import org.lngd4j.dl4j.Lngd;
+import org.lngd4j.dl4j.LngdTraining;
+
+/** LNGD, attached to DL4J's network by one line, as a user would. */
+final class LngdMethod implements TrainingMethod {
+    private final LngdOptions options;
+    private final String device;
+    private final LngdTraining training;
+
+    LngdMethod(MultiLayerNetwork net, LngdOptions options, String device) {
+        this.options = options;
+        this.device = device;
+        this.training = Lngd.attach(net, options);
+    }
+
+    @Override
+    public String describe() {
+        String preset = options.preset().name().toLowerCase(Locale.ROOT).replace('_', '-');
+        return options.trustMode() == TrustRatio.OFF
+                ? String.format(
+                        Locale.ROOT, "LNGD %s, learning rate %.3g", preset, options.learningRate())
+                : String.format(
+                        Locale.ROOT, "LNGD %s, trust ratio %.3g", preset, options.trustRatio());
+    }
+
+    @Override
+    public Map<String, Object> details() {
+        return options.asMap();
+    }
+
+    @Override
+    public String device() {
+        return device;
+    }
+
+    @Override
+    public void afterStep() {
+        // The update and the average are the native library's, inside the network's own fit.
+    }
+
+    @Override
+    public boolean averages() {
+        return options.averaging();
+    }
+
+    @Override
+    public <T> T withAveragedWeights(Supplier<T> action) {
+        if (!averages()) {
+            return action.get();
+        }
+        AveragedWeights swapped = training.averagedWeights();
+        try {
+            return action.get();
+        } finally {
+            swapped.close();
+        }
+    }
+
+    @Override
+    public void save(Path file) throws IOException {
+        training.save(file);
+    }
+
+    @Override
+    public void restore(Path file) throws IOException {
+        training.restore(file);
+    }
+
+    @Override
+    public Map<String, Double> kernelSeconds() {
+        KernelTimes times = training.times();
+        Map<String, Double> seconds = new LinkedHashMap<>();
+        seconds.put("statistics", times.statistics() / 1e9);
+        seconds.put("inverse", times.inverse() / 1e9);
+        seconds.put("precondition", times.precondition() / 1e9);
+        seconds.put("rate", times.rate() / 1e9);
+        seconds.put("update", times.update() / 1e9);
+        return seconds;
+    }
+
+    @Override
+    public void close() {
+        training.close();
+    }
+}

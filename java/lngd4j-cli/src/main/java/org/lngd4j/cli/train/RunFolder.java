@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.cli.train;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.LocalDateTime;
+import java.time.format.DateTimeFormatter;
+import java.util.ArrayList;
+import java.util.List;
+import org.lngd4j.cli.CliException;
+import org.lngd4j.cli.support.AtomicFile;
+
+/** The folder of one run and its {@code metrics.csv}. Every file in it is replaced atomically. */
+final class RunFolder {
+    static final String METRICS = "metrics.csv";
+    static final String SUMMARY = "summary.json";
+    static final String CURVES = "curves.png";
+    static final String MODEL = "model.zip";
+
+    private final Path path;
+
+    private RunFolder(Path path) {
+        this.path = path;
+    }
+
+    /**
+     * Checks that a new run can be written to a folder, and changes nothing.
+     *
+     * @param named the value of {@code --out}, or null for {@code runs/<time>}
+     */
+    static RunFolder planned(String named) {
+        Path path =
+                named == null
+                        ? Path.of(
+                                "runs",
+                                LocalDateTime.now()
+                                        .format(DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss")))
+                        : Path.of(named);
+        for (String file : List.of(METRICS, SUMMARY, MODEL, Checkpoint.FILE)) {
+            if (Files.exists(path.resolve(file))) {
+                throw CliException.badInput(
+                        "--out "
+                                + path
+                                + ": holds a run already; name another folder, or go on with --resume "
+                                + path);
+            }
+        }
+        Path existing = path.toAbsolutePath().normalize();
+        while (existing != null && !Files.exists(existing)) {
+            existing = existing.getParent();
+        }
+        if (existing == null || !Files.isDirectory(existing)) {
+            throw CliException.badInput("--out " + path + ": " + existing + " is not a folder");
+        }
+        if (!Files.isWritable(existing)) {
+            throw CliException.badInput("--out " + path + ": " + existing + " is not writable");
+        }
+        return new RunFolder(path);
+    }
+
+    /** The folder of a run that is to go on. */
+    static RunFolder existing(String named) {
+        Path path = Path.of(named);
+        if (!Files.isDirectory(path)) {
+            throw CliException.badInput("--resume " + named + ": no such folder");
+        }
+        if (!Files.isWritable(path)) {
+            throw CliException.badInput("--resume " + named + ": not writable");
+        }
+        return new RunFolder(path);
+    }
+
+    void create() {
+        try {
+            Files.createDirectories(path);
+            // The permissions of a folder do not tell all (root, read-only file systems): writing
+            // does.
+            Files.delete(Files.createTempFile(path, ".lngd", null));
+        } catch (IOException e) {
+            throw CliException.badInput("--out " + path + ": cannot be written to (" + e + ")", e);
+        }
+    }
+
+    Path file(String name) {
+        return path.resolve(name);
+    }
+
+    /** The rows up to a step: those after it belong to what a resumed run does again. */
+    List<MetricsRow> readMetrics(long lastStep) {
+        Path file = file(METRICS);
+        try {
+            List<MetricsRow> rows = new ArrayList<>();
+            List<String> lines = Files.readAllLines(file);
+            if (lines.isEmpty() || !lines.get(0).equals(MetricsRow.HEADER)) {
+                throw CliException.badInput(file + ": does not begin with " + MetricsRow.HEADER);
+            }
+            for (String line : lines.subList(1, lines.size())) {
+                MetricsRow row = MetricsRow.parse(line);
+                if (row.step() <= lastStep) {
+                    rows.add(row);
+                }
+            }
+            return rows;
+        } catch (IOException | IllegalArgumentException e) {
+            throw CliException.badInput(file + ": cannot be read (" + e.getMessage() + ")", e);
+        }
+    }
+
+    void writeMetrics(List<MetricsRow> rows) throws IOException {
+        StringBuilder text = new StringBuilder(MetricsRow.HEADER).append('\n');
+        rows.forEach(row -> text.append(row.toCsv()).append('\n'));
+        AtomicFile.write(file(METRICS), text.toString());
+    }
+
+    @Override
+    public String toString() {
+        return path.toString();
+    }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.cli.train;
+
+import java.util.Locale;
+import java.util.Map;
+
+/** Reads back what {@link TrainSettings#toMap} wrote into a checkpoint. */
+final class SettingsMap {
+    private final Map<?, ?> map;
+
+    private SettingsMap(Map<?, ?> map) {
+        this.map = map;
+    }
+
+    /**
+     * @param options the parsed JSON object
+     * @throws IllegalArgumentException where a value has the wrong type
+     */
+    static TrainSettings read(Object options) {
+        if (!(options instanceof Map<?, ?> values)) {
+            throw new IllegalArgumentException("options: not an object");
+        }
+        SettingsMap map = new SettingsMap(values);
+        return new TrainSettings(
+                map.get("data", String.class),
+                map.get("model", String.class),
+                OptimizerKind.valueOf(map.get("optimizer", String.class).toUpperCase(Locale.ROOT)),
+                map.get("preset", String.class),
+                map.get("epochs", Number.class).intValue(),
+                map.get("batch", Number.class).intValue(),
+                map.get("seed", Number.class).longValue(),
+                map.get("device", String.class),
+                map.get("threads", Number.class).intValue(),
+                map.get("eval-every", Number.class).doubleValue(),
+                map.get("averaged-weights", Boolean.class),
+                map.real("learning-rate"),
+                map.real("momentum"),
+                map.real("damping"),
+                map.real("trust-ratio"),
+                map.real("weight-decay"),
+                map.whole("statistics-interval"),
+                map.whole("inverse-interval"),
+                map.get("fisher", String.class),
+                map.get("layer-rate", String.class));
+    }
+
+    private <T> T get(String name, Class<T> type) {
+        Object value = map.get(name);
+        if (value != null && !type.isInstance(value)) {
+            throw new IllegalArgumentException("options: " + name + " is " + value);
+        }
+        return type.cast(value);
+    }
+
+    private Double real(String name) {
+        Number value = get(name, Number.class);
+        return value == null ? null : value.doubleValue();
+    }
+
+    private Integer whole(String name) {
+        Number value = get(name, Number.class);
+        return value == null ? null : value.intValue();
+    }
+}

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.cli.train;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.function.Supplier;
+import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.lngd4j.cli.CliException;
+import org.lngd4j.cli.data.Batches;
+import org.lngd4j.cli.data.Dataset;
+import org.lngd4j.cli.data.FashionMnist;
+import org.lngd4j.cli.model.MlpSpec;
+import org.lngd4j.cli.support.AtomicFile;
+import org.lngd4j.cli.support.Json;
+import org.lngd4j.cli.support.Terminal;
+import org.lngd4j.cli.train.Checkpoint.Position;
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
+import org.nd4j.nativeblas.NativeOpsHolder;
+
+/**
+ * One run of {@code lngd train} from its options to its files. Everything is checked before the
+ * folder is made.
+ */
+public final class TrainRun {
+    private final TrainSettings settings;
+    private final RunFolder folder;
+    private final Checkpoint checkpoint;
+    private final PrintStream out;
+    private final PrintStream err;
+    private final Supplier<StopSignal> signals;
+
+    private TrainRun(
+            TrainSettings settings,
+            RunFolder folder,
+            Checkpoint checkpoint,
+            PrintStream out,
+            PrintStream err,
+            Supplier<StopSignal> signals) {
+        this.settings = settings;
+        this.folder = folder;
+        this.checkpoint = checkpoint;
+        this.out = out;
+        this.err = err;
+        this.signals = signals;
+    }
+
+    /**
+     * A run from the beginning.
+     *
+     * @param outFolder the value of {@code --out}, or null
+     */
+    public static TrainRun fresh(
+            TrainSettings settings,
+            String outFolder,
+            PrintStream out,
+            PrintStream err,
+            Supplier<StopSignal> signals) {
+        return new TrainRun(settings, RunFolder.planned(outFolder), null, out, err, signals);
+    }
+
+    /**
+     * A run that goes on from its checkpoint with the options it was begun with.
+     *
+     * @param runFolder the value of {@code --resume}
+     * @param threads other than the checkpoint's, or null
+     * @param data where the data are now, or null
+     */
+    public static TrainRun resumed(
+            String runFolder,
+            Integer threads,
+            String data,
+            PrintStream out,
+            PrintStream err,
+            Supplier<StopSignal> signals) {
+        RunFolder folder = RunFolder.existing(runFolder);
+        Checkpoint checkpoint = Checkpoint.read(folder.file(Checkpoint.FILE));
+        TrainSettings settings = checkpoint.settings();
+        settings = threads == null ? settings : settings.withThreads(threads);
+        settings = data == null ? settings : settings.withData(data);
+        return new TrainRun(settings, folder, checkpoint, out, err, signals);
+    }
+
+    /**
+     * Trains; returns the exit status: 0, or {@link StopSignal#EXIT_STATUS} where a signal stopped
+     * it.
+     */
+    public int execute() {
+        Methods.checkDevice(settings);
+        Dataset data = Dataset.read(new FashionMnist(err::println).locate(settings.data()));
+        MlpSpec spec = MlpSpec.parse(settings.model(), data.training().features(), data.classes());
+        if (settings.batch() > data.training().count()) {
+            throw CliException.badInput(
+                    "--batch "
+                            + settings.batch()
+                            + ": there are only "
+                            + data.training().count()
+                            + " training images");
+        }
+        if (checkpoint != null && !checkpoint.network().equals(spec.toString())) {
+            throw CliException.badInput(
+                    "--resume "
+                            + folder
+                            + ": its network is "
+                            + checkpoint.network()
+                            + ", but these data make it "
+                            + spec);
+        }
+        // ND4J must be up before its native operations are asked for.
+        Nd4j.getBackend();
+        NativeOpsHolder.getInstance().getDeviceNativeOps().setOmpNumThreads(settings.threads());
+        long totalSteps =
+                (long) settings.epochs() * Batches.count(data.training().count(), settings.batch());
+        MultiLayerNetwork net = spec.build(settings.seed(), Methods.updater(settings, totalSteps));
+        try (TrainingMethod method = Methods.attach(settings, net, totalSteps)) {
+            Position position = checkpoint == null ? Position.START : restore(net, method);
+            List<MetricsRow> rows =
+                    checkpoint == null ? List.of() : folder.readMetrics(position.step());
+            folder.create();
+            err.println(
+                    "lngd: "
+                            + spec
+                            + ", "
+                            + method.describe()
+                            + ", "
+                            + method.device()
+                            + ", "
+                            + data.training()
+                            + " from "
+                            + data.folder()
+                            + ", to "
+                            + folder);
+            return train(
+                    new Job(settings, spec, net, method, folder), data, position, rows, totalSteps);
+        } catch (IOException e) {
+            throw CliException.failure(folder + ": " + e, e);
+        }
+    }
+
+    private int train(
+            Job job, Dataset data, Position position, List<MetricsRow> rows, long totalSteps)
+            throws IOException {
+        Batches batches =
+                new Batches(data.training(), data.classes(), settings.batch(), settings.seed());
+        Evaluation evaluation = new Evaluation(data.test());
+        // Signals are listened to from here on: before the first step Ctrl-C just ends the process.
+        try (StopSignal stop = signals.get()) {
+            TrainLoop loop;
+            boolean complete;
+            try (Progress progress = progress(position, totalSteps)) {
+                loop = new TrainLoop(job, batches, evaluation, progress, stop, position, rows);
+                complete = loop.run();
+            }
+            if (complete) {
+                deliver(job, loop);
+                return 0;
+            }
+            err.println(
+                    "lngd: stopped at step "
+                            + loop.spent().lastStep()
+                            + " of "
+                            + totalSteps
+                            + "; go on with: lngd train --resume "
+                            + folder);
+            return StopSignal.EXIT_STATUS;
+        }
+    }
+
+    private Progress progress(Position position, long totalSteps) {
+        return Terminal.errorIsInteractive()
+                ? new BarProgress(position.step(), totalSteps)
+                : new PlainProgress(err, position.step(), totalSteps);
+    }
+
+    private void deliver(Job job, TrainLoop loop) throws IOException {
+        MultiLayerNetwork net = job.net();
+        INDArray weights = job.method().withAveragedWeights(() -> net.params().dup());
+        ModelFile.write(
+                folder.file(RunFolder.MODEL),
+                job.spec(),
+                settings.seed(),
+                Methods.plainUpdater(settings),
+                weights);
+        Summary summary = new Summary(job, loop.rows(), loop.spent());
+        AtomicFile.write(folder.file(RunFolder.SUMMARY), Json.write(summary.toMap()));
+        drawCurves(job.spec() + ", " + settings.optimizer(), loop.rows());
+        out.print(summary.table());
+        out.println("files in " + folder);
+        out.flush();
+    }
+
+    private void drawCurves(String title, List<MetricsRow> rows) throws IOException {
+        ByteArrayOutputStream png = new ByteArrayOutputStream();
+        try {
+            Curves.write(rows, title, png);
+        } catch (RuntimeException | LinkageError e) {
+            // Java draws text with the system's fonts; a machine without any must not lose its run
+            // for a picture.
+            err.println(
+                    "lngd: "
+                            + RunFolder.CURVES
+                            + " was not drawn ("
+                            + e
+                            + "); are fonts installed?"
+                            + " (Debian: fontconfig, fonts-dejavu-core)");
+            return;
+        }
+        AtomicFile.write(folder.file(RunFolder.CURVES), png::writeTo);
+    }
+
+    private Position restore(MultiLayerNetwork net, TrainingMethod method) throws IOException {
+        Position position = checkpoint.position();
+        INDArray weights = checkpoint.weights();
+        if (weights.length() != net.numParams()) {
+            throw CliException.badInput(
+                    "--resume "
+                            + folder
+                            + ": its checkpoint has "
+                            + weights.length()
+                            + " weights, the network "
+                            + net.numParams());
+        }
+        net.params().assign(weights);
+        net.setIterationCount(Math.toIntExact(position.step()));
+        Path file = Files.createTempFile("lngd-method", ".tmp");
+        try {
+            Files.write(file, checkpoint.method());
+            method.restore(file);
+        } finally {
+            Files.deleteIfExists(file);
+        }
+        return position;
+    }
+}

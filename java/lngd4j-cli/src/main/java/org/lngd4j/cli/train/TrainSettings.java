@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.cli.train;
+
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.DoublePredicate;
+import org.lngd4j.cli.CliException;
+import org.lngd4j.cli.model.MlpSpec;
+
+/**
+ * Everything that decides a run, checked. A null stands for "not said": the optimizer's or the
+ * preset's default.
+ *
+ * @param data {@code fashion-mnist} or a folder of IDX files
+ * @param model see {@link MlpSpec#parse}
+ * @param optimizer what trains the network
+ * @param preset LNGD's preset: recipe, recipe-fit, recipe-empirical, paper
+ * @param epochs 1 to 100000
+ * @param batch samples of a step, at least 1
+ * @param seed decides the weights, the order of the samples and LNGD's sampling
+ * @param device auto, cpu, cuda
+ * @param threads 1 to 1024
+ * @param evalEvery epochs between evaluations, above 0
+ * @param averagedWeights evaluate and deliver averaged weights; null: the preset's default, on for
+ *     adam and sgd
+ * @param learningRate above 0, at most 1000
+ * @param momentum 0 to below 1
+ * @param damping above 0
+ * @param trustRatio 0 (off) or more
+ * @param weightDecay 0 or more
+ * @param statisticsInterval steps between statistics, at least 1
+ * @param inverseInterval steps between inverses, at least 1
+ * @param fisher expected, sampled
+ * @param layerRate none, empirical, kronecker
+ */
+public record TrainSettings(
+        String data,
+        String model,
+        OptimizerKind optimizer,
+        String preset,
+        int epochs,
+        int batch,
+        long seed,
+        String device,
+        int threads,
+        double evalEvery,
+        Boolean averagedWeights,
+        Double learningRate,
+        Double momentum,
+        Double damping,
+        Double trustRatio,
+        Double weightDecay,
+        Integer statisticsInterval,
+        Integer inverseInterval,
+        String fisher,
+        String layerRate) {
+    private static final double LARGEST_RATE = 1000;
+    private static final int MOST_EPOCHS = 100_000;
+    private static final int MOST_THREADS = 1024;
+
+    /** Checks every range; the first value out of its range is a {@link CliException}. */
+    public TrainSettings {
+        MlpSpec.validate(model);
+        oneOf("--preset", preset, "recipe", "recipe-fit", "recipe-empirical", "paper");
+        oneOf("--device", device, "auto", "cpu", "cuda");
+        oneOf("--fisher", fisher, "expected", "sampled");
+        oneOf("--layer-rate", layerRate, "none", "empirical", "kronecker");
+        whole("--epochs", epochs, 1, MOST_EPOCHS);
+        whole("--batch", batch, 1, Integer.MAX_VALUE);
+        whole("--threads", threads, 1, MOST_THREADS);
+        real("--eval-every", evalEvery, x -> x > 0 && x <= MOST_EPOCHS, "above 0, in epochs");
+        real(
+                "--learning-rate",
+                learningRate,
+                x -> x > 0 && x <= LARGEST_RATE,
+                "above 0, at most 1000");
+        real("--momentum", momentum, x -> x >= 0 && x < 1, "0 or more, below 1");
+        real("--damping", damping, x -> x > 0 && x <= 1e6, "above 0, at most 1000000");
+        real("--trust-ratio", trustRatio, x -> x >= 0 && x <= LARGEST_RATE, "0 (off) to 1000");
+        real("--weight-decay", weightDecay, x -> x >= 0 && x <= LARGEST_RATE, "0 to 1000");
+        whole("--statistics-interval", statisticsInterval, 1, Integer.MAX_VALUE);
+        whole("--inverse-interval", inverseInterval, 1, Integer.MAX_VALUE);
+        if (optimizer != OptimizerKind.LNGD) {
+            forLngdOnly(optimizer, "--preset", preset);
+            forLngdOnly(optimizer, "--damping", damping);
+            forLngdOnly(optimizer, "--trust-ratio", trustRatio);
+            forLngdOnly(optimizer, "--weight-decay", weightDecay);
+            forLngdOnly(optimizer, "--statistics-interval", statisticsInterval);
+            forLngdOnly(optimizer, "--inverse-interval", inverseInterval);
+            forLngdOnly(optimizer, "--fisher", fisher);
+            forLngdOnly(optimizer, "--layer-rate", layerRate);
+            if (optimizer == OptimizerKind.ADAM && momentum != null) {
+                throw CliException.badInput("--momentum is for --optimizer lngd and sgd, not adam");
+            }
+            if (device.equals("cuda")) {
+                throw CliException.badInput(
+                        "--device cuda is for --optimizer lngd, not " + optimizer);
+            }
+        }
+    }
+
+    /** The same with another number of threads, which changes no result but its rounding. */
+    public TrainSettings withThreads(int count) {
+        return new TrainSettings(
+                data,
+                model,
+                optimizer,
+                preset,
+                epochs,
+                batch,
+                seed,
+                device,
+                count,
+                evalEvery,
+                averagedWeights,
+                learningRate,
+                momentum,
+                damping,
+                trustRatio,
+                weightDecay,
+                statisticsInterval,
+                inverseInterval,
+                fisher,
+                layerRate);
+    }
+
+    /** The same with the data at another place. */
+    public TrainSettings withData(String place) {
+        return new TrainSettings(
+                place,
+                model,
+                optimizer,
+                preset,
+                epochs,
+                batch,
+                seed,
+                device,
+                threads,
+                evalEvery,
+                averagedWeights,
+                learningRate,
+                momentum,
+                damping,
+                trustRatio,
+                weightDecay,
+                statisticsInterval,
+                inverseInterval,
+                fisher,
+                layerRate);
+    }
+
+    /** By option name without the dashes; what was not said is null. */
+    public Map<String, Object> toMap() {
+        Map<String, Object> map = new LinkedHashMap<>();
+        map.put("data", data);
+        map.put("model", model);
+        map.put("optimizer", optimizer.toString());
+        map.put("preset", preset);
+        map.put("epochs", epochs);
+        map.put("batch", batch);
+        map.put("seed", seed);
+        map.put("device", device);
+        map.put("threads", threads);
+        map.put("eval-every", evalEvery);
+        map.put("averaged-weights", averagedWeights);
+        map.put("learning-rate", learningRate);
+        map.put("momentum", momentum);
+        map.put("damping", damping);
+        map.put("trust-ratio", trustRatio);
+        map.put("weight-decay", weightDecay);
+        map.put("statistics-interval", statisticsInterval);
+        map.put("inverse-interval", inverseInterval);
+        map.put("fisher", fisher);
+        map.put("layer-rate", layerRate);
+        return map;
+    }
+
+    private static void oneOf(String option, String value, String... allowed) {
+        if (value != null && !List.of(allowed).contains(value)) {
+            throw CliException.badInput(
+                    option + " " + value + ": must be " + String.join(", ", allowed));
+        }
+    }
+
+    private static void whole(String option, Integer value, int least, int most) {
+        if (value != null && (value < least || value > most)) {
+            String allowed = most == Integer.MAX_VALUE ? least + " or more" : least + " to " + most;
+            throw CliException.badInput(option + " " + value + ": must be " + allowed);
+        }
+    }
+
+    private static void real(String option, Double value, DoublePredicate allowed, String range) {
+        // A NaN fails every comparison, so it is refused too.
+        if (value != null && !allowed.test(value)) {
+            throw CliException.badInput(option + " " + value + ": must be " + range);
+        }
+    }
+
+    private static void forLngdOnly(OptimizerKind optimizer, String option, Object value) {
+        if (value != null) {
+            throw CliException.badInput(option + " is for --optimizer lngd, not " + optimizer);
+        }
+    }
+}

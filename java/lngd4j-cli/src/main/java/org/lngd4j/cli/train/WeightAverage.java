@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.cli.train;
+
+import java.util.function.Supplier;
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
+
+/**
+ * Averaged weights of a network that DL4J's own updaters train: after step t = 0, 1, ... {@code avg
+ * += c / (c + t) (W - avg)} with c = 8, the same rule as LNGD's, so that a comparison is between
+ * optimizers and not between averaging and none. About the last eighth of the run counts, whatever
+ * its length.
+ */
+final class WeightAverage {
+    private static final double C = 8;
+
+    private final INDArray weights;
+    private final INDArray average;
+    private final INDArray trained;
+    private long steps;
+    private boolean swapped;
+
+    /**
+     * @param weights the network's parameters, live: one float vector
+     */
+    WeightAverage(INDArray weights) {
+        this.weights = weights;
+        this.average = weights.dup();
+        this.trained = weights.ulike();
+    }
+
+    /** Takes the weights after a step into the average. */
+    void afterStep() {
+        if (swapped) {
+            throw new IllegalStateException(
+                    "a step was taken while the averaged weights are in the network");
+        }
+        double share = C / (C + steps);
+        // avg + share (W - avg) without a temporary array: both passes are in place.
+        average.muli(1 - share);
+        Nd4j.getBlasWrapper().level1().axpy(weights.length(), share, weights, average);
+        steps++;
+    }
+
+    /** Calls {@code action} while the average is in the network. */
+    <T> T callWithAverage(Supplier<T> action) {
+        if (swapped) {
+            throw new IllegalStateException("the averaged weights are in the network already");
+        }
+        trained.assign(weights);
+        weights.assign(average);
+        swapped = true;
+        try {
+            return action.get();
+        } finally {
+            weights.assign(trained);
+            swapped = false;
+        }
+    }
+
+    INDArray average() {
+        return average;
+    }
+
+    long steps() {
+        return steps;
+    }
+
+    void restore(INDArray savedAverage, long savedSteps) {
+        average.assign(savedAverage);
+        steps = savedSteps;
+    }
+}

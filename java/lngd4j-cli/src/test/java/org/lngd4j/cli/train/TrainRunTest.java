@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.cli.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.awt.image.BufferedImage;
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import javax.imageio.ImageIO;
+import org.assertj.core.api.InstanceOfAssertFactories;
+import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.deeplearning4j.util.ModelSerializer;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.lngd4j.cli.data.Dataset;
+import org.lngd4j.cli.data.IdxWriter;
+import org.lngd4j.cli.support.Json;
+
+/** {@code lngd train} in this process on a small data set. */
+class TrainRunTest {
+    private static final int TRAINING = 300;
+
+    @TempDir Path folder;
+
+    private Path data;
+
+    @BeforeEach
+    void writeDataset() throws IOException {
+        data = folder.resolve("data");
+        IdxWriter.dataset(data, TRAINING, 100, 6, 4);
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void trainsAndWritesEveryFile(OptimizerKind optimizer) throws IOException {
+        CommandResult result =
+                train(
+                        "run",
+                        "--optimizer",
+                        optimizer.toString(),
+                        "--epochs",
+                        "20",
+                        "--eval-every",
+                        "2");
+
+        assertThat(result.err()).doesNotContain("Warning", "WARN");
+        assertThat(result.status()).isZero();
+        List<String> lines = Files.readAllLines(folder.resolve("run/metrics.csv"));
+        assertThat(lines)
+                .hasSize(11)
+                .first()
+                .isEqualTo("step,epoch,seconds,train_loss,test_loss,test_accuracy");
+        List<MetricsRow> rows = lines.stream().skip(1).map(MetricsRow::parse).toList();
+        // 10 steps an epoch; the data set is made so that guessing gives 25 %.
+        assertThat(rows)
+                .extracting(MetricsRow::step)
+                .containsExactly(20L, 40L, 60L, 80L, 100L, 120L, 140L, 160L, 180L, 200L);
+        assertThat(rows).extracting(MetricsRow::seconds).isSorted().allMatch(s -> s > 0);
+        assertThat(rows.get(9).testAccuracy()).isGreaterThan(0.9);
+        assertThat(rows.get(9).testLoss()).isLessThan(rows.get(0).testLoss());
+
+        Map<String, Object> summary =
+                Json.readObject(Files.readString(folder.resolve("run/summary.json")));
+        assertThat(summary)
+                .containsEntry("network", "36-16-4")
+                .containsEntry("averagedWeights", true)
+                .containsKeys(
+                        "method",
+                        "device",
+                        "options",
+                        "final",
+                        "best",
+                        "seconds",
+                        "versions",
+                        "gitCommit");
+        assertThat(summary.get("seconds"))
+                .asInstanceOf(InstanceOfAssertFactories.MAP)
+                .containsKeys(
+                        "statistics",
+                        "inverse",
+                        "precondition",
+                        "rate",
+                        "update",
+                        "forwardBackward",
+                        "evaluation");
+        BufferedImage curves = ImageIO.read(folder.resolve("run/curves.png").toFile());
+        assertThat(curves.getWidth()).isGreaterThan(600);
+        assertThat(result.out())
+                .contains("36-16-4")
+                .contains("best accuracy")
+                .contains("files in ");
+        assertThat(
+                        result.out()
+                                .lines()
+                                .filter(line -> line.endsWith("%") && !line.startsWith("best")))
+                .hasSize(10);
+    }
+
+    @Test
+    void theModelIsLoadedByPlainDl4jAndGivesTheFiguresOfTheTable() throws IOException {
+        train("run", "--optimizer", "adam");
+        File model = folder.resolve("run/model.zip").toFile();
+
+        MultiLayerNetwork net = ModelSerializer.restoreMultiLayerNetwork(model);
+        Evaluation.Result result = new Evaluation(Dataset.read(data).test()).measure(net);
+
+        List<String> lines = Files.readAllLines(folder.resolve("run/metrics.csv"));
+        MetricsRow last = MetricsRow.parse(lines.get(lines.size() - 1));
+        assertThat(result.loss()).isEqualTo(last.testLoss());
+        assertThat(result.accuracy()).isEqualTo(last.testAccuracy());
+        assertThat(net.getLayerWiseConfigurations().toJson()).doesNotContain("lngd");
+    }
+
+    @Test
+    void theSameSeedGivesTheSameRun() throws IOException {
+        train("one", "--optimizer", "sgd");
+        train("two", "--optimizer", "sgd");
+        train("other", "--optimizer", "sgd", "--seed", "5");
+
+        assertThat(withoutSeconds("two")).isEqualTo(withoutSeconds("one"));
+        assertThat(withoutSeconds("other")).isNotEqualTo(withoutSeconds("one"));
+    }
+
+    @Test
+    void averagedWeightsCanBeTurnedOff() throws IOException {
+        train("on", "--optimizer", "sgd");
+        train("off", "--optimizer", "sgd", "--no-averaged-weights");
+
+        List<String> on = withoutSeconds("on");
+        List<String> off = withoutSeconds("off");
+        assertThat(trainLosses(off)).isEqualTo(trainLosses(on));
+        assertThat(off).isNotEqualTo(on);
+    }
+
+    @Test
+    void aDivergedRunSaysSoAndKeepsWhatItWrote() throws IOException {
+        CommandResult result =
+                train(
+                        "run",
+                        "--optimizer",
+                        "sgd",
+                        "--learning-rate",
+                        "1000",
+                        "--epochs",
+                        "60",
+                        "--eval-every",
+                        "0.1",
+                        "--model",
+                        "mlp:16" + "-16".repeat(30));
+
+        assertThat(result.status()).isEqualTo(1);
+        assertThat(result.err().lines().filter(line -> line.startsWith("lngd: training diverged")))
+                .hasSize(1);
+        assertThat(Files.readAllLines(folder.resolve("run/metrics.csv")))
+                .first()
+                .isEqualTo(MetricsRow.HEADER);
+        assertThat(folder.resolve("run/model.zip")).doesNotExist();
+    }
+
+    @Test
+    void refusesAFolderThatHoldsARun() throws IOException {
+        train("run", "--optimizer", "sgd");
+        byte[] before = Files.readAllBytes(folder.resolve("run/metrics.csv"));
+
+        CommandResult again = train("run", "--optimizer", "sgd");
+
+        assertThat(again.status()).isEqualTo(2);
+        assertThat(again.err()).contains("holds a run already");
+        assertThat(folder.resolve("run/metrics.csv")).hasBinaryContent(before);
+    }
+
+    @Test
+    void refusesAnOutputThatIsNoFolder() throws IOException {
+        Files.createFile(folder.resolve("file"));
+
+        CommandResult result = train("file/run", "--optimizer", "sgd");
+
+        assertThat(result.status()).isEqualTo(2);
+        assertThat(result.err().lines()).hasSize(1);
+        assertThat(result.err()).contains("file is not a folder");
+    }
+
+    @Test
+    void refusesAFolderThatCannotBeWritten() {
+        // /proc is writable for nobody, root included.
+        CommandResult result = train("/proc/lngd", "--optimizer", "sgd");
+
+        assertThat(result.status()).isEqualTo(2);
+        assertThat(result.err().lines()).hasSize(1);
+        assertThat(result.err()).startsWith("lngd: --out /proc/lngd: ");
+    }
+
+    @Test
+    void damagedDataWriteNothing() throws IOException {
+        Path images = data.resolve("train-images-idx3-ubyte");
+        byte[] good = Files.readAllBytes(images);
+        Files.write(images, Arrays.copyOf(good, good.length - 1));
+
+        CommandResult result = train("run", "--optimizer", "sgd");
+
+        assertThat(result.status()).isEqualTo(2);
+        assertThat(result.err().lines()).hasSize(1);
+        assertThat(result.err()).contains("train-images-idx3-ubyte: truncated");
+        assertThat(folder.resolve("run")).doesNotExist();
+    }
+
+    @Test
+    void refusesABatchLargerThanTheData() {
+        CommandResult result = train("run", "--optimizer", "sgd", "--batch", "301");
+
+        assertThat(result.status()).isEqualTo(2);
+        assertThat(result.err()).contains("--batch 301: there are only 300 training images");
+        assertThat(folder.resolve("run")).doesNotExist();
+    }
+
+    private CommandResult train(String out, String... more) {
+        String[] fixed = {
+            "train", "--data", data.toString(), "--out", folder.resolve(out).toString()
+        };
+        List<String> line = new ArrayList<>(List.of(fixed));
+        line.addAll(List.of(more));
+        Map<String, String> usual = Map.of("--model", "mlp:16", "--batch", "32", "--epochs", "2");
+        usual.forEach(
+                (option, value) ->
+                        line.addAll(line.contains(option) ? List.of() : List.of(option, value)));
+        return CommandResult.of(line.toArray(String[]::new));
+    }
+
+    private List<String> withoutSeconds(String run) throws IOException {
+        return Files.readAllLines(folder.resolve(run).resolve("metrics.csv")).stream()
+                .map(line -> line.replaceFirst("^([^,]*,[^,]*),[^,]*", "$1"))
+                .toList();
+    }
+
+    private static List<String> trainLosses(List<String> lines) {
+        return lines.stream().map(line -> line.split(",")[2]).toList();
+    }
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.cli.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.lngd4j.cli.Main;
+import org.lngd4j.cli.support.Json;
+
+/** Options and their ranges, through the command itself: what a user sees. */
+class TrainSettingsTest {
+    @TempDir Path folder;
+
+    @ParameterizedTest(name = "{0}")
+    @CsvSource(
+            delimiter = '|',
+            value = {
+                "--epochs 0 | --epochs 0: must be 1 to 100000",
+                "--epochs -3 | --epochs -3: must be 1 to 100000",
+                "--epochs 1.5 | Invalid value for option '--epochs': '1.5' is not an int",
+                "--batch 0 | --batch 0: must be 1 or more",
+                "--threads 0 | --threads 0: must be 1 to 1024",
+                "--eval-every 0 | --eval-every 0.0: must be above 0, in epochs",
+                "--eval-every NaN | --eval-every NaN: must be above 0",
+                "--learning-rate 0 | --learning-rate 0.0: must be above 0, at most 1000",
+                "--learning-rate -1 | --learning-rate -1.0: must be above 0",
+                "--learning-rate NaN | --learning-rate NaN: must be above 0",
+                "--learning-rate Infinity | --learning-rate Infinity: must be above 0",
+                "--learning-rate 1e9 | --learning-rate 1.0E9: must be above 0, at most 1000",
+                "--learning-rate fast | Invalid value for option '--learning-rate': 'fast' is not a double",
+                "--momentum 1 | --momentum 1.0: must be 0 or more, below 1",
+                "--damping 0 | --damping 0.0: must be above 0",
+                "--trust-ratio -1 | --trust-ratio -1.0: must be 0 (off) to 1000",
+                "--weight-decay -1 | --weight-decay -1.0: must be 0 to 1000",
+                "--statistics-interval 0 | --statistics-interval 0: must be 1 or more",
+                "--inverse-interval 0 | --inverse-interval 0: must be 1 or more",
+                "--preset best | --preset best: must be recipe, recipe-fit, recipe-empirical, paper",
+                "--device tpu | --device tpu: must be auto, cpu, cuda",
+                "--fisher exact | --fisher exact: must be expected, sampled",
+                "--layer-rate some | --layer-rate some: must be none, empirical, kronecker",
+                "--optimizer lbfgs | Invalid value for option '--optimizer'",
+                "--model cnn | --model cnn: expected mlp or mlp:W-W-...",
+                "--optimizer adam --damping 1 | --damping is for --optimizer lngd, not adam",
+                "--optimizer sgd --preset paper | --preset is for --optimizer lngd, not sgd",
+                "--optimizer adam --momentum 0.5 | --momentum is for --optimizer lngd and sgd, not adam",
+                "--optimizer adam --device cuda | --device cuda is for --optimizer lngd, not adam",
+                "--frobnicate | Unknown option: '--frobnicate'",
+                "--epochs | Missing required parameter for option '--epochs'",
+                "--epochs 1 --epochs 2 | option '--epochs' (N) should be specified only once",
+                "surplus | Unmatched argument at index",
+            })
+    void oneClearLineStatusTwoAndNothingWritten(String arguments, String message) throws Exception {
+        Path out = folder.resolve("out");
+        String line = ("train --out " + out + " " + arguments).strip();
+
+        CommandResult result = CommandResult.of(line.split(" "));
+
+        assertThat(result.status()).isEqualTo(2);
+        assertThat(result.err().lines()).hasSize(1);
+        assertThat(result.err()).startsWith("lngd: ").contains(message.strip());
+        assertThat(result.out()).isEmpty();
+        assertThat(Files.exists(out)).isFalse();
+    }
+
+    @Test
+    void optionsSurviveACheckpointsJson() {
+        TrainSettings settings =
+                new TrainSettings(
+                        "here",
+                        "mlp:3",
+                        OptimizerKind.LNGD,
+                        "paper",
+                        2,
+                        8,
+                        Long.MIN_VALUE,
+                        "cpu",
+                        2,
+                        0.1,
+                        true,
+                        0.1,
+                        0.3,
+                        1e-7,
+                        0.25,
+                        0.0,
+                        3,
+                        4,
+                        "sampled",
+                        "kronecker");
+        TrainSettings plain =
+                new TrainSettings(
+                        null,
+                        "mlp",
+                        OptimizerKind.SGD,
+                        null,
+                        2,
+                        8,
+                        1,
+                        "auto",
+                        1,
+                        0.5,
+                        null,
+                        null,
+                        null,
+                        null,
+                        null,
+                        null,
+                        null,
+                        null,
+                        null,
+                        null);
+
+        for (TrainSettings one : new TrainSettings[] {settings, plain}) {
+            String json = Json.write(one.toMap());
+            assertThat(SettingsMap.read(Json.readObject(json))).isEqualTo(one);
+        }
+    }
+
+    @Test
+    void everyOptionIsInTheHelp() {
+        PrintStream old = System.out;
+        ByteArrayOutputStream help = new ByteArrayOutputStream();
+        try {
+            System.setOut(new PrintStream(help, true));
+            assertThat(Main.run("train", "--help")).isZero();
+        } finally {
+            System.setOut(old);
+        }
+        TrainSettings settings =
+                new TrainSettings(
+                        null,
+                        "mlp",
+                        OptimizerKind.SGD,
+                        null,
+                        2,
+                        8,
+                        1,
+                        "auto",
+                        1,
+                        0.5,
+                        null,
+                        null,
+                        null,
+                        null,
+                        null,
+                        null,
+                        null,
+                        null,
+                        null,
+                        null);
+        settings.toMap().keySet().forEach(name -> assertThat(help.toString()).contains(name));
+    }
+}
