@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backend/cpu/thread_pool.h"
 
-#include <sched.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <chrono>
+#include <climits>
 
 namespace lngd::cpu {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr int kTaskBits = 20;
 constexpr uint64_t kTaskMask = (uint64_t{1} << kTaskBits) - 1;
-// A worker that finds nothing for this long sleeps even inside a session (the caller may be in a long serial part).
-constexpr std::chrono::microseconds kSpin{300};
+// About what waking costs: who has waited this long in vain loses no more than a factor of two by sleeping.
+constexpr std::chrono::microseconds kSpin{60};
 
 uint64_t pack(uint64_t generation, uint64_t tasks) { return (generation << (2 * kTaskBits)) | (tasks << kTaskBits); }
 
@@ -19,6 +24,28 @@ void relax() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
 #endif
+}
+
+// Sleeps while the word has this value; may wake for no reason.
+void futex_wait(std::atomic<uint32_t>& word, uint32_t value) {
+  syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
+}
+
+void futex_wake_all(std::atomic<uint32_t>& word) {
+  syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+}
+
+// Spins until condition() or for kSpin; returns whether the condition holds.
+template <typename Condition>
+bool spin_until(Condition condition) {
+  const Clock::time_point deadline = Clock::now() + kSpin;
+  for (;;) {
+    for (int i = 0; i < 32; ++i) {
+      if (condition()) return true;
+      relax();
+    }
+    if (Clock::now() > deadline) return false;
+  }
 }
 
 } // namespace
@@ -29,7 +56,7 @@ ThreadPool::ThreadPool(int32_t threads) : threads_(threads) {
     for (int32_t worker = 1; worker < threads; ++worker) workers_.emplace_back([this, worker] { work_loop(worker); });
   } catch (...) {
     stop_.store(true);
-    end();
+    wake_workers();
     for (std::thread& thread : workers_) thread.join();
     throw;
   }
@@ -37,27 +64,35 @@ ThreadPool::ThreadPool(int32_t threads) : threads_(threads) {
 
 ThreadPool::~ThreadPool() {
   stop_.store(true);
-  end();
+  wake_workers();
   for (std::thread& thread : workers_) thread.join();
+}
+
+void ThreadPool::wake_workers() {
+  // A worker announces that it sleeps before it looks at wake_ for the last time, so either it sees the new value or
+  // it is counted here.
+  wake_.fetch_add(1, std::memory_order_seq_cst);
+  if (sleepers_.load(std::memory_order_seq_cst) > 0) futex_wake_all(wake_);
 }
 
 bool ThreadPool::claim_and_run(int32_t worker) {
   uint64_t job = job_.load(std::memory_order_acquire);
-  if ((job & kTaskMask) >= ((job >> kTaskBits) & kTaskMask)) return false;
+  const uint32_t tasks = static_cast<uint32_t>((job >> kTaskBits) & kTaskMask);
+  if ((job & kTaskMask) >= tasks) return false;
   const Call call = call_.load(std::memory_order_relaxed);
   void* const context = context_.load(std::memory_order_relaxed);
   // Succeeds only if the job is still the one that was read above, and then call and context are its own: they are
   // changed only between jobs, when every task of the old one has been taken.
   if (!job_.compare_exchange_strong(job, job + 1, std::memory_order_acq_rel)) return true;
   call(context, static_cast<int64_t>(job & kTaskMask), worker);
-  done_.fetch_add(1, std::memory_order_release);
+  const bool last = done_.fetch_add(1, std::memory_order_seq_cst) + 1 == tasks;
+  if (last && caller_sleeps_.load(std::memory_order_seq_cst)) futex_wake_all(done_);
   return true;
 }
 
 void ThreadPool::run(int64_t tasks, Call call, void* context) {
-  // Larger loops than the word can count are cut; callers do not come near it.
-  const int64_t most = static_cast<int64_t>(kTaskMask);
-  if (tasks > most) {
+  // Larger loops than the word can count are not handed out; callers do not come near it.
+  if (tasks > static_cast<int64_t>(kTaskMask)) {
     for (int64_t task = 0; task < tasks; ++task) call(context, task, 0);
     return;
   }
@@ -67,34 +102,26 @@ void ThreadPool::run(int64_t tasks, Call call, void* context) {
   context_.store(context, std::memory_order_relaxed);
   const uint64_t generation = (job_.load(std::memory_order_relaxed) >> (2 * kTaskBits)) + 1;
   job_.store(pack(generation, static_cast<uint64_t>(tasks)), std::memory_order_seq_cst);
-  wake_.fetch_add(1, std::memory_order_seq_cst);
-  if (sleepers_.load(std::memory_order_seq_cst) > 0) {
-    const std::lock_guard<std::mutex> hold(mutex_);
-    condition_.notify_all();
-  }
+  wake_workers();
   while (claim_and_run(0)) {
   }
-  for (int spins = 0; done_.load(std::memory_order_acquire) < tasks; ++spins) {
-    relax();
-    if (spins > 1000) sched_yield(); // the worker may be waiting for this very processor
-  }
+  wait_until_done(static_cast<uint32_t>(tasks));
+}
+
+void ThreadPool::wait_until_done(uint32_t tasks) {
+  if (spin_until([&] { return done_.load(std::memory_order_acquire) == tasks; })) return;
+  caller_sleeps_.store(true, std::memory_order_seq_cst);
+  for (uint32_t done; (done = done_.load(std::memory_order_seq_cst)) != tasks;) futex_wait(done_, done);
+  caller_sleeps_.store(false, std::memory_order_relaxed);
 }
 
 void ThreadPool::begin(double work) {
   if (threads_ == 1 || work < kSerialWork) return;
-  session_.store(true);
-  wake_.fetch_add(1);
-  const std::lock_guard<std::mutex> hold(mutex_);
-  condition_.notify_all();
+  session_.store(true, std::memory_order_relaxed);
+  wake_workers();
 }
 
-void ThreadPool::end() {
-  session_.store(false);
-  if (!stop_.load()) return;
-  wake_.fetch_add(1);
-  const std::lock_guard<std::mutex> hold(mutex_);
-  condition_.notify_all();
-}
+void ThreadPool::end() { session_.store(false, std::memory_order_relaxed); }
 
 void ThreadPool::work_loop(int32_t worker) {
   const FlushDenormals flush;
@@ -102,18 +129,10 @@ void ThreadPool::work_loop(int32_t worker) {
     const uint32_t seen = wake_.load(std::memory_order_seq_cst);
     while (claim_and_run(worker)) {
     }
-    const auto deadline = std::chrono::steady_clock::now() + kSpin;
-    bool sleep = false;
-    for (int spins = 0; wake_.load(std::memory_order_acquire) == seen && !sleep; ++spins) {
-      relax();
-      if (spins % 64 != 63) continue;
-      sleep = !session_.load() || std::chrono::steady_clock::now() > deadline;
-      sched_yield();
-    }
-    if (!sleep) continue;
-    std::unique_lock<std::mutex> hold(mutex_);
+    const auto news = [&] { return wake_.load(std::memory_order_acquire) != seen; };
+    if (session_.load(std::memory_order_relaxed) && spin_until(news)) continue;
     sleepers_.fetch_add(1, std::memory_order_seq_cst);
-    condition_.wait(hold, [this, seen] { return wake_.load(std::memory_order_seq_cst) != seen || stop_.load(); });
+    while (wake_.load(std::memory_order_seq_cst) == seen) futex_wait(wake_, seen);
     sleepers_.fetch_sub(1, std::memory_order_seq_cst);
   }
 }

@@ -2,17 +2,16 @@
 // The CPU backend's threads. One pool an optimizer; the caller works too, so a pool of T has T - 1 threads.
 //
 // A step is a handful of short parallel loops. Waking a sleeping thread costs tens of microseconds, so between the
-// loops of a step the workers spin, for a bounded time; between steps they sleep, because the caller's framework then
-// wants the processors (a spinning pool beside another one costs a factor of ten here: shared cores, measured with
-// OpenBLAS and libgomp).
+// loops of a kernel the workers spin, for a bounded time; between steps they sleep, because the caller's framework then
+// wants the processors. Whoever has spun for long sleeps on a futex and never calls sched_yield: since Linux 6.18 a
+// yield gives up the thread's claim on the processor for a whole slice, and with anything else runnable a spinning
+// yielder is starved (measured: 400 ms a step instead of 0.8).
 #ifndef LNGD_BACKEND_CPU_THREAD_POOL_H
 #define LNGD_BACKEND_CPU_THREAD_POOL_H
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -84,6 +83,8 @@ class ThreadPool {
   void begin(double work);
   void end();
   void work_loop(int32_t worker);
+  void wake_workers();
+  void wait_until_done(uint32_t tasks);
   bool claim_and_run(int32_t worker);
 
   const int32_t threads_;
@@ -94,14 +95,12 @@ class ThreadPool {
   std::atomic<uint64_t> job_{0};
   std::atomic<Call> call_{nullptr};
   std::atomic<void*> context_{nullptr};
-  alignas(64) std::atomic<int64_t> done_{0};
-
-  alignas(64) std::atomic<uint32_t> wake_{0}; // counts jobs and sessions: workers sleep until it changes
+  alignas(64) std::atomic<uint32_t> done_{0}; // finished tasks of the job; futex of the caller
+  std::atomic<bool> caller_sleeps_{false};
+  alignas(64) std::atomic<uint32_t> wake_{0}; // counts jobs and sessions; futex of the workers
+  std::atomic<int32_t> sleepers_{0};
   std::atomic<bool> session_{false};
   std::atomic<bool> stop_{false};
-  std::atomic<int32_t> sleepers_{0};
-  std::mutex mutex_;
-  std::condition_variable condition_;
 };
 
 } // namespace lngd::cpu
