@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.dl4j;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.Enumeration;
+import java.util.List;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipException;
+import java.util.zip.ZipFile;
+import java.util.zip.ZipOutputStream;
+import org.deeplearning4j.nn.api.Layer;
+import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.deeplearning4j.util.ModelSerializer;
+import org.lngd4j.nativelib.LngdStateDataException;
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
+
+/**
+ * A training in the middle: a DL4J model file with two more entries, which DL4J does not look at.
+ * {@code lngd/optimizer} is the library's state; {@code lngd/training} holds counters, averages of
+ * the fallback layers and the state of a fallback updater that the user chose.
+ */
+record Checkpoint(
+        Counters counters,
+        INDArray params,
+        INDArray updaterState,
+        byte[] lngd,
+        List<INDArray> extra) {
+    private static final String OPTIMIZER = "lngd/optimizer";
+    private static final String TRAINING = "lngd/training";
+    private static final int MAGIC = 0x4C4E4744;
+    private static final int FORMAT = 1;
+
+    /**
+     * Counters of a training; steps and epoch count from the attachment, the other two are the
+     * network's.
+     */
+    record Counters(long steps, int epoch, int netIteration, int netEpoch) {}
+
+    static void write(
+            Path file, MultiLayerNetwork net, Counters counters, byte[] lngd, List<INDArray> extra)
+            throws IOException {
+        Path folder = file.toAbsolutePath().getParent();
+        Path model = Files.createTempFile(folder, file.getFileName().toString(), ".model.tmp");
+        Path whole = Files.createTempFile(folder, file.getFileName().toString(), ".tmp");
+        try {
+            ModelSerializer.writeModel(net, model.toFile(), true);
+            try (ZipFile from = new ZipFile(model.toFile());
+                    OutputStream out = Files.newOutputStream(whole);
+                    ZipOutputStream to = new ZipOutputStream(out)) {
+                copy(from, to);
+                to.putNextEntry(new ZipEntry(OPTIMIZER));
+                to.write(lngd);
+                to.putNextEntry(new ZipEntry(TRAINING));
+                to.write(training(counters, extra));
+                to.closeEntry();
+            }
+            Files.move(
+                    whole,
+                    file,
+                    StandardCopyOption.REPLACE_EXISTING,
+                    StandardCopyOption.ATOMIC_MOVE);
+        } finally {
+            Files.deleteIfExists(model);
+            Files.deleteIfExists(whole);
+        }
+    }
+
+    private static void copy(ZipFile from, ZipOutputStream to) throws IOException {
+        for (Enumeration<? extends ZipEntry> entries = from.entries();
+                entries.hasMoreElements(); ) {
+            ZipEntry entry = entries.nextElement();
+            to.putNextEntry(new ZipEntry(entry.getName()));
+            try (InputStream in = from.getInputStream(entry)) {
+                in.transferTo(to);
+            }
+        }
+    }
+
+    private static byte[] training(Counters counters, List<INDArray> extra) throws IOException {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        try (DataOutputStream out = new DataOutputStream(bytes)) {
+            out.writeInt(MAGIC);
+            out.writeInt(FORMAT);
+            out.writeLong(counters.steps());
+            out.writeInt(counters.epoch());
+            out.writeInt(counters.netIteration());
+            out.writeInt(counters.netEpoch());
+            out.writeInt(extra.size());
+            for (INDArray array : extra) {
+                Nd4j.write(array.dup(), out);
+            }
+        }
+        return bytes.toByteArray();
+    }
+
+    static Checkpoint read(Path file) throws IOException {
+        try (ZipFile zip = new ZipFile(file.toFile())) {
+            INDArray params = array(zip, ModelSerializer.COEFFICIENTS_BIN);
+            INDArray updater =
+                    zip.getEntry(ModelSerializer.UPDATER_BIN) == null
+                            ? null
+                            : array(zip, ModelSerializer.UPDATER_BIN);
+            byte[] lngd = bytes(zip, OPTIMIZER);
+            try (DataInputStream in =
+                    new DataInputStream(new ByteArrayInputStream(bytes(zip, TRAINING)))) {
+                int magic = in.readInt();
+                int format = in.readInt();
+                if (magic != MAGIC || format != FORMAT) {
+                    throw new IOException(
+                            file
+                                    + ": "
+                                    + TRAINING
+                                    + " has the format "
+                                    + format
+                                    + ", allowed is "
+                                    + FORMAT);
+                }
+                Counters counters =
+                        new Counters(in.readLong(), in.readInt(), in.readInt(), in.readInt());
+                int count = in.readInt();
+                List<INDArray> extra = new ArrayList<>();
+                for (int i = 0; i < count; i++) {
+                    extra.add(Nd4j.read(in));
+                }
+                return new Checkpoint(counters, params, updater, lngd, extra);
+            }
+        } catch (ZipException e) {
+            throw new IOException(
+                    file + " is not a zip file, or a damaged one: " + e.getMessage(), e);
+        }
+    }
+
+    private static INDArray array(ZipFile zip, String name) throws IOException {
+        try (DataInputStream in = new DataInputStream(new ByteArrayInputStream(bytes(zip, name)))) {
+            return Nd4j.read(in);
+        }
+    }
+
+    private static byte[] bytes(ZipFile zip, String name) throws IOException {
+        ZipEntry entry = zip.getEntry(name);
+        if (entry == null) {
+            throw new IOException(
+                    zip.getName()
+                            + " has no entry "
+                            + name
+                            + ": it was not written by LngdTraining.save");
+        }
+        try (InputStream in = zip.getInputStream(entry)) {
+            byte[] bytes = in.readAllBytes();
+            java.util.zip.CRC32 sum = new java.util.zip.CRC32();
+            sum.update(bytes);
+            if (sum.getValue() != entry.getCrc()) {
+                throw new IOException(
+                        zip.getName() + ": entry " + name + " is damaged (its checksum is wrong)");
+            }
+            return bytes;
+        }
+    }
+
+    /** Refuses a file of another network, before anything is changed. */
+    void check(MultiLayerNetwork net, List<INDArray> mine) {
+        same("parameters", params.length(), net.numParams());
+        INDArray state = net.getUpdater().getStateViewArray();
+        same("numbers of updater state", length(updaterState), length(state));
+        same("arrays of fallback state", extra.size(), mine.size());
+        for (int i = 0; i < mine.size(); i++) {
+            same("numbers in fallback state " + i, extra.get(i).length(), mine.get(i).length());
+        }
+    }
+
+    private static long length(INDArray array) {
+        return array == null ? 0 : array.length();
+    }
+
+    private static void same(String what, long saved, long here) {
+        if (saved != here) {
+            throw new LngdStateDataException(
+                    "the file has " + saved + " " + what + ", this network " + here);
+        }
+    }
+
+    void apply(MultiLayerNetwork net, List<INDArray> mine) {
+        net.setParams(params);
+        if (updaterState != null) {
+            net.getUpdater().setStateViewArray(net, updaterState, false);
+        }
+        for (int i = 0; i < mine.size(); i++) {
+            mine.get(i).assign(extra.get(i).reshape(mine.get(i).shape()));
+        }
+        net.getLayerWiseConfigurations().setIterationCount(counters.netIteration());
+        net.getLayerWiseConfigurations().setEpochCount(counters.netEpoch());
+        for (Layer layer : net.getLayers()) {
+            layer.setIterationCount(counters.netIteration());
+            layer.setEpochCount(counters.netEpoch());
+        }
+    }
+}

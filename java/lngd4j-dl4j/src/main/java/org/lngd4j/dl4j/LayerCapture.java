@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.dl4j;
+
+import org.deeplearning4j.nn.api.Layer;
+import org.lngd4j.LayerSamples;
+import org.lngd4j.LngdOptimizer;
+import org.lngd4j.Signal;
+import org.nd4j.linalg.activations.IActivation;
+import org.nd4j.linalg.api.buffer.DataType;
+import org.nd4j.linalg.api.memory.MemoryWorkspace;
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
+
+/**
+ * Watches the backward pass of one layer and hands LNGD what it asks for. A step where nothing is
+ * due costs the test of two booleans and of the network's updater.
+ */
+@SuppressWarnings("try") // scopes that are only opened and closed
+final class LayerCapture {
+    final int lngdIndex;
+    final Layer layer;
+    private final LngdTraining training;
+    private final LngdOptimizer optimizer;
+    private final IActivation derivative;
+    private final SampleBuffer buffer;
+    private boolean wantsStatistics;
+    private boolean wantsDeltas;
+    private LayerSamples samples;
+
+    LayerCapture(
+            LngdTraining training, LngdOptimizer optimizer, int lngdIndex, LayerChoice choice) {
+        this.training = training;
+        this.optimizer = optimizer;
+        this.lngdIndex = lngdIndex;
+        this.layer = choice.layer();
+        this.derivative = choice.derivative();
+        this.buffer = new SampleBuffer(choice.spec());
+    }
+
+    /** Asks what the coming step wants to see. */
+    void prepare() {
+        wantsStatistics = optimizer.needsStatistics(lngdIndex);
+        wantsDeltas = optimizer.needsDeltas(lngdIndex);
+        samples = null;
+    }
+
+    /**
+     * Called with the pre-activations before DL4J goes on, since ReLU and others overwrite them.
+     */
+    void before(INDArray preActivations) {
+        training.keepUpdater();
+        if (wantsStatistics) {
+            observe(preActivations);
+        }
+    }
+
+    /** Called with dL/ds, a sum over the batch of nothing: row n is that of sample n. */
+    void after(INDArray delta, boolean masked) {
+        if (wantsDeltas) {
+            samples = buffer.put(layer.input(), delta, masked ? null : layer.getMaskArray());
+        }
+    }
+
+    /** Whether the step must be given samples. */
+    boolean wantsDeltas() {
+        return wantsDeltas;
+    }
+
+    /** What was captured for the step; null if there was no backward pass. */
+    LayerSamples samples() {
+        return samples;
+    }
+
+    private void observe(INDArray preActivations) {
+        INDArray inputs = layer.input();
+        if (derivative == null && inputs.dataType() == DataType.FLOAT) {
+            // The memory belongs to a workspace, but the library reads it before this call returns:
+            // no copy.
+            optimizer.observe(lngdIndex, inputs, preActivations, Signal.PRE_ACTIVATIONS);
+            return;
+        }
+        try (MemoryWorkspace outside = Nd4j.getMemoryManager().scopeOutOfWorkspaces()) {
+            INDArray floats = inputs.castTo(DataType.FLOAT);
+            if (derivative == null) {
+                optimizer.observe(lngdIndex, floats, preActivations, Signal.PRE_ACTIVATIONS);
+            } else {
+                INDArray slope = ActivationModel.slope(derivative, preActivations);
+                optimizer.observe(lngdIndex, floats, slope, Signal.GRADIENTS);
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.dl4j;
+
+import java.util.List;
+import org.deeplearning4j.nn.api.Layer;
+import org.deeplearning4j.nn.api.OptimizationAlgorithm;
+import org.deeplearning4j.nn.conf.layers.BaseLayer;
+import org.deeplearning4j.nn.conf.layers.BaseOutputLayer;
+import org.deeplearning4j.nn.conf.stepfunctions.NegativeGradientStepFunction;
+import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.lngd4j.Fisher;
+import org.lngd4j.LngdOptions;
+import org.lngd4j.nativelib.LngdArgumentException;
+import org.lngd4j.nativelib.LngdStateException;
+import org.nd4j.linalg.api.buffer.DataType;
+
+/**
+ * Attaches LNGD to Deeplearning4j networks.
+ *
+ * <pre>{@code
+ * LngdOptions options = LngdOptions.recipe(epochs * batchesPerEpoch).build();
+ * try (LngdTraining lngd = Lngd.attach(net, options)) {
+ *     net.fit(iterator, epochs);
+ * }
+ * }</pre>
+ */
+public final class Lngd {
+    private Lngd() {}
+
+    /**
+     * Attaches LNGD with {@link AttachOptions#defaults()}.
+     *
+     * @param net the network; see {@link #attach(MultiLayerNetwork, LngdOptions, AttachOptions)}
+     * @param options what LNGD shall do
+     * @return the attachment; close it
+     */
+    public static LngdTraining attach(MultiLayerNetwork net, LngdOptions options) {
+        return attach(net, options, AttachOptions.defaults());
+    }
+
+    /**
+     * Attaches LNGD to a network. From now on every {@code fit} of the network trains dense, output
+     * and loss layers by LNGD and the other layers by a first-order updater, which the report tells
+     * layer by layer. Listeners, evaluation, early stopping, {@code ModelSerializer}, {@code
+     * clone()}, dropout, constraints, gradient normalisation, L1, L2 and weight decay work as
+     * before: the network's configuration is not changed, not even for the time of the attachment.
+     *
+     * @param net the network, of data type FLOAT, trained with the mean loss by stochastic gradient
+     *     descent (DL4J's defaults); initialised if it is not yet
+     * @param options what LNGD shall do; {@link Fisher#PROVIDED} is not possible here
+     * @param attachOptions fallback updater, and which weights are left at the end
+     * @return the attachment; close it to get the network back as it was
+     * @throws LngdArgumentException if the network cannot be trained by LNGD; the message says what
+     *     stands in the way
+     * @throws LngdStateException if LNGD is attached to the network already
+     */
+    public static LngdTraining attach(
+            MultiLayerNetwork net, LngdOptions options, AttachOptions attachOptions) {
+        notNull("net", net);
+        notNull("options", options);
+        notNull("attachOptions", attachOptions);
+        net.init();
+        check(net, options);
+        List<LayerChoice> choices = LayerChoices.of(net, options);
+        if (choices.stream().noneMatch(c -> c.treatment() == Treatment.LNGD)) {
+            StringBuilder reasons = new StringBuilder();
+            choices.forEach(
+                    c -> reasons.append("; ").append(c.name()).append(": ").append(c.detail()));
+            throw new LngdArgumentException("net has no layer that LNGD can train" + reasons);
+        }
+        return LngdTraining.start(net, options, attachOptions, choices);
+    }
+
+    private static void check(MultiLayerNetwork net, LngdOptions options) {
+        if (isAttached(net)) {
+            throw new LngdStateException(
+                    "LNGD is attached to this network already; close that attachment first");
+        }
+        if (net.params().dataType() != DataType.FLOAT) {
+            throw new LngdArgumentException(
+                    "net has the data type "
+                            + net.params().dataType()
+                            + "; allowed is FLOAT: convert it with net.convertDataType(DataType.FLOAT)");
+        }
+        if (!net.conf().isMiniBatch()) {
+            throw new LngdArgumentException(
+                    "net is configured with miniBatch(false), a summed loss; allowed is the mean"
+                            + " loss, miniBatch(true)");
+        }
+        OptimizationAlgorithm algorithm = net.conf().getOptimizationAlgo();
+        if (algorithm != OptimizationAlgorithm.STOCHASTIC_GRADIENT_DESCENT) {
+            throw new LngdArgumentException(
+                    "net is configured with the optimization algorithm "
+                            + algorithm
+                            + "; allowed is STOCHASTIC_GRADIENT_DESCENT");
+        }
+        if (net.conf().getStepFunction() != null
+                && !(net.conf().getStepFunction() instanceof NegativeGradientStepFunction)) {
+            throw new LngdArgumentException(
+                    "net is configured with the step function "
+                            + net.conf().getStepFunction().getClass().getSimpleName()
+                            + "; allowed is the default, NegativeGradientStepFunction");
+        }
+        // getOptimizer() alone fails after net.clear(); getUpdater() makes a new one.
+        if (net.getUpdater() != null && net.getOptimizer().getGradientsAccumulator() != null) {
+            throw new LngdArgumentException(
+                    "net has a gradients accumulator (distributed training); allowed is a network that trains alone");
+        }
+        if (options.fisher() == Fisher.PROVIDED) {
+            throw new LngdArgumentException(
+                    "options.fisher is PROVIDED; allowed is EXPECTED or SAMPLED: a network"
+                            + " has no per-sample gradients to provide");
+        }
+    }
+
+    private static boolean isAttached(MultiLayerNetwork net) {
+        if (net.getUpdater(false) instanceof LngdUpdater) {
+            return true;
+        }
+        // MultiLayerNetwork.clear() drops the updater, so it alone does not tell.
+        for (Layer layer : net.getLayers()) {
+            if (layer.conf() != null && layer.conf().getLayer() instanceof BaseLayer conf) {
+                boolean loss =
+                        conf instanceof BaseOutputLayer output
+                                && output.getLossFn() instanceof CapturingLoss;
+                if (loss || conf.getActivationFn() instanceof CapturingActivation) {
+                    return true;
+                }
+            }
+        }
+        return false;
+    }
+
+    private static void notNull(String argument, Object value) {
+        if (value == null) {
+            throw new LngdArgumentException(argument + " is null");
+        }
+    }
+}

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.dl4j;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.deeplearning4j.nn.api.Layer;
+import org.deeplearning4j.nn.api.Trainable;
+import org.deeplearning4j.nn.conf.GradientNormalization;
+import org.deeplearning4j.nn.gradient.DefaultGradient;
+import org.deeplearning4j.nn.gradient.Gradient;
+import org.deeplearning4j.nn.layers.FrozenLayer;
+import org.deeplearning4j.nn.layers.FrozenLayerWithBackprop;
+import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.deeplearning4j.nn.params.DefaultParamInitializer;
+import org.deeplearning4j.nn.updater.MultiLayerUpdater;
+import org.deeplearning4j.nn.updater.UpdaterBlock;
+import org.deeplearning4j.nn.updater.UpdaterBlock.ParamState;
+import org.deeplearning4j.nn.workspace.ArrayType;
+import org.deeplearning4j.nn.workspace.LayerWorkspaceMgr;
+import org.lngd4j.LayerTensors;
+import org.lngd4j.StepPlan;
+import org.lngd4j.UpdateMode;
+import org.lngd4j.nativelib.LngdStateException;
+import org.nd4j.linalg.api.memory.MemoryWorkspace;
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.learning.config.IUpdater;
+import org.nd4j.linalg.learning.regularization.Regularization.ApplyStep;
+
+/**
+ * Takes the place of a network's updater: turns the gradient view into the update, by LNGD in one
+ * native call for all its layers, and by first-order updaters for the rest. It stands on the state
+ * array of the updater that it replaces. The configured {@code IUpdater}s stay as they are:
+ * replacing those, layer by layer, was the other way to do this; it gives a native call for each
+ * run of layers, and every saved or cloned network would carry our class.
+ */
+@SuppressWarnings("try") // scopes that are only opened and closed
+final class LngdUpdater extends MultiLayerUpdater {
+    private static final long serialVersionUID = 1L;
+
+    private final transient MultiLayerUpdater replaced;
+    private final transient LngdTraining training;
+    private final transient List<LayerCapture> captures;
+    private final transient List<INDArray> weights = new ArrayList<>();
+    private final transient List<FirstOrderRun> runs = new ArrayList<>();
+    private final transient List<AveragedParameter> averages = new ArrayList<>();
+    private final transient List<Regularised> before = new ArrayList<>();
+    private final transient List<Regularised> after = new ArrayList<>();
+    private final transient StepPlan plan;
+    private final transient INDArray gradients;
+    private final transient INDArray firstGradients;
+    private final transient boolean normalised;
+
+    LngdUpdater(
+            MultiLayerNetwork net,
+            MultiLayerUpdater replaced,
+            LngdTraining training,
+            List<LayerCapture> captures) {
+        super(net, replaced.getStateViewArray());
+        this.replaced = replaced;
+        this.training = training;
+        this.captures = captures;
+        this.gradients = net.getFlattenedGradients();
+        this.firstGradients = captures.get(0).layer.getGradientsViewArray();
+        for (UpdaterBlock block : getUpdaterBlocks()) {
+            split(block);
+        }
+        boolean any = false;
+        for (Layer layer : net.getLayers()) {
+            GradientNormalization mode =
+                    layer.getConfig() == null ? null : layer.getConfig().getGradientNormalization();
+            any |= layer.numParams() > 0 && mode != null && mode != GradientNormalization.None;
+        }
+        this.normalised = any;
+        this.plan = plan();
+    }
+
+    /**
+     * Cuts one of DL4J's blocks into the parameters of LNGD and runs of the others, each with one
+     * updater.
+     */
+    private void split(UpdaterBlock block) {
+        List<ParamState> run = new ArrayList<>();
+        IUpdater chosen = null;
+        for (ParamState param : block.getLayersAndVariablesInBlock()) {
+            IUpdater next = training.chosenUpdater(param.getLayer());
+            if (next != chosen || isOurs(param.getLayer())) {
+                finish(block, run, chosen);
+                chosen = next;
+            }
+            if (isOurs(param.getLayer())) {
+                before.addAll(Regularised.of(param, ApplyStep.BEFORE_UPDATER));
+                after.addAll(Regularised.of(param, ApplyStep.POST_UPDATER));
+                continue;
+            }
+            run.add(param);
+            // What is not divided by the batch size is no gradient, but a running statistic that is
+            // replaced.
+            boolean trained =
+                    param.getLayer().updaterDivideByMinibatch(param.getParamName())
+                            && !isFrozen(param);
+            if (trained && training.options().averaging() && param.getParamView() != null) {
+                averages.add(new AveragedParameter(param.getParamView(), param.getGradView()));
+            }
+        }
+        finish(block, run, chosen);
+    }
+
+    private void finish(UpdaterBlock block, List<ParamState> run, IUpdater chosen) {
+        if (!run.isEmpty()) {
+            INDArray flat = gradients.reshape(gradients.length());
+            runs.add(new FirstOrderRun(block, new ArrayList<>(run), flat, chosen));
+            run.clear();
+        }
+    }
+
+    private static boolean isFrozen(ParamState param) {
+        return param.getLayer() instanceof FrozenLayer
+                || param.getLayer() instanceof FrozenLayerWithBackprop;
+    }
+
+    private boolean isOurs(Trainable layer) {
+        return captures.stream().anyMatch(c -> c.layer == layer);
+    }
+
+    private StepPlan plan() {
+        List<LayerTensors> tensors = new ArrayList<>();
+        for (LayerCapture c : captures) {
+            Map<String, INDArray> slopes =
+                    c.layer
+                            .conf()
+                            .getLayer()
+                            .initializer()
+                            .getGradientsFromFlattened(
+                                    c.layer.conf(), c.layer.getGradientsViewArray());
+            INDArray w = c.layer.getParam(DefaultParamInitializer.WEIGHT_KEY);
+            weights.add(w);
+            // DL4J's [nIn, nOut] in 'f' order is m x d in row-major order, seen through a
+            // transpose.
+            tensors.add(
+                    new LayerTensors(
+                            c.lngdIndex,
+                            w.transpose(),
+                            c.layer.getParam(DefaultParamInitializer.BIAS_KEY),
+                            slopes.get(DefaultParamInitializer.WEIGHT_KEY).transpose(),
+                            slopes.get(DefaultParamInitializer.BIAS_KEY)));
+        }
+        return training.optimizer().plan(tensors, UpdateMode.GRADIENTS);
+    }
+
+    /** Whether the network still computes its gradients where this updater looks for them. */
+    boolean fits() {
+        return captures.get(0).layer.getGradientsViewArray() == firstGradients;
+    }
+
+    @Override
+    public synchronized void update(
+            Gradient gradient,
+            int iteration,
+            int epoch,
+            int batchSize,
+            LayerWorkspaceMgr workspaceMgr) {
+        training.checkMayStep();
+        checkArrays(gradient);
+        divideByMinibatch(false, gradient, batchSize);
+        if (normalised) {
+            normalise(gradient, iteration);
+        }
+        workspaceMgr.assertNotOpen(ArrayType.UPDATER_WORKING_MEM, "Updater working memory");
+        try (MemoryWorkspace scope =
+                workspaceMgr.notifyScopeEntered(ArrayType.UPDATER_WORKING_MEM)) {
+            for (Regularised r : before) {
+                r.apply(iteration, epoch);
+            }
+            // First LNGD: if it refuses, nothing has been changed yet.
+            training.step(plan, iteration, epoch);
+            for (Regularised r : after) {
+                r.apply(iteration, epoch);
+            }
+            for (FirstOrderRun run : runs) {
+                run.update(iteration, epoch);
+            }
+            for (AveragedParameter average : averages) {
+                average.add(training.options().averagingWindow(), training.steps());
+            }
+        }
+        training.stepped();
+    }
+
+    private void checkArrays(Gradient gradient) {
+        // Not by identity: the network makes a new view for each call.
+        INDArray given = gradient.gradient();
+        if (given.data().address() != gradients.data().address()
+                || given.length() != gradients.length()) {
+            throw new LngdStateException(
+                    "the network's gradient array is not the one that LNGD was attached to:"
+                            + " gradients that were computed elsewhere cannot be used");
+        }
+        for (int i = 0; i < weights.size(); i++) {
+            if (captures.get(i).layer.getParam(DefaultParamInitializer.WEIGHT_KEY)
+                    != weights.get(i)) {
+                throw new LngdStateException(
+                        "the weight array of layer "
+                                + captures.get(i).layer.getIndex()
+                                + " was replaced since LNGD was attached; close the attachment first, then"
+                                + " attach again");
+            }
+        }
+    }
+
+    /** Gradient clipping and normalisation, by DL4J's own code, layer by layer. */
+    private void normalise(Gradient gradient, int iteration) {
+        Map<String, Gradient> byLayer = new HashMap<>();
+        gradient.gradientForVariable()
+                .forEach(
+                        (key, value) -> {
+                            int cut = key.lastIndexOf('_');
+                            byLayer.computeIfAbsent(
+                                            key.substring(0, cut), k -> new DefaultGradient())
+                                    .setGradientFor(key.substring(cut + 1), value);
+                        });
+        byLayer.forEach((name, part) -> preApply(getLayersByName().get(name), part, iteration));
+    }
+
+    /** The state that plain DL4J would have. */
+    @Override
+    public INDArray getStateViewArray() {
+        if (runs != null) {
+            runs.forEach(FirstOrderRun::scatter);
+        }
+        return super.getStateViewArray();
+    }
+
+    @Override
+    public synchronized INDArray getStateViewArrayCopy() {
+        INDArray state = getStateViewArray();
+        return state == null ? null : state.dup();
+    }
+
+    @Override
+    public void setStateViewArray(INDArray viewArray) {
+        super.setStateViewArray(viewArray);
+        if (runs != null) {
+            runs.forEach(FirstOrderRun::gather);
+        }
+    }
+
+    /**
+     * Averages of the parameters that LNGD does not train, then foreign updater state: what no DL4J
+     * file holds.
+     */
+    List<INDArray> extraState() {
+        List<INDArray> extra = new ArrayList<>();
+        averages.forEach(a -> extra.add(a.average));
+        for (FirstOrderRun run : runs) {
+            if (run.foreignState() != null) {
+                extra.add(run.foreignState());
+            }
+        }
+        return extra;
+    }
+
+    /**
+     * Exchanges all weights with their averages; tells whether the averages are in the network now.
+     */
+    boolean swapAverages() {
+        boolean swapped = plan.swapAverages();
+        averages.forEach(AveragedParameter::swap);
+        return swapped;
+    }
+
+    StepPlan stepPlan() {
+        return plan;
+    }
+
+    /**
+     * Frees the plan and brings the updater state home; gives the updater that was there before.
+     */
+    MultiLayerUpdater dismiss() {
+        try {
+            getStateViewArray();
+        } finally {
+            plan.close();
+        }
+        return replaced;
+    }
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.dl4j;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.deeplearning4j.nn.api.Layer;
+import org.deeplearning4j.nn.conf.BackpropType;
+import org.deeplearning4j.nn.conf.layers.BaseLayer;
+import org.deeplearning4j.nn.conf.layers.BatchNormalization;
+import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.lngd4j.LngdOptions;
+import org.nd4j.linalg.learning.config.IUpdater;
+
+/** Makes the registration report of an attachment. */
+final class Reports {
+    private Reports() {}
+
+    static RegistrationReport of(
+            MultiLayerNetwork net,
+            LngdOptions options,
+            AttachOptions attachOptions,
+            List<LayerChoice> choices) {
+        List<LayerRegistration> layers = new ArrayList<>();
+        int lngdIndex = 0;
+        for (LayerChoice c : choices) {
+            boolean ours = c.treatment() == Treatment.LNGD;
+            String detail = c.detail();
+            if (c.treatment() == Treatment.FIRST_ORDER) {
+                detail += "; " + updater(c.layer(), attachOptions);
+            }
+            layers.add(
+                    new LayerRegistration(
+                            c.index(),
+                            c.name(),
+                            c.layer().conf().getLayer().getClass().getSimpleName(),
+                            c.layer().numParams(),
+                            c.treatment(),
+                            ours ? lngdIndex++ : -1,
+                            c.spec(),
+                            detail));
+        }
+        return new RegistrationReport(layers, notes(net, options, choices));
+    }
+
+    private static String updater(Layer layer, AttachOptions attachOptions) {
+        IUpdater updater = attachOptions.fallback();
+        String origin = "chosen at attach";
+        if (updater == null) {
+            origin = "its own";
+            updater = layer.conf().getLayer() instanceof BaseLayer conf ? conf.getIUpdater() : null;
+        }
+        if (updater == null) {
+            return "its own updaters";
+        }
+        String rate = updater.hasLearningRate() ? " " + updater.getLearningRate(0, 0) : "";
+        return updater.getClass().getSimpleName() + rate + " (" + origin + ")";
+    }
+
+    private static List<String> notes(
+            MultiLayerNetwork net, LngdOptions options, List<LayerChoice> choices) {
+        List<String> notes = new ArrayList<>();
+        boolean regularised = false;
+        boolean constrained = false;
+        boolean normalised = false;
+        boolean batchNormalised = false;
+        for (LayerChoice c : choices) {
+            batchNormalised |= c.layer().conf().getLayer() instanceof BatchNormalization;
+            if (c.treatment() == Treatment.LNGD
+                    && c.layer().conf().getLayer() instanceof BaseLayer conf) {
+                regularised |=
+                        notEmpty(conf.getRegularization())
+                                || notEmpty(conf.getRegularizationBias());
+                constrained |= notEmpty(conf.getConstraints());
+                normalised |=
+                        conf.getGradientNormalization() != null
+                                && conf.getGradientNormalization()
+                                        != org.deeplearning4j.nn.conf.GradientNormalization.None;
+            }
+        }
+        if (regularised) {
+            notes.add(
+                    "regularisation of the configuration goes on: L1 and L2 enter the gradient before LNGD"
+                            + " preconditions it, WeightDecay acts after it with the learning rate of the"
+                            + " configured updater.");
+        }
+        if (normalised) {
+            notes.add(
+                    "gradient normalisation of the configuration acts on the gradient before LNGD.");
+        }
+        if (constrained) {
+            notes.add(
+                    "constraints act after each step; averaged weights are averages of weights before them.");
+        }
+        if (batchNormalised && options.averaging()) {
+            notes.add("the running mean and variance of batch normalisation are not averaged.");
+        }
+        if (net.getLayerWiseConfigurations().getBackpropType() == BackpropType.TruncatedBPTT) {
+            notes.add("truncated backpropagation through time: each segment is one step.");
+        }
+        return notes;
+    }
+
+    private static boolean notEmpty(List<?> list) {
+        return list != null && !list.isEmpty();
+    }
+}

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.dl4j;
+
+/** What is done with a layer of a network while LNGD is attached. */
+public enum Treatment {
+    /** Its weights and bias are trained by LNGD. */
+    LNGD,
+
+    /** It has no Kronecker block: its parameters are trained by a first-order updater. */
+    FIRST_ORDER,
+
+    /** It is frozen: its parameters do not move. */
+    FROZEN,
+
+    /** It has no parameters. */
+    NO_PARAMETERS
+}
