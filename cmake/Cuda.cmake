@@ -1,0 +1,59 @@
+# CUDA for the device backend: whether there is a compiler, and the flags. Without one the build goes on for the CPU only and says
+# so in one line; LNGD_HAVE_CUDA tells the rest.
+option(LNGD_CUDA "Build the CUDA backend where nvcc is found" ON)
+set(LNGD_HAVE_CUDA OFF)
+if(LNGD_CUDA)
+  include(CheckLanguage)
+  check_language(CUDA)
+endif()
+if(LNGD_CUDA AND CMAKE_CUDA_COMPILER)
+  # Before enable_language: CMake would choose the oldest architecture that nvcc knows. SASS for A100 and Hopper, and PTX for what
+  # comes after.
+  if(NOT CMAKE_CUDA_ARCHITECTURES)
+    set(CMAKE_CUDA_ARCHITECTURES 80-real 90-real 90-virtual)
+  endif()
+  set(CMAKE_CUDA_STANDARD 17)
+  set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+  set(CMAKE_CUDA_EXTENSIONS OFF)
+  set(CMAKE_CUDA_VISIBILITY_PRESET hidden)
+  # Static: the library then loads, and can say what is missing, on a machine without a driver.
+  set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
+  enable_language(CUDA)
+  set(LNGD_HAVE_CUDA ON)
+  # A kernel that spills is a defect: -warn-spills becomes an error. Host code gets the warnings that nvcc's own output survives.
+  set(LNGD_CUDA_FLAGS -Xptxas=-warn-spills,-Werror -Werror=all-warnings,cross-execution-space-call --compress-mode=size
+                      -Xcompiler=-Wall,-Wextra,-Werror)
+  message(STATUS "LNGD: CUDA ${CMAKE_CUDA_COMPILER_VERSION}, architectures ${CMAKE_CUDA_ARCHITECTURES}")
+else()
+  message(STATUS "LNGD: no CUDA compiler (nvcc), or LNGD_CUDA=OFF, so the CPU backend only")
+endif()
+
+# A test that fails unless the PTX of `source` holds each of the instructions that follow it.
+function(lngd_check_ptx source)
+  get_filename_component(name ${source} NAME_WE)
+  add_test(NAME ptx_${name} COMMAND ${CMAKE_COMMAND} -DNVCC=${CMAKE_CUDA_COMPILER} -DSOURCE=${source} "-DWANTED=${ARGN}"
+           -DINCLUDE=${LNGD_NATIVE} -DOUT=${CMAKE_CURRENT_BINARY_DIR}/${name}.ptx -P ${LNGD_CMAKE}/check-ptx.cmake)
+endfunction()
+
+# The kernels as nvcc compiles them (lngd_cuda_kernels), their PTX tests, and the wrapper self-test for a machine with a GPU
+# (simt_wrappers_gpu: built everywhere, run by bench/gpu/run.sh). Called from native/, not from native/test/simt, where the same
+# sources are C++.
+set(LNGD_CMAKE ${CMAKE_CURRENT_LIST_DIR})
+set(LNGD_NATIVE ${CMAKE_CURRENT_LIST_DIR}/../native)
+function(lngd_add_cuda_kernels)
+  file(GLOB kernels CONFIGURE_DEPENDS ${LNGD_NATIVE}/src/backend/cuda/*.cu)
+  add_library(lngd_cuda_kernels OBJECT ${kernels})
+  target_include_directories(lngd_cuda_kernels PUBLIC ${LNGD_NATIVE}/include ${LNGD_NATIVE}/src)
+  target_compile_options(lngd_cuda_kernels PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:${LNGD_CUDA_FLAGS}>)
+  if(LNGD_BUILD_TESTS)
+    add_executable(simt_wrappers_gpu ${LNGD_NATIVE}/test/simt/test_wrappers.cu ${LNGD_NATIVE}/test/harness.cpp)
+    target_include_directories(simt_wrappers_gpu PRIVATE ${LNGD_NATIVE}/src ${LNGD_NATIVE}/test ${LNGD_NATIVE}/test/simt)
+    target_compile_options(simt_wrappers_gpu PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:${LNGD_CUDA_FLAGS}>)
+    lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/precondition.cu
+                   "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32" "ldmatrix.sync.aligned.m8n8.x4.shared.b16" "cvt.rna.tf32.f32"
+                   "cp.async.cg.shared.global" "cp.async.ca.shared.global" "cp.async.wait_group")
+    lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/apply_update.cu "ld.global.v4.f32" "st.global.v4.f32")
+    lngd_check_ptx(${LNGD_NATIVE}/test/simt/test_wrappers.cu "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"
+                   "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16" "cvt.rn.bf16x2.f32")
+  endif()
+endfunction()

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Launchers of the kernels that test_runtime.cpp needs.
+#ifndef LNGD_SIMT_RUNTIME_KERNELS_HPP
+#define LNGD_SIMT_RUNTIME_KERNELS_HPP
+
+#include <cuda_runtime.h>
+
+// Touches the last byte of that much dynamic shared memory.
+cudaError_t touch_shared(size_t bytes);
+cudaError_t allow_shared(int bytes);
+cudaError_t launch_blocks(unsigned blocks, unsigned threads);
+// `count` is a multiple of 32.
+cudaError_t fill(float* values, int count, float value, cudaStream_t stream);
+cudaError_t double_into(const float* from, float* to, int count, cudaStream_t stream);
+// seen[i] += i + 1 for the number i of each thread in the grid.
+cudaError_t mark_threads(int* seen, dim3 grid, dim3 block);
+
+#endif

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// apply_update.cu against the formulas of spec section 7 in double precision.
+#include <cmath>
+#include <string>
+
+#include "layer_fixture.hpp"
+
+namespace {
+
+using namespace fixture;
+using lngd::cuda::DeviceLayer;
+using lngd::cuda::UpdateSettings;
+using lngd::cuda::UpdateTask;
+
+constexpr double kEps = 0x1p-23;
+
+LayerRecord record_of(int64_t moves, bool skipped) {
+  LayerRecord record{};
+  record.moves = moves;
+  record.last_step_skipped = skipped;
+  record.coefficient = -0.37;
+  return record;
+}
+
+// What one element becomes.
+struct Twin {
+  double m, u, average;
+};
+
+Twin twin(const UpdateSettings& s, const LayerRecord& record, double w, double m, double a, double d) {
+  const double zeta = record.coefficient * d, tau = static_cast<double>(s.momentum);
+  Twin t;
+  t.m = tau * m + zeta;
+  t.u = s.decay * w - (s.nesterov ? tau * t.m + zeta : t.m);
+  t.average = a + s.window / (s.window + static_cast<double>(record.moves - 1)) * (w - t.u - a);
+  return t;
+}
+
+void check_layer(const Layer& layer, const UpdateSettings& s, const LayerRecord& record, bool averages) {
+  const Shape& shape = layer.shape;
+  const std::vector<float> w = layer.weights.read(), b = layer.bias.read(), g = layer.gradients.read(),
+                           gb = layer.bias_gradients.read(), m = layer.momentum.read(), a = layer.average.read();
+  double worst = 0;
+  int64_t moved_elsewhere = 0;
+  for (int64_t i = 0; i < shape.outputs; ++i)
+    for (int64_t j = 0; j < shape.ldw(); ++j) {
+      const size_t own = static_cast<size_t>(i * shape.ldw() + j);
+      const bool is_bias = j == shape.inputs;
+      const size_t at = is_bias ? static_cast<size_t>(i) : static_cast<size_t>(i * shape.inputs + j);
+      if (j >= shape.columns() || record.last_step_skipped || !averages) moved_elsewhere += a[own] != layer.a[own];
+      if (j >= shape.columns() || record.last_step_skipped) moved_elsewhere += m[own] != layer.m[own];
+      if (j >= shape.columns()) continue;
+      const float w_old = (is_bias ? layer.b : layer.w)[at], w_new = (is_bias ? b : w)[at];
+      const float g_old = (is_bias ? layer.gb : layer.g)[at], g_new = (is_bias ? gb : g)[at];
+      if (record.last_step_skipped) {
+        moved_elsewhere += w_new != w_old;
+        moved_elsewhere += g_new != (s.gradients ? 0.0f : g_old);
+        continue;
+      }
+      const Twin t = twin(s, record, w_old, layer.m[own], layer.a[own], layer.d[own]);
+      moved_elsewhere += s.gradients ? w_new != w_old : g_new != g_old;
+      const double u = s.gradients ? static_cast<double>(g_new) : static_cast<double>(w_old) - w_new;
+      worst = std::max({worst, std::fabs(m[own] - t.m), std::fabs(u - t.u)});
+      if (averages) worst = std::max(worst, std::fabs(a[own] - t.average));
+      // The average is made of the very bits that the weights have, or will have.
+      if (averages && record.moves == 1)
+        moved_elsewhere += std::fabs(a[own] - (s.gradients ? w_old - g_new : w_new)) > kEps;
+    }
+  CHECK_EQ(moved_elsewhere, 0);
+  CHECK_WITHIN(worst, 4 * kEps); // numbers below 4, a few roundings each; fused or not
+}
+
+// Rows in tasks of about kUpdateElements, and of `most` rows, so that small layers have several as well.
+std::vector<UpdateTask> tasks_of(int32_t layer, const Shape& shape, int32_t most) {
+  const int32_t rows = std::max(1, std::min(most, lngd::cuda::kUpdateElements / shape.columns()));
+  std::vector<UpdateTask> tasks;
+  for (int32_t row = 0; row < shape.outputs; row += rows)
+    tasks.push_back({layer, row, std::min(shape.outputs, row + rows)});
+  return tasks;
+}
+
+} // namespace
+
+TEST(kernel_apply_update) {
+  start();
+  for (const Schedule& schedule : kSchedules)
+    for (const Layout layout : kLayouts)
+      for (const bool gradients : {false, true})
+        for (const bool averages : {false, true}) {
+          const conformance::Scope scope(std::string(name(layout)) + (gradients ? ", gradients" : ", weights") +
+                                         (averages ? ", averages" : ""));
+          simt::set_schedule(schedule.order, schedule.seed);
+          const UpdateSettings settings{0.004, 8.0, 0.9f, averages != gradients, gradients};
+          const Shape shapes[] = {{1, 1, false, layout, 0},   {7, 3, true, layout, 0},   {33, 64, true, layout, 0},
+                                  {5, 130, false, layout, 0}, {40, 27, true, layout, 0}, {2, 600, true, layout, 0}};
+          std::vector<std::unique_ptr<Layer>> layers;
+          std::vector<LayerRecord> records;
+          std::vector<DeviceLayer> table;
+          std::vector<UpdateTask> tasks;
+          for (const Shape& shape : shapes) {
+            const int32_t i = static_cast<int32_t>(layers.size());
+            records.push_back(record_of(i == 2 ? 1 : 5, i == 4));
+            layers.push_back(std::make_unique<Layer>(shape, records.back(), 11u + static_cast<uint32_t>(i)));
+            table.push_back(layers.back()->device(averages));
+            for (const UpdateTask& task : tasks_of(i, shape, 9)) tasks.push_back(task);
+          }
+          const Array<DeviceLayer> device_table(table);
+          const Array<UpdateTask> device_tasks(tasks);
+          CHECK_EQ(lngd::cuda::launch_apply_update(device_table.data, device_tasks.data,
+                                                   static_cast<int32_t>(tasks.size()), settings, nullptr),
+                   cudaSuccess);
+          finish_launches();
+          for (size_t i = 0; i < layers.size(); ++i) check_layer(*layers[i], settings, records[i], averages);
+        }
+  simt::set_schedule(simt::Order::Forward);
+}
+
+// Swapping twice gives every bit back.
+TEST(kernel_swap_averages) {
+  start();
+  const Shape shapes[] = {
+      {7, 5, true, Layout::Columns, 0}, {4, 64, false, Layout::Rows, 0}, {3, 6, true, Layout::Rows, 0}};
+  std::vector<std::unique_ptr<Layer>> layers;
+  std::vector<DeviceLayer> table;
+  std::vector<UpdateTask> tasks;
+  for (const Shape& shape : shapes) {
+    const int32_t i = static_cast<int32_t>(layers.size());
+    layers.push_back(std::make_unique<Layer>(shape, record_of(i == 2 ? 0 : 3, false), 31u + static_cast<uint32_t>(i)));
+    table.push_back(layers.back()->device());
+    for (const UpdateTask& task : tasks_of(i, shape, 3)) tasks.push_back(task);
+  }
+  const Array<DeviceLayer> device_table(table);
+  const Array<UpdateTask> device_tasks(tasks);
+  for (int turn = 1; turn <= 2; ++turn) {
+    CHECK_EQ(lngd::cuda::launch_swap_averages(device_table.data, device_tasks.data, static_cast<int32_t>(tasks.size()),
+                                              nullptr),
+             cudaSuccess);
+    finish_launches();
+    for (size_t l = 0; l < layers.size(); ++l) {
+      const Layer& layer = *layers[l];
+      const bool swapped = turn == 1 && l != 2; // layer 2 has not moved yet
+      const std::vector<float> w = layer.weights.read(), a = layer.average.read(), b = layer.bias.read();
+      int64_t wrong = 0;
+      for (int64_t i = 0; i < layer.shape.outputs; ++i)
+        for (int64_t j = 0; j < layer.shape.columns(); ++j) {
+          const size_t own = static_cast<size_t>(i * layer.shape.ldw() + j);
+          const size_t at = static_cast<size_t>(i * layer.shape.inputs + j);
+          const bool is_bias = j == layer.shape.inputs;
+          const float mine = is_bias ? layer.b[static_cast<size_t>(i)] : layer.w[at];
+          wrong += (is_bias ? b[static_cast<size_t>(i)] : w[at]) != (swapped ? layer.a[own] : mine);
+          wrong += a[own] != (swapped ? mine : layer.a[own]);
+        }
+      CHECK_EQ(wrong, 0);
+    }
+  }
+}

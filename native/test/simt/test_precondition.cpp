@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// precondition.cu against D = Psi_inv G Phi_inv, and its inner products, in double precision.
+#include <cmath>
+#include <string>
+
+#include "layer_fixture.hpp"
+
+namespace {
+
+using namespace fixture;
+using lngd::cuda::DeviceLayer;
+using lngd::cuda::DirectionSums;
+using lngd::cuda::DirectionTile;
+using lngd::cuda::kDirectionTile;
+
+// A layer with its inverse: blocks of a symmetric matrix, the padding of their rows NaN.
+struct Case {
+  std::unique_ptr<Layer> layer;
+  lngd::BlockLayout blocks;
+  std::vector<float> inverse;
+  std::unique_ptr<Array<float>> device_inverse;
+  bool has_inverse;
+
+  Case(const Shape& shape, bool inverted, uint32_t seed) : blocks(shape.columns(), shape.block), has_inverse(inverted) {
+    LayerRecord record{};
+    record.has_inverse = inverted;
+    layer = std::make_unique<Layer>(shape, record, seed);
+    Numbers numbers(seed + 100);
+    inverse.assign(static_cast<size_t>(blocks.floats()), std::nanf(""));
+    for (int64_t k = 0; k < blocks.count(); ++k)
+      for (int64_t i = 0; i < blocks.size(k); ++i)
+        for (int64_t j = 0; j <= i; ++j) at(k, i, j) = at(k, j, i) = numbers.next() + (i == j ? 2.0f : 0.0f);
+    device_inverse = std::make_unique<Array<float>>(inverse);
+  }
+
+  float& at(int64_t k, int64_t i, int64_t j) {
+    return inverse[static_cast<size_t>(blocks.offset(k) + i * blocks.ld(k) + j)];
+  }
+
+  void add_tiles(int32_t index, std::vector<DirectionTile>& tiles) const {
+    for (int64_t k = 0; k < blocks.count(); ++k)
+      for (int32_t row = 0; row < layer->shape.outputs; row += kDirectionTile)
+        for (int32_t column = 0; column < blocks.size(k); column += kDirectionTile)
+          tiles.push_back({device_inverse->data + blocks.offset(k), blocks.ld(k), index,
+                           static_cast<int32_t>(blocks.begin(k)), static_cast<int32_t>(blocks.size(k)), row, column});
+  }
+
+  double weight(int64_t i, int64_t j) const {
+    const Shape& s = layer->shape;
+    return j < s.inputs ? layer->w[static_cast<size_t>(i * s.inputs + j)] : layer->b[static_cast<size_t>(i)];
+  }
+  double gradient(int64_t i, int64_t j, double decay) const {
+    const Shape& s = layer->shape;
+    return decay * weight(i, j) +
+           (j < s.inputs ? layer->g[static_cast<size_t>(i * s.inputs + j)] : layer->gb[static_cast<size_t>(i)]);
+  }
+};
+
+struct Expected {
+  double dg = 0, dd = 0, ww = 0, d_psi = 0, psi_g = 0, size = 0; // size: of the addends of dg
+};
+
+// Compares D element by element; returns the inner products of the twin.
+Expected check_direction(Case& c, double decay) {
+  const Shape& s = c.layer->shape;
+  const std::vector<float> d = c.layer->direction.read();
+  double worst = 0;
+  int64_t changed = 0;
+  Expected sums;
+  for (int64_t i = 0; i < s.outputs; ++i) {
+    const double psi = c.layer->psi_inverse[static_cast<size_t>(i)];
+    for (int64_t j = 0; j < s.ldw(); ++j) {
+      const size_t own = static_cast<size_t>(i * s.ldw() + j);
+      if (j >= s.columns() || !c.has_inverse) {
+        changed += d[own] != c.layer->d[own];
+        continue;
+      }
+      const int64_t k = j / c.blocks.block, begin = c.blocks.begin(k);
+      double sum = 0, size = 0;
+      for (int64_t x = 0; x < c.blocks.size(k); ++x) {
+        const double term = c.gradient(i, begin + x, decay) * c.at(k, x, j - begin);
+        sum += term;
+        size += std::fabs(term);
+      }
+      // 3xTF32 leaves out low times low, 2^-22 of each product, and each sum of 32 is truncated 24 times.
+      worst = std::max(worst, std::fabs(d[own] - psi * sum) / (psi * size) / 0x1p-21);
+      const double g = c.gradient(i, j, decay);
+      sums.dg += psi * sum * g;
+      sums.dd += psi * sum * psi * sum;
+      sums.ww += c.weight(i, j) * c.weight(i, j);
+      sums.d_psi += psi * sum * sum;
+      sums.psi_g += psi * psi * sum * g;
+      sums.size += psi * size * std::fabs(g);
+    }
+  }
+  CHECK_EQ(changed, 0);
+  CHECK_WITHIN(worst, 1.0);
+  return sums;
+}
+
+void check_layers(const std::vector<Shape>& shapes, float decay) {
+  std::vector<Case> cases;
+  std::vector<DeviceLayer> table;
+  std::vector<DirectionTile> tiles;
+  for (size_t i = 0; i < shapes.size(); ++i) {
+    cases.emplace_back(shapes[i], i != 1, static_cast<uint32_t>(50 + i));
+    table.push_back(cases.back().layer->device());
+    cases.back().add_tiles(static_cast<int32_t>(i), tiles);
+  }
+  const Array<DeviceLayer> device_table(table);
+  const Array<DirectionTile> device_tiles(tiles);
+  const Array<DirectionSums> device_sums(tiles.size());
+  REQUIRE(cudaMemset(device_sums.data, 0, tiles.size() * sizeof(DirectionSums)) == cudaSuccess);
+  CHECK_EQ(lngd::cuda::launch_precondition(device_table.data, device_tiles.data, static_cast<int32_t>(tiles.size()),
+                                           decay, device_sums.data, nullptr),
+           cudaSuccess);
+  finish_launches();
+  const std::vector<DirectionSums> sums = device_sums.read();
+  for (size_t i = 0; i < cases.size(); ++i) {
+    const Shape& s = shapes[i];
+    const conformance::Scope scope("layer of " + std::to_string(s.outputs) + " x " + std::to_string(s.columns()) +
+                                   ", blocks of " + std::to_string(s.block) + ", " + name(s.layout));
+    const Expected e = check_direction(cases[i], decay);
+    DirectionSums total{};
+    for (size_t t = 0; t < tiles.size(); ++t) {
+      if (tiles[t].layer != static_cast<int32_t>(i)) continue;
+      total.direction_gradient += sums[t].direction_gradient;
+      total.direction_direction += sums[t].direction_direction;
+      total.weight_weight += sums[t].weight_weight;
+      total.direction_psi += sums[t].direction_psi;
+      total.psi_gradient += sums[t].psi_gradient;
+    }
+    CHECK_NEAR(total.direction_gradient, e.dg, 0x1p-21 * e.size);
+    CHECK_NEAR(total.psi_gradient, e.psi_g, 0x1p-20 * e.size); // psi_inverse is below 1.5
+    CHECK_NEAR(total.direction_direction, e.dd, 1e-6 * e.dd);
+    CHECK_NEAR(total.direction_psi, e.d_psi, 1e-6 * e.d_psi);
+    CHECK_NEAR(total.weight_weight, e.ww, 1e-12 * e.ww);
+  }
+}
+
+} // namespace
+
+TEST(kernel_precondition) {
+  start();
+  for (const Schedule& schedule : kSchedules)
+    for (const float decay : {0.0f, 0.3f})
+      for (const Layout layout : kLayouts) {
+        if (schedule.order != simt::Order::Forward && layout != Layout::Rows) continue; // time
+        simt::set_schedule(schedule.order, schedule.seed);
+        // 5 slices of the summed index, so that each stage is used again; ragged tiles of both kinds; a bias that is
+        // in the last block, that fills a slice of its own, and that is a block of its own.
+        check_layers({{66, 160, false, layout, 0},
+                      {3, 9, false, layout, 128},
+                      {1, 1, false, layout, 128},
+                      {20, 64, true, layout, 128},
+                      {17, 128, true, layout, 128},
+                      {5, 75, true, layout, 32}},
+                     decay);
+      }
+  simt::set_schedule(simt::Order::Forward);
+}
