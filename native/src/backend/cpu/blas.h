@@ -28,10 +28,19 @@ struct Blas {
   void (*spotrf)(const char* uplo, const int* n, float* a, const int* lda, int* info, size_t);
   void (*strtri)(const char* uplo, const char* diag, const int* n, float* a, const int* lda, int* info, size_t, size_t);
   void (*slauum)(const char* uplo, const int* n, float* a, const int* lda, int* info, size_t);
+  int (*get_threads)();
+  void (*set_threads)(int);
   std::string config; // openblas_get_config()
   std::string core;   // openblas_get_corename()
   std::string path;
 };
+
+// Back to one BLAS thread if somebody has changed it: ND4J sets the threads of every OpenBLAS that it finds in the
+// process. Two of our threads in a two-threaded OpenBLAS then wait for each other's workers (measured: a step of 1 ms
+// became one of 30). Called at the start of every kernel; a load and a comparison when nothing has changed.
+inline void keep_single_threaded(const Blas& library) {
+  if (library.get_threads() != 1) library.set_threads(1);
+}
 
 // See lngd_load_blas. False with every path tried and why it failed in `reason`.
 bool load_blas(const char* path, std::string& reason);

@@ -61,6 +61,15 @@ struct CpuContext : Context {
   std::vector<double> denominators; // for each row task: sum of c_n r_n
 };
 
+// The life of one kernel: workers at hand, denormals flushed, OpenBLAS on one thread.
+class KernelScope {
+ public:
+  KernelScope(CpuContext& context, double work) : session_(context.pool, work) { keep_single_threaded(context.blas); }
+
+ private:
+  const ThreadPool::Session session_;
+};
+
 // One piece of precondition: rows [row0, row1) of one diagonal block.
 struct PreconditionTask {
   int32_t layer;

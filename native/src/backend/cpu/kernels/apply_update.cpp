@@ -118,7 +118,7 @@ void exchange(float* kept, caller_float* callers) {
 void apply_update(Context& base, const StepArgs& args) {
   CpuContext& context = cpu(base);
   const CpuPlan& plan = cpu(args.plan);
-  const ThreadPool::Session session(context.pool, plan.work_update);
+  const KernelScope scope(context, plan.work_update);
   context.pool.parallel_for(static_cast<int64_t>(plan.updates.size()), plan.work_update,
                             [&](int64_t task, int32_t) { run_task(args, plan.updates[static_cast<size_t>(task)]); });
 }

@@ -238,7 +238,7 @@ void record_results(const StepArgs& args) {
 void factor_inverse(Context& base, const StepArgs& args) {
   CpuContext& context = cpu(base);
   CpuPlan& plan = cpu(args.plan);
-  const ThreadPool::Session session(context.pool, plan.work_inverse);
+  const KernelScope scope(context, plan.work_inverse);
   // The large ones lead the list.
   int64_t first_small = 0;
   const int64_t count = static_cast<int64_t>(plan.blocks.size());

@@ -161,7 +161,7 @@ void layer_rate(Context& base, const StepArgs& args) {
   double work = 0;
   if (args.config->rate == LNGD_RATE_EMPIRICAL)
     work = static_cast<double>(args.layers[0].samples) * cpu(args.plan).work_rate_sample;
-  const ThreadPool::Session session(context.pool, work);
+  const KernelScope scope(context, work);
   for (int32_t i = 0; i < args.count; ++i) rate_layer(context, args, i);
 }
 

@@ -82,7 +82,7 @@ void layer_statistics(Context& base, const StatisticsArgs& args) {
   const int64_t m = shape.outputs, step = panel_rows(shape.d);
   const double row_work = 4.0 * static_cast<double>(shape.d) + 20.0 * static_cast<double>(m);
   const double syrk_work = static_cast<double>(shape.d * shape.blocks.block);
-  const ThreadPool::Session session(context.pool, static_cast<double>(args.samples) * (row_work + syrk_work) / 4);
+  const KernelScope scope(context, static_cast<double>(args.samples) * (row_work + syrk_work) / 4);
   for (int64_t first = 0; first < args.samples && !record.poisoned; first += step) {
     const Panel panel{first, std::min(step, args.samples - first)};
     const int64_t tasks = (panel.rows + kRowTask - 1) / kRowTask;

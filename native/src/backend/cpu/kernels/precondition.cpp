@@ -120,7 +120,7 @@ void run_task(CpuContext& context, const StepArgs& args, int64_t index, int32_t 
 void precondition(Context& base, const StepArgs& args) {
   CpuContext& context = cpu(base);
   const CpuPlan& plan = cpu(args.plan);
-  const ThreadPool::Session session(context.pool, plan.work_precondition);
+  const KernelScope scope(context, plan.work_precondition);
   context.pool.parallel_for(static_cast<int64_t>(plan.precondition.size()), plan.work_precondition,
                             [&](int64_t task, int32_t worker) { run_task(context, args, task, worker); });
 }

@@ -60,7 +60,7 @@ void average_layer(CpuContext& context, StepLayer& layer, double rho) {
 
 void running_average(Context& base, const StepArgs& args) {
   CpuContext& context = cpu(base);
-  const ThreadPool::Session session(context.pool, 8.0 * cpu(args.plan).work_average);
+  const KernelScope scope(context, 8.0 * cpu(args.plan).work_average);
   for (int32_t i = 0; i < args.count; ++i)
     if (args.layers[i].average_due) average_layer(context, args.layers[i], args.config->rho);
 }

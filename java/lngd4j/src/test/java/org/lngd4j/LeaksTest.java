@@ -14,6 +14,7 @@ import java.util.logging.Logger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInfo;
 
 /** What nobody closes is found, given back, and reported with the place where it was made. */
 class LeaksTest {
@@ -23,7 +24,10 @@ class LeaksTest {
             new Handler() {
                 @Override
                 public void publish(LogRecord record) {
-                    records.add(record);
+                    // What other tests left behind may be found while this one runs.
+                    if (stack(record).contains("LeaksTest." + test)) {
+                        records.add(record);
+                    }
                 }
 
                 @Override
@@ -33,8 +37,11 @@ class LeaksTest {
                 public void close() {}
             };
 
+    private volatile String test;
+
     @BeforeEach
-    void listen() {
+    void listen(TestInfo info) {
+        test = info.getTestMethod().orElseThrow().getName();
         logger.addHandler(handler);
         logger.setUseParentHandlers(false);
         System.setProperty("org.lngd4j.leaks", "true");

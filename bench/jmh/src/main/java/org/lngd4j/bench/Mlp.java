@@ -22,7 +22,10 @@ final class Mlp implements AutoCloseable {
     private final INDArray[] inputs;
     private final INDArray[] signals;
 
-    /** widths: the input's, then the output's of each layer; weights as DL4J keeps them ([nIn, nOut], 'f'). */
+    /**
+     * widths: the input's, then the output's of each layer; weights as DL4J keeps them ([nIn,
+     * nOut], 'f').
+     */
     Mlp(LngdOptions options, int batch, int... widths) {
         Nd4j.getRandom().setSeed(1);
         int count = widths.length - 1;
@@ -34,15 +37,17 @@ final class Mlp implements AutoCloseable {
             int in = widths[i];
             int out = widths[i + 1];
             boolean last = i == count - 1;
-            LayerSpec spec = LayerSpec.dense("layer" + i, in, out)
-                    .activation(last ? Activation.IDENTITY : Activation.RELU);
+            LayerSpec spec =
+                    LayerSpec.dense("layer" + i, in, out)
+                            .activation(last ? Activation.IDENTITY : Activation.RELU);
             specs.add(last ? spec.output(OutputModel.SOFTMAX) : spec);
-            tensors.add(new LayerTensors(
-                    i,
-                    Nd4j.randn('f', in, out).muli(0.05).transpose(),
-                    Nd4j.zeros(out),
-                    Nd4j.randn('f', in, out).muli(0.01).transpose(),
-                    Nd4j.randn(new long[] {out}).muli(0.01)));
+            tensors.add(
+                    new LayerTensors(
+                            i,
+                            Nd4j.randn('f', in, out).muli(0.05).transpose(),
+                            Nd4j.zeros(out),
+                            Nd4j.randn('f', in, out).muli(0.01).transpose(),
+                            Nd4j.randn(new long[] {out}).muli(0.01)));
             inputs[i] = Nd4j.randn('c', batch, in);
             signals[i] = Nd4j.randn('c', batch, out);
         }
@@ -51,8 +56,9 @@ final class Mlp implements AutoCloseable {
     }
 
     /**
-     * What a training loop calls for one step: observe where the library asks, then step. The gradient stays the same,
-     * so the schedule's factor is tiny: at 1, thousands of steps one way would let the weights overflow.
+     * What a training loop calls for one step: observe where the library asks, then step. The
+     * gradient stays the same, so the schedule's factor is tiny: at 1, thousands of steps one way
+     * would let the weights overflow.
      */
     void step() {
         for (int i = 0; i < inputs.length; i++) {

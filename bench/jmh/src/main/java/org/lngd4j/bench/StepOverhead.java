@@ -18,8 +18,9 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * What Java and JNI add to the kernels: the time of observe + step on the MLP 784-256-128-10 less the time that the
- * library itself counts inside its kernels. Run with {@code -prof gc} for the bytes allocated a step.
+ * What Java and JNI add to the kernels: the time of observe + step on the MLP 784-256-128-10 less
+ * the time that the library itself counts inside its kernels. Run with {@code -prof gc} for the
+ * bytes allocated a step.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)
@@ -42,10 +43,11 @@ public class StepOverhead {
 
     @Setup
     public void open() {
-        LngdOptions options = LngdOptions.recipe(1410)
-                .statisticsInterval(statisticsInterval)
-                .threads(threads)
-                .build();
+        LngdOptions options =
+                LngdOptions.recipe(1410)
+                        .statisticsInterval(statisticsInterval)
+                        .threads(threads)
+                        .build();
         mlp = new Mlp(options, 256, 784, 256, 128, 10);
     }
 
@@ -69,7 +71,8 @@ public class StepOverhead {
         double kernels = (mlp.optimizer.times().total() - kernelsBefore) / 1e3 / steps;
         double total = nanos / 1e3 / steps;
         System.out.printf(
-                "  [kernels %.1f us, Java and JNI beyond them %.2f us a step] ", kernels, total - kernels);
+                "  [kernels %.1f us, Java and JNI beyond them %.2f us a step] ",
+                kernels, total - kernels);
     }
 
     @TearDown

@@ -34,9 +34,9 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * A whole training step in DL4J, MLP 784-256-128-10 at batch 256: {@code net.fit(dataSet)} with DL4J's own updaters and
- * with LNGD attached. Threads come from OMP_NUM_THREADS for ND4J and from the parameter for LNGD; bench/jmh/run.sh sets
- * both alike.
+ * A whole training step in DL4J, MLP 784-256-128-10 at batch 256: {@code net.fit(dataSet)} with
+ * DL4J's own updaters and with LNGD attached. Threads come from OMP_NUM_THREADS for ND4J and from
+ * the parameter for LNGD; bench/jmh/run.sh sets both alike.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)
@@ -45,7 +45,10 @@ import org.openjdk.jmh.annotations.Warmup;
 @Measurement(iterations = 7, time = 3)
 @Fork(1)
 public class TrainStep {
-    /** lngd: the default preset; lngd-full: full Phi and intervals of 100; lngd-paper: the paper's preset. */
+    /**
+     * lngd: the default preset; lngd-full: full Phi and intervals of 100; lngd-paper: the paper's
+     * preset.
+     */
     @Param({"sgd", "nesterovs", "adam", "lngd", "lngd-full", "lngd-paper"})
     public String optimizer;
 
@@ -59,27 +62,30 @@ public class TrainStep {
     @Setup
     public void open() {
         Nd4j.getRandom().setSeed(1);
-        // Rates so small that thousands of steps on one batch neither converge to zero gradients nor diverge.
+        // Rates so small that thousands of steps on one batch neither converge to zero gradients
+        // nor diverge.
         IUpdater updater =
                 switch (optimizer) {
                     case "nesterovs" -> new Nesterovs(1e-6, 0.9);
                     case "adam" -> new Adam(1e-8);
                     default -> new Sgd(1e-6);
                 };
-        MultiLayerConfiguration conf = new NeuralNetConfiguration.Builder()
-                .seed(1)
-                .updater(updater)
-                .weightInit(WeightInit.RELU)
-                .activation(Activation.RELU)
-                .list()
-                .layer(new DenseLayer.Builder().nIn(784).nOut(256).build())
-                .layer(new DenseLayer.Builder().nIn(256).nOut(128).build())
-                .layer(new OutputLayer.Builder(LossFunction.MCXENT)
-                        .nIn(128)
-                        .nOut(10)
-                        .activation(Activation.SOFTMAX)
-                        .build())
-                .build();
+        MultiLayerConfiguration conf =
+                new NeuralNetConfiguration.Builder()
+                        .seed(1)
+                        .updater(updater)
+                        .weightInit(WeightInit.RELU)
+                        .activation(Activation.RELU)
+                        .list()
+                        .layer(new DenseLayer.Builder().nIn(784).nOut(256).build())
+                        .layer(new DenseLayer.Builder().nIn(256).nOut(128).build())
+                        .layer(
+                                new OutputLayer.Builder(LossFunction.MCXENT)
+                                        .nIn(128)
+                                        .nOut(10)
+                                        .activation(Activation.SOFTMAX)
+                                        .build())
+                        .build();
         net = new MultiLayerNetwork(conf);
         net.init();
         INDArray labels = Nd4j.zeros(256, 10);
@@ -90,11 +96,13 @@ public class TrainStep {
         LngdOptions options =
                 switch (optimizer) {
                     case "lngd" -> quiet(LngdOptions.recipe(1410));
-                    case "lngd-full" -> quiet(LngdOptions.recipe(1410)
-                            .blockSize(0)
-                            .statisticsSamples(0)
-                            .statisticsInterval(100)
-                            .inverseInterval(100));
+                    case "lngd-full" ->
+                            quiet(
+                                    LngdOptions.recipe(1410)
+                                            .blockSize(0)
+                                            .statisticsSamples(0)
+                                            .statisticsInterval(100)
+                                            .inverseInterval(100));
                     case "lngd-paper" -> quiet(LngdOptions.paper());
                     default -> null;
                 };

@@ -2,6 +2,7 @@
 package org.lngd4j.nativelib;
 
 import java.io.File;
+import java.io.IOException;
 import java.net.MalformedURLException;
 import java.net.URL;
 import java.nio.file.Files;
@@ -182,13 +183,35 @@ public final class NativeLibrary {
                             "no natives for " + Loader.getPlatform() + " on the class path"));
             return false;
         }
-        return link("jar", resources, core, jni);
+        try {
+            return link(
+                    "jar",
+                    resources,
+                    new URL[] {extracted(core[0])},
+                    new URL[] {extracted(jni[0])});
+        } catch (IOException e) {
+            LIBRARY.add(new LoadReport.Attempt("jar", resources, false, OpenBlas.reason(e)));
+            return false;
+        }
+    }
+
+    /** A file with the contents of {@code library}: itself, or a copy out of its jar. */
+    private static URL extracted(URL library) throws IOException {
+        if (!"jar".equals(library.getProtocol())) {
+            return library;
+        }
+        String path = library.getPath();
+        Path folder =
+                Loader.getCacheDir()
+                        .toPath()
+                        .resolve("lngd4j")
+                        .resolve("natives-" + FileCache.fingerprint(library));
+        return url(new FileCache(folder).file(path.substring(path.lastIndexOf('/') + 1), library));
     }
 
     private static boolean link(String source, String place, URL[] core, URL[] jni) {
         try {
-            // Through JavaCPP's Loader, not System.load, since it extracts from jars and knows the
-            // class loader to use.
+            // Through JavaCPP's Loader, not System.load, since it knows the class loader to use.
             String file = Loader.loadLibrary(lngd.class, core, CORE);
             Loader.loadLibrary(lngd.class, jni, JNI);
             LIBRARY.add(new LoadReport.Attempt(source, file == null ? place : file, true, ""));

@@ -2,9 +2,7 @@
 package org.lngd4j.nativelib;
 
 import java.io.IOException;
-import java.net.JarURLConnection;
 import java.net.URL;
-import java.net.URLConnection;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -15,6 +13,12 @@ import org.lngd4j.nativelib.global.lngd;
 /** Gives the native library an OpenBLAS instance of its own. */
 final class OpenBlas {
     private static final String RESOURCES = "/org/bytedeco/openblas/linux-x86_64/";
+
+    /**
+     * Of our copy, in its file name and in its SONAME: as long as the original, so that it fits
+     * into its place.
+     */
+    private static final String NAME = "liblngdblas.so.0";
 
     /** The library first; the others are its dependencies, which it looks for in its own folder. */
     private static final List<String> FILES =
@@ -61,7 +65,7 @@ final class OpenBlas {
 
     private static Path privateCopy() throws IOException {
         List<URL> sources = new ArrayList<>();
-        StringBuilder key = new StringBuilder("openblas");
+        StringBuilder key = new StringBuilder("openblas-renamed");
         for (String file : FILES) {
             URL url = OpenBlas.class.getResource(RESOURCES + file);
             if (url == null) {
@@ -73,7 +77,7 @@ final class OpenBlas {
             }
             sources.add(url);
             if (sources.size() == 1) {
-                key.append('-').append(fingerprint(url));
+                key.append('-').append(FileCache.fingerprint(url));
             }
         }
         FileCache cache =
@@ -82,22 +86,14 @@ final class OpenBlas {
         Path library = null;
         for (URL source : sources) {
             String path = source.getPath();
-            Path file = cache.file(path.substring(path.lastIndexOf('/') + 1), source);
-            library = library == null ? file : library;
+            String name = path.substring(path.lastIndexOf('/') + 1);
+            if (library == null) {
+                library = cache.file(NAME, source, copy -> Soname.replace(copy, NAME));
+            } else {
+                cache.file(name, source);
+            }
         }
         return library;
-    }
-
-    /**
-     * Size and checksum as the jar's directory has them (nothing is read), so that each version has
-     * a folder of its own.
-     */
-    private static String fingerprint(URL url) throws IOException {
-        URLConnection connection = url.openConnection();
-        if (connection instanceof JarURLConnection jar && jar.getJarEntry() != null) {
-            return jar.getJarEntry().getSize() + "-" + Long.toHexString(jar.getJarEntry().getCrc());
-        }
-        return Long.toString(connection.getContentLengthLong());
     }
 
     /** The message of an error with those of its causes. */

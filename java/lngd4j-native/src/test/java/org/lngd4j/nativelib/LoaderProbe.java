@@ -29,7 +29,7 @@ final class LoaderProbe {
         }
         System.out.println(NativeLibrary.report().describe());
         Files.readAllLines(Path.of("/proc/self/maps")).stream()
-                .filter(line -> line.contains("lngd.so") || line.contains("openblas.so"))
+                .filter(line -> line.contains("lngd.so") || line.contains("blas.so"))
                 .map(line -> "mapped " + line.substring(line.indexOf('/')))
                 .distinct()
                 .forEach(System.out::println);

@@ -92,7 +92,7 @@ class NativeLibraryTest {
         String output = probe(classPath(), "-D" + NativeLibrary.OPENBLAS_PATH + "=" + file);
         assertThat(output)
                 .contains("openblas from " + NativeLibrary.OPENBLAS_PATH + ": " + file + ": ")
-                .containsPattern("mapped .*lngd4j/openblas-[0-9a-f-]+/libopenblas.so.0");
+                .containsPattern("mapped .*lngd4j/openblas-renamed-[0-9a-f-]+/liblngdblas.so.0");
     }
 
     @Test
