@@ -81,7 +81,10 @@ final class TrainCommand implements Callable<Integer> {
             description = "Default: auto.")
     private String device;
 
-    @Option(names = "--threads", paramLabel = "N", description = "Threads of LNGD's kernels (default: 1).")
+    @Option(
+            names = "--threads",
+            paramLabel = "N",
+            description = "Threads of LNGD's kernels (default: 1).")
     private Integer threads;
 
     @Option(

@@ -24,7 +24,7 @@ class GoldenTest {
     private static final ObjectMapper MAPPER = new ObjectMapper();
 
     static Stream<Path> files() throws Exception {
-        Path folder = Path.of(GoldenTest.class.getResource("/golden").toURI());
+        Path folder = Path.of(GoldenTest.class.getResource("/org/lngd4j/golden/vectors").toURI());
         try (Stream<Path> files = Files.list(folder)) {
             return files.filter(f -> f.toString().endsWith(".json")).sorted().toList().stream();
         }

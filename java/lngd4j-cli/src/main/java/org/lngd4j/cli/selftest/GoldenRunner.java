@@ -46,7 +46,7 @@ final class GoldenRunner {
     List<Outcome> builtIn() {
         List<Outcome> outcomes = new ArrayList<>();
         for (String name : BUILT_IN) {
-            try (InputStream in = GoldenRunner.class.getResourceAsStream("golden/" + name)) {
+            try (InputStream in = GoldenFile.class.getResourceAsStream("vectors/" + name)) {
                 outcomes.add(
                         new Outcome(
                                 name,

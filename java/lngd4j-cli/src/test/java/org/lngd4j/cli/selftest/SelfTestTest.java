@@ -17,6 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.lngd4j.cli.support.Json;
 import org.lngd4j.cli.train.CommandResult;
+import org.lngd4j.golden.GoldenFile;
 
 class SelfTestTest {
     private static final String NAME = "lngd_relu_expected.json";
@@ -27,7 +28,7 @@ class SelfTestTest {
 
     @BeforeEach
     void readBuiltIn() throws IOException {
-        try (InputStream in = SelfTest.class.getResourceAsStream("golden/" + NAME)) {
+        try (InputStream in = GoldenFile.class.getResourceAsStream("vectors/" + NAME)) {
             content = Json.readObject(new String(in.readAllBytes(), StandardCharsets.UTF_8));
         }
     }
