@@ -14,6 +14,7 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 class AllocationTest {
     private static final int WARM_UP = 3000;
     private static final int STEPS = 2000;
+    private static final int ROUNDS = 5;
 
     @Test
     void observeAndStepAllocateNothing() {
@@ -30,13 +31,15 @@ class AllocationTest {
         assertThat(
                         allocatedBy(
                                 LngdOptions.recipe(10_000)
-                                        .dampingSchedule(Schedule.cosine(20_000))
+                                        .dampingSchedule(Schedule.cosine(40_000))
                                         .statisticsIntervalSchedule(Schedule.constant(3))))
                 .isZero();
     }
 
     /**
-     * Bytes that {@value #STEPS} steps allocate in this thread, of which nothing is rounded away.
+     * Bytes that {@value #STEPS} steps allocate in this thread, of which nothing is rounded away:
+     * the least of {@value #ROUNDS} rounds. What a step allocates shows in every round; what the
+     * JVM allocates in this thread once, when it links a class or a call site late, in one.
      */
     private static long allocatedBy(LngdOptions.Builder options) {
         List<LayerSpec> layers =
@@ -69,9 +72,14 @@ class AllocationTest {
             long thread = Thread.currentThread().getId();
             // The bean's own first call allocates.
             bean.getThreadAllocatedBytes(thread);
-            long before = bean.getThreadAllocatedBytes(thread);
-            run(optimizer, plan, samples, signals, WARM_UP, WARM_UP + STEPS);
-            return bean.getThreadAllocatedBytes(thread) - before;
+            long least = Long.MAX_VALUE;
+            for (int round = 0; round < ROUNDS; round++) {
+                int start = WARM_UP + round * STEPS;
+                long before = bean.getThreadAllocatedBytes(thread);
+                run(optimizer, plan, samples, signals, start, start + STEPS);
+                least = Math.min(least, bean.getThreadAllocatedBytes(thread) - before);
+            }
+            return least;
         }
     }
 
