@@ -78,7 +78,9 @@ LNGD_API const char* lngd_version_string(void);
  * NULL, from $LNGD_OPENBLAS, then from "libopenblas.so.0" and "libopenblas.so" on the loader's search path. Called by
  * lngd_create with NULL when it was not called before. The first success wins: later calls return LNGD_OK and change
  * nothing. The library is loaded with local symbols and is only ever called with one BLAS thread (parallelism is the
- * backend's own), so a second copy of OpenBLAS in the process is not disturbed by it. OPENBLAS_CORETYPE is hidden from
+ * backend's own): kernels set its thread count back to 1 if another library has changed it. Where something loaded
+ * later needs a libopenblas.so.0 of its own, pass a copy with another SONAME: the linker would share this one, since it
+ * matches by SONAME and not by file. OPENBLAS_CORETYPE is hidden from
  * it while it loads, since a stale value makes it choose kernels for another processor; LNGD_OPENBLAS_CORETYPE is
  * honoured instead. Thread-safe. Errors: LNGD_BACKEND_UNAVAILABLE with the loader's reason for each path tried. */
 LNGD_API lngd_status lngd_load_blas(const char* path);
