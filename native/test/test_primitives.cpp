@@ -24,7 +24,8 @@ TEST(library_status_names) {
   CHECK_EQ(std::string(lngd_status_name(LNGD_OK)), std::string("LNGD_OK"));
   CHECK_EQ(std::string(lngd_status_name(LNGD_BUSY)), std::string("LNGD_BUSY"));
   CHECK_EQ(std::string(lngd_status_name(LNGD_INTERNAL)), std::string("LNGD_INTERNAL"));
-  for (const int beyond : {-1, LNGD_INTERNAL + 1, 1 << 30, std::numeric_limits<int>::min()})
+  CHECK_EQ(std::string(lngd_status_name(LNGD_DEVICE_LOST)), std::string("LNGD_DEVICE_LOST"));
+  for (const int beyond : {-1, LNGD_DEVICE_LOST + 1, 1 << 30, std::numeric_limits<int>::min()})
     CHECK_EQ(std::string(lngd_status_name(beyond)), std::string("unknown status"));
 }
 

@@ -57,7 +57,9 @@ typedef enum lngd_status {
   LNGD_OUT_OF_MEMORY = 5,
   LNGD_BACKEND_UNAVAILABLE = 6, /* the device or its libraries are missing; the message lists what was tried */
   LNGD_BAD_STATE_DATA = 7,      /* restore: truncated, corrupt, other version or other configuration */
-  LNGD_INTERNAL = 8             /* a defect of this library */
+  LNGD_INTERNAL = 8,            /* a defect of this library */
+  LNGD_DEVICE_ERROR = 9,        /* a call of the device failed; the optimizer can still be used */
+  LNGD_DEVICE_LOST = 10         /* the device failed for good: every later call on the optimizer says so at once */
 } lngd_status;
 
 /* Name of a status ("LNGD_OK"), or "unknown status". Static storage. */

@@ -35,10 +35,10 @@ extern "C" {
 
 const char* lngd_status_name(int32_t status) {
   static const char* const names[] = {
-      "LNGD_OK",      "LNGD_INVALID_ARGUMENT", "LNGD_INVALID_HANDLE",      "LNGD_INVALID_STATE",
-      "LNGD_BUSY",    "LNGD_OUT_OF_MEMORY",    "LNGD_BACKEND_UNAVAILABLE", "LNGD_BAD_STATE_DATA",
-      "LNGD_INTERNAL"};
-  return status >= 0 && status <= LNGD_INTERNAL ? names[status] : "unknown status";
+      "LNGD_OK",       "LNGD_INVALID_ARGUMENT", "LNGD_INVALID_HANDLE",      "LNGD_INVALID_STATE",
+      "LNGD_BUSY",     "LNGD_OUT_OF_MEMORY",    "LNGD_BACKEND_UNAVAILABLE", "LNGD_BAD_STATE_DATA",
+      "LNGD_INTERNAL", "LNGD_DEVICE_ERROR",     "LNGD_DEVICE_LOST"};
+  return status >= 0 && status <= LNGD_DEVICE_LOST ? names[status] : "unknown status";
 }
 
 const char* lngd_last_error(void) { return lngd::abi::last_error; }

@@ -16,10 +16,9 @@ namespace lngd {
 
 // Written by kernels, read back for lngd_layer_health and the state. Plain data.
 struct LayerRecord {
-  // Sums of the update that is being observed.
-  double denominator; // sum_n c_n r_n
-  int64_t samples;    // samples in the sums
-  int32_t poisoned;   // a NaN, an Inf or an overflow was met: this update will be kept out
+  // Of the update that is being observed.
+  int64_t samples;  // samples in the sums
+  int32_t poisoned; // a NaN, an Inf or an overflow was met: this update will be kept out
   // Running averages.
   int32_t has_average;
   int32_t has_inverse;
@@ -44,14 +43,19 @@ struct LayerRecord {
   double coefficient; // zeta = coefficient * D
 };
 
-// What does not change about a layer.
+// What does not change about a layer. A convolution is a layer whose rows a_n are patches: inputs = channels of a group
+// x kernel height x kernel width, in that order, and every output position of a sample is a row of its own. With G
+// groups the outputs are cut into G contiguous parts, each with a factor Phi and a denominator of its own.
 struct LayerShape {
   int32_t index;
   int64_t inputs;  // d_w
   int64_t outputs; // m
   bool bias;
-  int64_t d;   // inputs + bias
-  int64_t ldw; // leading dimension of momentum, average and direction (m x d)
+  bool convolution;
+  ConvGeometry conv;
+  int64_t groups; // 1 unless a grouped convolution
+  int64_t d;      // inputs + bias
+  int64_t ldw;    // leading dimension of momentum, average and direction (m x d)
   BlockLayout blocks;
   int32_t activation;
   float activation_parameter;
@@ -62,16 +66,17 @@ struct LayerShape {
 
 // Backend memory of a layer.
 struct LayerMemory {
-  float* phi_sum;     // blocks.floats(), lower triangles
-  double* psi_sum;    // m: sum_n c_n q_ni
-  float* phi;         // running average, lower triangles
-  float* psi;         // m
-  float* phi_inverse; // blocks.floats(), full squares
-  float* psi_inverse; // m
-  double* lambda_phi; // one for each block
-  float* momentum;    // m x ldw
-  float* average;     // m x ldw; nullptr without averaging
-  float* direction;   // m x ldw
+  float* phi_sum;      // blocks.floats(), lower triangles
+  double* psi_sum;     // m: sum_n c_n q_ni
+  double* denominator; // groups: sum_n c_n r_n
+  float* phi;          // running average, lower triangles
+  float* psi;          // m
+  float* phi_inverse;  // blocks.floats(), full squares
+  float* psi_inverse;  // m
+  double* lambda_phi;  // one for each block
+  float* momentum;     // m x ldw
+  float* average;      // m x ldw; nullptr without averaging
+  float* direction;    // m x ldw
   LayerRecord* record;
 };
 
@@ -88,6 +93,21 @@ struct StatisticsArgs {
   uint64_t seed;
 };
 
+// The same for a convolution: inputs are samples x (groups * channels of a group), signal and provided gradients
+// samples x outputs at the output positions. An element of SAMPLED has the number ((first_sample + n) * positions +
+// position) * outputs + i.
+struct ConvStatisticsArgs {
+  const LayerShape* shape;
+  LayerMemory* memory;
+  Activations inputs;
+  Activations signal;
+  int32_t signal_kind;
+  int64_t samples;
+  int64_t first_sample;
+  int64_t step;
+  uint64_t seed;
+};
+
 // One layer of a step.
 struct StepLayer {
   const LayerShape* shape;
@@ -96,6 +116,7 @@ struct StepLayer {
   bool average_due;                                        // statistics are due and may have been observed
   bool inverse_due;
   Strided sample_inputs, sample_deltas; // for EMPIRICAL: N x inputs, N x m
+  Activations conv_inputs, conv_deltas; // the same of a convolution
   int64_t samples;
 };
 
@@ -119,14 +140,29 @@ struct FisherRows {
   float* c;
 };
 
+// What went wrong on a device.
+struct Failure {
+  lngd_status status = LNGD_OK;
+  char message[512] = "";
+};
+
 struct Backend {
   const char* name;
-  // nullptr with nothing allocated when memory runs out.
-  Context* (*create)(const lngd_config& config);
+  // nullptr with nothing allocated and `failure` filled in where it cannot be had.
+  Context* (*create)(const lngd_config& config, Failure& failure);
   void (*destroy)(Context*);
+  // The first failure since the last call (LNGD_OK: none), which is then forgotten; LNGD_DEVICE_LOST never is. Every
+  // function below may leave one behind; after LNGD_DEVICE_LOST they do nothing.
+  Failure (*take_failure)(Context*);
+  // Whether tensors of this kind of memory (DLDeviceType and index) can be passed; `device` tells whether the kernels
+  // reach it directly (Strided::device).
+  bool (*accepts)(const Context*, int32_t device_type, int32_t device_id, bool& device);
+  // The caller's stream, on which device tensors are ready and wanted; complete on return where there are no streams.
+  void (*set_stream)(Context*, void* stream);
+  void (*synchronize)(Context*);
   // Threads that the context works with.
   int32_t (*threads)(const Context*);
-  // Zeroed, 64-byte aligned; nullptr when memory runs out.
+  // Zeroed, 64-byte aligned; nullptr when it cannot be had.
   void* (*allocate)(Context*, size_t bytes);
   void (*release)(Context*, void*);
   // Copies out of and into backend memory; complete on return.

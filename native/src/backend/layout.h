@@ -12,28 +12,65 @@ namespace lngd {
 constexpr int64_t kRowAlign = 16;
 inline int64_t padded(int64_t n) { return (n + kRowAlign - 1) / kRowAlign * kRowAlign; }
 
-// A strided matrix of the caller: element (i, j) at data + i * rs + j * cs. Any byte alignment.
+// A strided matrix of the caller: element (i, j) at data + i * rs + j * cs. Any byte alignment in host memory, a
+// multiple of 4 bytes in device memory.
 struct Strided {
   float* data = nullptr;
   int64_t rs = 0;
   int64_t cs = 0;
+  bool device = false; // device memory of the backend, else host memory
 };
 
-// The diagonal blocks of a d x d factor, cut into contiguous blocks of `block` columns, the last of what is left. Block
-// k is a row-major square of its own with leading dimension ld(k), at offset(k).
+// Activations of a convolution: element (n, c, y, x) at data + n * stride[0] + c * stride[1] + y * stride[2] + x *
+// stride[3]. NCHW, NHWC and everything between are strides. A 1-D convolution has height 1.
+struct Activations {
+  float* data = nullptr;
+  int64_t stride[4] = {0, 0, 0, 0};
+  int32_t height = 1, width = 1;
+  bool device = false;
+};
+
+// A convolution; a 1-D one has 1 in every vertical entry (0 padding). Index 0 is vertical, 1 horizontal.
+//   patch element (c, ky, kx) of output position (oy, ox), c within the group, zero outside of the input:
+//     input(c, oy * stride[0] - before[0] + ky * dilation[0], ox * stride[1] - before[1] + kx * dilation[1])
+struct ConvGeometry {
+  int32_t kernel[2] = {1, 1};
+  int32_t stride[2] = {1, 1};
+  int32_t before[2] = {0, 0}; // zero padding above and left
+  int32_t after[2] = {0, 0};  // below and right
+  int32_t dilation[2] = {1, 1};
+
+  // Output positions along an axis of that many inputs; 0 or less where the kernel does not fit.
+  int64_t positions(int axis, int64_t size) const {
+    const int64_t reach = size + before[axis] + after[axis] - dilation[axis] * (int64_t{kernel[axis]} - 1) - 1;
+    return reach < 0 ? 0 : reach / stride[axis] + 1;
+  }
+};
+
+// The diagonal blocks of a layer's factor. Each of `groups` groups (of a grouped convolution; otherwise 1) has a d x d
+// factor of its own, cut into contiguous blocks of `block` columns, the last of what is left. Block k is a row-major
+// square with leading dimension ld(k), at offset(k); the blocks of group 0 come first.
 struct BlockLayout {
   int64_t d = 0;
   int64_t block = 0;
+  int64_t groups = 1;
 
   BlockLayout() = default;
-  BlockLayout(int64_t size, int64_t largest) : d(size), block(largest <= 0 ? size : std::min(size, largest)) {}
+  BlockLayout(int64_t size, int64_t largest, int64_t group_count = 1)
+      : d(size), block(largest <= 0 ? size : std::min(size, largest)), groups(group_count) {}
 
-  int64_t count() const { return (d + block - 1) / block; }
-  int64_t begin(int64_t k) const { return k * block; }
-  int64_t size(int64_t k) const { return std::min(block, d - k * block); }
+  int64_t group_blocks() const { return (d + block - 1) / block; }
+  int64_t count() const { return groups * group_blocks(); }
+  int64_t group(int64_t k) const { return k / group_blocks(); }
+  int64_t begin(int64_t k) const { return k % group_blocks() * block; } // first column
+  int64_t size(int64_t k) const { return std::min(block, d - begin(k)); }
   int64_t ld(int64_t k) const { return padded(size(k)); }
-  int64_t offset(int64_t k) const { return k * block * padded(block); }
-  int64_t floats() const { return offset(count() - 1) + size(count() - 1) * ld(count() - 1); }
+  int64_t offset(int64_t k) const { return group(k) * group_floats() + begin(k) * padded(block); }
+  int64_t group_floats() const {
+    const int64_t last = group_blocks() - 1, rest = d - last * block;
+    return last * block * padded(block) + rest * padded(rest);
+  }
+  int64_t floats() const { return groups * group_floats(); }
 };
 
 } // namespace lngd

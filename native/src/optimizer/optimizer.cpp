@@ -30,9 +30,10 @@ LayerShape make_shape(const lngd_config& config, const lngd_layer_config& layer,
   shape.inputs = layer.inputs;
   shape.outputs = layer.outputs;
   shape.bias = layer.bias != 0;
+  shape.groups = 1;
   shape.d = layer.inputs + layer.bias;
   shape.ldw = padded(shape.d);
-  shape.blocks = BlockLayout(shape.d, config.block_size);
+  shape.blocks = BlockLayout(shape.d, config.block_size, shape.groups);
   shape.activation = layer.activation;
   shape.activation_parameter = static_cast<float>(layer.activation_parameter);
   shape.output = layer.output;
@@ -51,8 +52,9 @@ Optimizer::Optimizer(const lngd_config& config, const lngd_layer_config* layers,
   backend_ = choose_backend(config.device);
   config_.device = LNGD_DEVICE_CPU;
   hash_ = config_hash(config, layers, count);
-  context_ = backend_->create(config_);
-  if (!context_) fail(LNGD_OUT_OF_MEMORY, "no memory or threads for the ", backend_->name, " backend");
+  Failure failure;
+  context_ = backend_->create(config_, failure);
+  if (!context_) fail(failure.status, failure.message);
   config_.threads = backend_->threads(context_);
   times_.struct_size = sizeof times_;
   layers_.resize(static_cast<size_t>(count));
@@ -96,6 +98,7 @@ void Optimizer::allocate_layer(Layer& layer) {
   memory.phi_inverse = allocate<float>(shape.blocks.floats());
   memory.lambda_phi = allocate<double>(shape.blocks.count());
   memory.psi_sum = allocate<double>(shape.outputs);
+  memory.denominator = allocate<double>(shape.groups);
   memory.psi = allocate<float>(shape.outputs);
   memory.psi_inverse = allocate<float>(shape.outputs);
   memory.momentum = allocate<float>(shape.outputs * shape.ldw);
@@ -117,6 +120,7 @@ std::vector<Optimizer::Region> Optimizer::regions(const Layer& layer) const {
           {memory.phi_inverse, factor, kInverses, true},
           {memory.lambda_phi, lambdas, kInverses, true},
           {memory.psi_sum, 2 * rows, kFactors, false},
+          {memory.denominator, shape.groups * static_cast<int64_t>(sizeof(double)), kFactors, false},
           {memory.psi, rows, kFactors, true},
           {memory.psi_inverse, rows, kInverses, true},
           {memory.momentum, weights, kMomentum, true},

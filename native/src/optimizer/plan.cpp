@@ -101,12 +101,13 @@ void StepPlan::step(double factor, const Samples* samples) {
     Layer& layer = *layers_[i];
     ++layer.steps;
     layer.observed_samples = 0;
-    if (steps_[i].average_due || steps_[i].inverse_due) {
+    if (steps_[i].inverse_due) layer.inverse_stale = false;
+    // Neither is ever lost again: once both are there, a step has nothing to ask of the device.
+    if ((steps_[i].average_due || steps_[i].inverse_due) && !(layer.has_average && layer.has_inverse)) {
       LayerRecord record;
       backend.read(&context, &record, layer.memory.record, sizeof record);
       layer.has_average = record.has_average != 0;
       layer.has_inverse = record.has_inverse != 0;
-      layer.inverse_stale = false;
     }
     layer.has_direction |= layer.has_inverse;
   }

@@ -165,12 +165,13 @@ void Optimizer::restore_state(const unsigned char* data, int64_t bytes) {
     layer.observed_samples = 0;
     LayerRecord record;
     backend_->read(context_, &record, layer.memory.record, sizeof record);
-    record.denominator = 0;
     record.samples = 0;
     record.poisoned = 0;
     backend_->write(context_, layer.memory.record, &record, sizeof record);
     for (const Region& region : regions(layer)) {
-      if (region.memory != layer.memory.phi_sum && region.memory != layer.memory.psi_sum) continue;
+      if (region.memory != layer.memory.phi_sum && region.memory != layer.memory.psi_sum &&
+          region.memory != layer.memory.denominator)
+        continue;
       const std::vector<unsigned char> zeros(static_cast<size_t>(region.bytes));
       backend_->write(context_, region.memory, zeros.data(), zeros.size());
     }

@@ -15,7 +15,8 @@ namespace lngd {
 namespace cpu {
 namespace {
 
-Context* create(const lngd_config& config) {
+Context* create(const lngd_config& config, Failure& failure) {
+  failure.status = LNGD_OUT_OF_MEMORY;
   try {
     const int32_t threads = config.threads > 0 ? config.threads : default_threads();
     auto context = std::make_unique<CpuContext>(threads, *blas());
@@ -23,13 +24,25 @@ Context* create(const lngd_config& config) {
     context->denominators.resize(kPanelRows / kRowTask);
     return context.release();
   } catch (const std::bad_alloc&) {
-    return nullptr;
-  } catch (const std::system_error&) { // no more threads to be had
-    return nullptr;
+    std::snprintf(failure.message, sizeof failure.message, "no memory for the CPU backend");
+  } catch (const std::system_error& error) {
+    std::snprintf(failure.message, sizeof failure.message, "no threads for the CPU backend: %s", error.what());
   }
+  return nullptr;
 }
 
 void destroy(Context* context) { delete static_cast<CpuContext*>(context); }
+
+Failure take_failure(Context*) { return {}; }
+
+bool accepts(const Context*, int32_t device_type, int32_t, bool& device) {
+  device = false;
+  return device_type == 1 || device_type == 3; // kDLCPU, kDLCUDAHost
+}
+
+void set_stream(Context*, void*) {}
+
+void synchronize(Context*) {}
 
 int32_t threads(const Context* context) { return static_cast<const CpuContext*>(context)->pool.threads(); }
 
@@ -74,11 +87,13 @@ void plan_layer(CpuPlan& plan, const LayerShape& shape, int32_t index, int32_t w
   const double m = static_cast<double>(shape.outputs);
   for (int64_t k = 0; k < shape.blocks.count(); ++k) {
     const double b = static_cast<double>(shape.blocks.size(k));
-    const int64_t rows = precondition_rows(shape.outputs, shape.blocks.size(k), workers);
-    for (int64_t row = 0; row < shape.outputs; row += rows)
-      plan.precondition.push_back({index, static_cast<int32_t>(k), row, std::min(shape.outputs, row + rows)});
+    const int64_t group_rows = shape.outputs / shape.groups, first = shape.blocks.group(k) * group_rows;
+    const int64_t rows = precondition_rows(group_rows, shape.blocks.size(k), workers);
+    for (int64_t row = 0; row < group_rows; row += rows)
+      plan.precondition.push_back(
+          {index, static_cast<int32_t>(k), first + row, first + std::min(group_rows, row + rows)});
     plan.blocks.push_back({index, static_cast<int32_t>(k)});
-    plan.work_precondition += 2 * m * b * b;
+    plan.work_precondition += 2 * static_cast<double>(group_rows) * b * b;
     plan.work_inverse += b * b * b;
     plan.work_average += b * b;
   }
@@ -162,6 +177,10 @@ Backend make_backend(const Kernels& kernels) {
   backend.name = "cpu";
   backend.create = create;
   backend.destroy = destroy;
+  backend.take_failure = take_failure;
+  backend.accepts = accepts;
+  backend.set_stream = set_stream;
+  backend.synchronize = synchronize;
   backend.threads = threads;
   backend.allocate = allocate;
   backend.release = release;

@@ -79,6 +79,7 @@ void layer_statistics(Context& base, const StatisticsArgs& args) {
   CpuContext& context = cpu(base);
   const LayerShape& shape = *args.shape;
   LayerRecord& record = *args.memory->record;
+  double& denominator = *args.memory->denominator;
   const int64_t m = shape.outputs, step = panel_rows(shape.d);
   const double row_work = 4.0 * static_cast<double>(shape.d) + 20.0 * static_cast<double>(m);
   const double syrk_work = static_cast<double>(shape.d * shape.blocks.block);
@@ -90,13 +91,13 @@ void layer_statistics(Context& base, const StatisticsArgs& args) {
                               [&](int64_t task, int32_t worker) { pack_rows(context, args, panel, task, worker); });
     // In the order of the tasks: the sum does not depend on who did what.
     for (int64_t task = 0; task < tasks; ++task) {
-      record.denominator += context.denominators[static_cast<size_t>(task)];
+      denominator += context.denominators[static_cast<size_t>(task)];
       const float* const psi = context.psi_partial.data() + task * padded(m);
       double* const sum = args.memory->psi_sum;
 #pragma omp simd
       for (int64_t i = 0; i < m; ++i) sum[i] += psi[i];
     }
-    if (!(record.denominator < kOverflow)) { // NaN too
+    if (!(denominator < kOverflow)) { // NaN too
       record.poisoned = 1;
       break;
     }

@@ -4,7 +4,8 @@
 //   Phi_hat <- rho Phi_hat + (1 - rho) Phi / N        psi_hat <- rho psi_hat + (1 - rho) psi / denominator
 //
 // The first update initialises. An update with NaN, Inf or overflow, or in which every c_n r_n was 0 (a dead layer),
-// changes nothing. The sums are zero afterwards in every case.
+// changes nothing, and neither does one group of a
+// convolution in which they were. The sums are zero afterwards in every case.
 #include "backend/cpu/kernels/kernels.h"
 
 namespace lngd::cpu::LNGD_ISA {
@@ -32,26 +33,32 @@ void average_block(const StepLayer& layer, int64_t k, const Weights& weights, bo
 void average_layer(CpuContext& context, StepLayer& layer, double rho) {
   LayerRecord& record = *layer.memory->record;
   const BlockLayout& blocks = layer.shape->blocks;
-  const bool accept = !record.poisoned && record.denominator > 0 && record.samples > 0;
+  const LayerShape& shape = *layer.shape;
+  double* const denominator = layer.memory->denominator;
+  bool any = false; // of the groups
+  for (int64_t g = 0; g < shape.groups; ++g) any |= denominator[g] > 0;
+  const bool accept = !record.poisoned && any && record.samples > 0;
   const double keep = record.has_average ? rho : 0.0;
   const Weights weights{static_cast<float>(keep),
                         accept ? static_cast<float>((1.0 - keep) / static_cast<double>(record.samples)) : 0.0f};
-  context.pool.parallel_for(blocks.count(), 8.0 * static_cast<double>(blocks.floats()),
-                            [&](int64_t k, int32_t) { average_block(layer, k, weights, accept); });
+  context.pool.parallel_for(blocks.count(), 8.0 * static_cast<double>(blocks.floats()), [&](int64_t k, int32_t) {
+    average_block(layer, k, weights, accept && denominator[blocks.group(k)] > 0);
+  });
   float* const psi = layer.memory->psi;
   double* const sum = layer.memory->psi_sum;
-  const double scale = accept ? (1.0 - keep) / record.denominator : 0.0;
-  for (int64_t i = 0; i < layer.shape->outputs; ++i) {
-    if (accept) psi[i] = static_cast<float>(keep * psi[i] + scale * sum[i]);
+  const int64_t group_rows = shape.outputs / shape.groups;
+  for (int64_t i = 0; i < shape.outputs; ++i) {
+    const double total = denominator[i / group_rows];
+    if (accept && total > 0) psi[i] = static_cast<float>(keep * psi[i] + (1.0 - keep) / total * sum[i]);
     sum[i] = 0;
   }
+  for (int64_t g = 0; g < shape.groups; ++g) denominator[g] = 0;
   if (accept) {
     record.has_average = 1;
     ++record.statistics_updates;
   } else {
     ++record.skipped_statistics;
   }
-  record.denominator = 0;
   record.samples = 0;
   record.poisoned = 0;
 }

@@ -41,6 +41,8 @@ public final class Status {
             case lngd.LNGD_BACKEND_UNAVAILABLE -> new LngdBackendException(message);
             case lngd.LNGD_BAD_STATE_DATA -> new LngdStateDataException(message);
             case lngd.LNGD_INTERNAL -> new LngdInternalException(message);
+            case lngd.LNGD_DEVICE_ERROR -> new LngdDeviceException(message);
+            case lngd.LNGD_DEVICE_LOST -> new LngdDeviceLostException(message);
             default -> new LngdException(status, "unknown status " + status + ": " + message);
         };
     }

@@ -13,22 +13,24 @@ import org.lngd4j.nativelib.global.lngd_config;
 /** Status codes, their names, and their exceptions. */
 class StatusTest {
     private static final Map<Integer, Class<? extends LngdException>> EXCEPTIONS =
-            Map.of(
-                    lngd.LNGD_INVALID_ARGUMENT, LngdArgumentException.class,
-                    lngd.LNGD_INVALID_HANDLE, LngdHandleException.class,
-                    lngd.LNGD_INVALID_STATE, LngdStateException.class,
-                    lngd.LNGD_BUSY, LngdBusyException.class,
-                    lngd.LNGD_OUT_OF_MEMORY, LngdOutOfMemoryException.class,
-                    lngd.LNGD_BACKEND_UNAVAILABLE, LngdBackendException.class,
-                    lngd.LNGD_BAD_STATE_DATA, LngdStateDataException.class,
-                    lngd.LNGD_INTERNAL, LngdInternalException.class);
+            Map.ofEntries(
+                    Map.entry(lngd.LNGD_INVALID_ARGUMENT, LngdArgumentException.class),
+                    Map.entry(lngd.LNGD_INVALID_HANDLE, LngdHandleException.class),
+                    Map.entry(lngd.LNGD_INVALID_STATE, LngdStateException.class),
+                    Map.entry(lngd.LNGD_BUSY, LngdBusyException.class),
+                    Map.entry(lngd.LNGD_OUT_OF_MEMORY, LngdOutOfMemoryException.class),
+                    Map.entry(lngd.LNGD_BACKEND_UNAVAILABLE, LngdBackendException.class),
+                    Map.entry(lngd.LNGD_BAD_STATE_DATA, LngdStateDataException.class),
+                    Map.entry(lngd.LNGD_INTERNAL, LngdInternalException.class),
+                    Map.entry(lngd.LNGD_DEVICE_ERROR, LngdDeviceException.class),
+                    Map.entry(lngd.LNGD_DEVICE_LOST, LngdDeviceLostException.class));
 
     @Test
     void everyStatusHasAName() {
-        for (int status = lngd.LNGD_OK; status <= lngd.LNGD_INTERNAL; status++) {
+        for (int status = lngd.LNGD_OK; status <= lngd.LNGD_DEVICE_LOST; status++) {
             assertThat(Status.text(lngd.lngd_status_name(status))).startsWith("LNGD_");
         }
-        for (int status : new int[] {-1, 9, Integer.MIN_VALUE, Integer.MAX_VALUE}) {
+        for (int status : new int[] {-1, 11, Integer.MIN_VALUE, Integer.MAX_VALUE}) {
             assertThat(Status.text(lngd.lngd_status_name(status))).isEqualTo("unknown status");
         }
     }
