@@ -4,6 +4,7 @@ package org.lngd4j;
 import java.lang.ref.Reference;
 import java.util.List;
 import org.bytedeco.javacpp.IntPointer;
+import org.bytedeco.javacpp.Pointer;
 import org.lngd4j.nativelib.LngdBusyException;
 import org.lngd4j.nativelib.Status;
 import org.lngd4j.nativelib.global.lngd;
@@ -31,20 +32,28 @@ import org.nd4j.linalg.api.ndarray.INDArray;
  * }</pre>
  *
  * <p>Arrays are float32 in host memory with any order, offset and strides; they are read and
- * written in place. {@code observe} and {@code step} allocate nothing on the Java heap.
+ * written in place on the CPU, and copied to a GPU and back. {@link DeviceTensor} stands for memory
+ * of a GPU or of another framework, which is used where it is. {@code observe} and {@code step}
+ * allocate nothing on the Java heap.
  *
  * <p>May be used from any thread, but by one at a time: a call that meets another one in progress
  * throws {@link org.lngd4j.nativelib.LngdBusyException}. After {@link #close()} every call throws
- * {@link org.lngd4j.nativelib.LngdHandleException}.
+ * {@link org.lngd4j.nativelib.LngdHandleException}. On a GPU every call may throw {@link
+ * org.lngd4j.nativelib.LngdDeviceException}, after which the optimizer can be used on, or {@link
+ * org.lngd4j.nativelib.LngdDeviceLostException}, after which all that is left is to close it.
  */
 public final class LngdOptimizer extends OptimizerReadOuts implements AutoCloseable {
     private final Leaks.Registration registration;
+    private final Device device;
     private final AddressPointer inputsPointer = new AddressPointer();
     private final AddressPointer signalPointer = new AddressPointer();
     private final IntPointer bits = new IntPointer(1);
+    private TensorStruct inputsStruct;
+    private TensorStruct signalStruct;
 
     private LngdOptimizer(LngdOptions options, List<LayerSpec> layers, lngd_optimizer pointer) {
         super(options, layers, pointer);
+        this.device = NativeStructs.device(pointer);
         this.registration =
                 Leaks.register(
                         this, "LngdOptimizer of " + layers.size() + " layers", handle::destroy);
@@ -152,17 +161,129 @@ public final class LngdOptimizer extends OptimizerReadOuts implements AutoClosea
     }
 
     /**
+     * The same for tensors that ND4J does not own. Those in host memory are copied before this
+     * returns. Those in memory of the device are read in the order of {@link #stream(long)} and
+     * must stay unchanged until the next step of this layer was called: what the caller's stream
+     * does after that step comes after the last read. Allocates nothing.
+     *
+     * @param layer index of the layer, from 0
+     * @param inputs inputs of the layer, N x d_w, without the constant 1 of a bias; any strides
+     * @param signal what {@code kind} says, N x m; any strides
+     * @param kind what the second matrix holds
+     * @throws org.lngd4j.nativelib.LngdArgumentException for another shape, or memory that the
+     *     device does not reach
+     * @throws org.lngd4j.nativelib.LngdDeviceException if the device fails
+     */
+    public void observe(int layer, DeviceTensor inputs, DeviceTensor signal, Signal kind) {
+        LayerSpec spec = spec(layer);
+        Check.notNull("kind", kind);
+        Views.matrix("inputs", spec, inputs, -1, spec.inputs());
+        Views.matrix("signal", spec, signal, inputs.size(0), spec.outputs());
+        lngd_optimizer optimizer = handle.enter();
+        int status;
+        try {
+            if (inputsStruct == null) {
+                inputsStruct = new TensorStruct();
+                signalStruct = new TensorStruct();
+            }
+            status =
+                    lngd.lngd_observe(
+                            optimizer,
+                            layer,
+                            inputsStruct.set(inputs),
+                            signalStruct.set(signal),
+                            kind.code());
+        } finally {
+            handle.exit();
+        }
+        Reference.reachabilityFence(inputs);
+        Reference.reachabilityFence(signal);
+        Reference.reachabilityFence(this);
+        Status.check(status);
+    }
+
+    /**
+     * Sets the CUDA stream of the caller. Tensors in memory of the device are read and written in
+     * its order, as if each call of this optimizer were a kernel launched there; the host waits for
+     * nothing but tensors in host memory. Before the first call it is a stream of the optimizer's
+     * own, which CUDA orders with its default stream and with no other. Changing it orders the new
+     * stream after what was done on the old one.
+     *
+     * @param stream a {@code cudaStream_t} or {@code CUstream}, as an address; it has to belong to
+     *     the optimizer's device and to live until another is set or the optimizer is closed. 0:
+     *     CUDA's default stream
+     * @throws org.lngd4j.nativelib.LngdArgumentException for anything but 0 on the CPU, which has
+     *     no streams
+     * @throws org.lngd4j.nativelib.LngdStateException while either stream is being captured
+     * @throws org.lngd4j.nativelib.LngdDeviceException if the device fails
+     */
+    public void stream(long stream) {
+        call(optimizer -> lngd.lngd_set_stream(optimizer, new AddressPointer().at(stream)));
+    }
+
+    /**
+     * The same for a JavaCPP pointer whose address is the stream, as {@code
+     * org.bytedeco.cuda.cudart.CUstream_st} is. Only its address is used.
+     *
+     * @param stream the stream; a null pointer is CUDA's default stream
+     */
+    public void stream(Pointer stream) {
+        stream(Check.notNull("stream", stream).address());
+    }
+
+    /**
+     * Waits until everything that was asked of this optimizer is done, and throws what failed
+     * meanwhile.
+     *
+     * @throws org.lngd4j.nativelib.LngdDeviceException if the device failed
+     * @throws org.lngd4j.nativelib.LngdDeviceLostException if it failed for good
+     */
+    public void synchronize() {
+        call(lngd::lngd_synchronize);
+    }
+
+    /**
+     * Memory of the device that this optimizer runs on (of the host for the CPU), zeroed.
+     *
+     * @param floats how many, at least 1
+     * @return the memory; close it, or close the optimizer
+     * @throws org.lngd4j.nativelib.LngdOutOfMemoryException if the device has not got so much
+     */
+    public DeviceBuffer allocate(long floats) {
+        return DeviceBuffer.allocate(this, floats);
+    }
+
+    /**
+     * The device that this optimizer runs on.
+     *
+     * @return what {@link Device#AUTO} has become, else what the options say
+     */
+    public Device device() {
+        return device;
+    }
+
+    /**
+     * The index of the device that this optimizer runs on.
+     *
+     * @return as in the options; 0 on the CPU
+     */
+    public int deviceIndex() {
+        return device == Device.CPU ? 0 : options().deviceIndex();
+    }
+
+    /**
      * Prepares steps over some layers: checks the arrays once, so that a step neither checks nor
      * allocates.
      *
-     * @param tensors arrays of the layers, each layer at most once; the plan keeps them, and they
-     *     must keep their memory
+     * @param tensors arrays of the layers ({@link LayerTensors}), or tensors that ND4J does not own
+     *     ({@link DeviceLayerTensors}), each layer at most once; the plan keeps them, and they must
+     *     keep their memory
      * @param mode how the update is handed out
      * @return the plan; close it, or close the optimizer
      * @throws org.lngd4j.nativelib.LngdArgumentException for a wrong type, shape or overlap
      */
-    public StepPlan plan(List<LayerTensors> tensors, UpdateMode mode) {
-        return StepPlan.create(this, tensors, mode);
+    public StepPlan plan(List<? extends PlanTensors> tensors, UpdateMode mode) {
+        return PlanBindings.create(this, tensors, mode);
     }
 
     /**

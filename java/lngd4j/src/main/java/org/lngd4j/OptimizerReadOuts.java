@@ -214,8 +214,8 @@ abstract class OptimizerReadOuts {
                         Nd4j.createUninitializedDetached(DataType.FLOAT, 'c', n, spec.outputs()),
                         Nd4j.createUninitializedDetached(DataType.FLOAT, 'c', n),
                         Nd4j.createUninitializedDetached(DataType.FLOAT, 'c', n));
-        try (NativeStructs.Tensor a = NativeStructs.tensor(inputs);
-                NativeStructs.Tensor s = NativeStructs.tensor(signal)) {
+        try (TensorStruct a = new TensorStruct();
+                TensorStruct s = new TensorStruct()) {
             FloatPointer q = new AddressPointer().at(Views.address(rows.q()));
             FloatPointer r = new AddressPointer().at(Views.address(rows.r()));
             FloatPointer c = new AddressPointer().at(Views.address(rows.c()));
@@ -225,8 +225,8 @@ abstract class OptimizerReadOuts {
                                     optimizer,
                                     layer,
                                     step,
-                                    a.struct(),
-                                    s.struct(),
+                                    a.set(inputs),
+                                    s.set(signal),
                                     kind.code(),
                                     q,
                                     r,

@@ -28,6 +28,45 @@ abstract class RunSetters<B> {
     }
 
     /**
+     * Where the kernels run, on a machine with several CUDA devices.
+     *
+     * @param device the device
+     * @param index index of the CUDA device, from 0; ignored by the CPU
+     * @return this builder
+     */
+    public B device(Device device, int index) {
+        Check.notNull("device", device);
+        v.deviceIndex = Check.atLeast("index", index, 0);
+        v.device = device;
+        return self();
+    }
+
+    /**
+     * How the CUDA backend multiplies where it forms the statistics; ignored by the CPU, but a part
+     * of what a saved state has to agree with.
+     *
+     * @param precision the way
+     * @return this builder
+     */
+    public B precision(Precision precision) {
+        v.precision = Check.notNull("precision", precision);
+        return self();
+    }
+
+    /**
+     * CUDA: statistics and inverses on a stream of their own, beside what the caller does on its
+     * stream; on by default. Without it everything runs on the caller's stream. The results are the
+     * same bits. Ignored by the CPU.
+     *
+     * @param on whether to use a second stream
+     * @return this builder
+     */
+    public B overlap(boolean on) {
+        v.overlap = on;
+        return self();
+    }
+
+    /**
      * Threads of the CPU backend.
      *
      * @param threads at least 1; 0: $LNGD_NUM_THREADS, else all processors of the process
