@@ -18,6 +18,9 @@
  *   - Returns a status; never throws, exits or aborts. On any status but LNGD_OK nothing was changed, unless
  *     the function says otherwise, and lngd_last_error() of the calling thread tells which argument, what was
  *     seen and what is allowed.
+ *   - LNGD_DEVICE_ERROR and LNGD_OUT_OF_MEMORY of a device may come from any call that uses it; the message names the
+ *     CUDA call. The optimizer can be used on. LNGD_DEVICE_LOST is for good: every later call on the optimizer returns
+ *     it at once with the first message, but for lngd_destroy and lngd_plan_destroy, which still free everything.
  *   - NULL, stale (destroyed) and foreign handles are detected and give LNGD_INVALID_HANDLE.
  *   - A handle may be used from any thread, but by one at a time: a call that meets another one in progress on
  *     the same optimizer (or on one of its plans) returns LNGD_BUSY at once.
@@ -87,7 +90,23 @@ LNGD_API const char* lngd_version_string(void);
  * honoured instead. Thread-safe. Errors: LNGD_BACKEND_UNAVAILABLE with the loader's reason for each path tried. */
 LNGD_API lngd_status lngd_load_blas(const char* path);
 
-typedef enum lngd_device { LNGD_DEVICE_AUTO = 0, LNGD_DEVICE_CPU = 1, LNGD_DEVICE_CUDA = 2 } lngd_device;
+typedef enum lngd_device {
+  LNGD_DEVICE_AUTO = 0, /* CUDA where lngd_backend_info says that it is available, else the CPU */
+  LNGD_DEVICE_CPU = 1,
+  LNGD_DEVICE_CUDA = 2,
+  LNGD_DEVICE_CUDA_EMULATED = 3 /* the CUDA backend and its kernels on a SIMT emulator, on the CPU: for tests, thousands
+                                   of times slower. Never chosen by AUTO */
+} lngd_device;
+
+/* Loads the library of the device LNGD_DEVICE_CUDA (liblngd_cuda.so) or LNGD_DEVICE_CUDA_EMULATED
+ * (liblngd_cuda_emulated.so) from the file `path`, or, where path is NULL, from $LNGD_CUDA_LIBRARY
+ * ($LNGD_CUDA_EMULATED_LIBRARY), then from the folder of liblngd.so, then from the loader's search path. lngd_create
+ * and lngd_backend_info call it with NULL where it was not called before. The first success wins: later calls return
+ * LNGD_OK and change nothing; after a failure it may be called again with another path. A library of another build is
+ * refused. Loading touches no device and makes no CUDA context: whether there is a driver and a device that will do is
+ * told by lngd_backend_info. LNGD_DEVICE_CPU: LNGD_OK, it is inside. Thread-safe. Errors: LNGD_INVALID_ARGUMENT for
+ * other devices, LNGD_BACKEND_UNAVAILABLE with the reason for each path tried. */
+LNGD_API lngd_status lngd_load_backend(int32_t device, const char* path);
 
 /* What lngd_backend_info tells of one backend. All strings are NUL-terminated. */
 typedef struct lngd_backend_description {
@@ -101,10 +120,19 @@ typedef struct lngd_backend_description {
   char blas_core[32];       /* cpu: core type that OpenBLAS chose, e.g. "Cooperlake" */
   char blas_path[256];      /* cpu: where it was loaded from (the end of it, if longer) */
   int32_t default_threads;  /* cpu: threads that lngd_create uses for threads = 0 */
+  int32_t devices;          /* cuda: devices that there are */
+  char device_name[128];    /* cuda: of device 0, as all that follows */
+  int32_t compute_major;    /* cuda: compute capability; 8.0 or later is needed */
+  int32_t compute_minor;
+  int64_t device_memory;   /* cuda: bytes in all. How many are free could not be asked without a CUDA context */
+  int32_t driver_version;  /* cuda: newest CUDA that the driver serves, 13000 for 13.0; 0: no driver */
+  int32_t runtime_version; /* cuda: of the runtime that is linked in */
+  char library_path[256];  /* cuda: where the backend was loaded from (the end of it, if longer) */
 } lngd_backend_description;
 
-/* Fills `out` for LNGD_DEVICE_CPU or LNGD_DEVICE_CUDA (AUTO is an invalid argument). Loads OpenBLAS as
- * lngd_load_blas(NULL) would; a failure to do so is told in `reason`, with LNGD_OK. Thread-safe. */
+/* Fills `out` for a device (AUTO is an invalid argument). Loads OpenBLAS as lngd_load_blas(NULL) would, or the device's
+ * library as lngd_load_backend(device, NULL) would; a failure to do so is told in `reason`, with LNGD_OK, as are a
+ * missing driver, no device, and a device that is too old. Makes no CUDA context. Thread-safe. */
 LNGD_API lngd_status lngd_backend_info(int32_t device, lngd_backend_description* out);
 
 /* ---------------------------------------------------------------- tensors --------------------------- */
@@ -112,9 +140,11 @@ LNGD_API lngd_status lngd_backend_info(int32_t device, lngd_backend_description*
 /* A tensor of the caller. The layout is that of DLPack's DLTensor (version 0.6 to 1.x), so that a DLTensor* may be cast
  * to lngd_tensor*; it has a name of its own so that either header can be included first or alone. */
 typedef struct lngd_tensor {
-  void* data;          /* with byte_offset added: element 0. Any byte alignment. */
-  int32_t device_type; /* DLDeviceType: 1 = CPU (host memory), the only one that the CPU backend takes */
-  int32_t device_id;
+  void* data; /* with byte_offset added: element 0. Host memory: any byte alignment; device memory: of 4 */
+  int32_t
+      device_type;   /* DLDeviceType: 1 CPU and 3 pinned host memory, taken by every backend; 2 CUDA and 13 CUDA managed
+                        memory by the CUDA backend (the emulated one too, for memory of lngd_device_allocate) */
+  int32_t device_id; /* of 2 and 13: has to be the optimizer's device_index */
   int32_t ndim;
   uint8_t dtype_code;   /* DLDataTypeCode: 2 = float */
   uint8_t dtype_bits;   /* 32 */
@@ -163,11 +193,21 @@ typedef enum lngd_decay {
   LNGD_DECAY_COUPLED = 1    /* G <- G + weight_decay W before preconditioning */
 } lngd_decay;
 
+/* How the CUDA backend multiplies in the weighted SYRK of the statistics. Factorisations are always float32, products
+ * of the step always 3xTF32. The CPU backend computes in float32 whatever this says. */
+typedef enum lngd_precision {
+  LNGD_PRECISION_TF32X3 = 0, /* x = high + low, both TF32, three products on tensor cores: the accuracy of float32 */
+  LNGD_PRECISION_TF32 =
+      1, /* one product: relative error near 1e-3 an element; damping must not be much below 1e-4 tr/d */
+  LNGD_PRECISION_BF16 = 2, /* one product of 8-bit mantissas */
+  LNGD_PRECISION_FP32 = 3  /* without tensor cores */
+} lngd_precision;
+
 /* Configuration of an optimizer. Fill it with lngd_config_init, then change fields. "*": may be changed later with
  * lngd_set. */
 typedef struct lngd_config {
   uint32_t struct_size;        /* sizeof(lngd_config), set by lngd_config_init */
-  int32_t device;              /* lngd_device; AUTO takes CUDA where it is available, else CPU */
+  int32_t device;              /* lngd_device */
   int32_t threads;             /* CPU: >= 1, or 0: $LNGD_NUM_THREADS, else the processors this process may run on */
   int32_t fisher;              /* lngd_fisher */
   int32_t damping;             /* lngd_damping */
@@ -194,6 +234,10 @@ typedef struct lngd_config {
   double trust_depth_slope;    /* > 0: tau of layer i of L is multiplied by slope^(2 i/(L-1) - 1); 1: no slope */
   double averaging_window;     /* c > 0 (8: about the last eighth of the run) */
   uint64_t seed;               /* of SAMPLED */
+  int32_t device_index;        /* CUDA: which device, from 0; ignored by the CPU */
+  int32_t precision;           /* lngd_precision */
+  int32_t overlap;             /* CUDA: 1: statistics and inverses on a stream beside the caller's; 0: all on his */
+  int32_t reserved;            /* 0 */
 } lngd_config;
 
 /* Writes the defaults of `preset` to *config. `total_steps`: length of the run in steps, which sets
@@ -280,6 +324,29 @@ LNGD_API lngd_status lngd_get_config(const lngd_optimizer* optimizer, lngd_confi
 /* Number of layers. */
 LNGD_API lngd_status lngd_layer_count(const lngd_optimizer* optimizer, int32_t* out);
 
+/* ---------------------------------------------------------------- streams --------------------------- */
+
+/* The CUDA stream (a cudaStream_t or CUstream, as an address) of the caller: device tensors are read and written in its
+ * order, as if each call of this library were a kernel launched there; the host waits for nothing but host tensors. It
+ * has to belong to the optimizer's device and live until another is set or the optimizer is destroyed. NULL is CUDA's
+ * default stream. Before the first call it is a stream of the optimizer's own, which CUDA orders with its default
+ * stream, and with no other. Changing it orders the new stream after what was done on the old one. Errors:
+ * LNGD_INVALID_ARGUMENT for anything but NULL on the CPU, which has no streams; LNGD_INVALID_STATE while either stream
+ * is being captured. */
+LNGD_API lngd_status lngd_set_stream(lngd_optimizer* optimizer, void* stream);
+
+/* Waits until everything that was asked of the optimizer is done, and tells what failed meanwhile. */
+LNGD_API lngd_status lngd_synchronize(lngd_optimizer* optimizer);
+
+/* Memory of the optimizer's device (of the host for the CPU), zeroed, for callers without a CUDA runtime of their own:
+ * a tensor there has device_type 2 (CUDA and emulated) or 1 (CPU). bytes >= 1. To be freed by lngd_device_free with the
+ * same optimizer before that is destroyed. */
+LNGD_API lngd_status lngd_device_allocate(lngd_optimizer* optimizer, int64_t bytes, void** out);
+LNGD_API lngd_status lngd_device_free(lngd_optimizer* optimizer, void* memory);
+/* Copies between such memory, other memory of the device, and the host, in any direction: after everything that was
+ * asked of the optimizer before, and complete on return. */
+LNGD_API lngd_status lngd_device_copy(lngd_optimizer* optimizer, void* to, const void* from, int64_t bytes);
+
 /* ---------------------------------------------------------------- observe --------------------------- */
 
 /* Bits of lngd_needs. */
@@ -299,7 +366,8 @@ typedef enum lngd_signal {
  * psi_i = sum c_n q_ni / sum c_n r_n). inputs: N x d_w, without the constant column; signal: N x m; float32, any
  * strides and byte alignment, N >= 1. Several calls before one step add up (sums and counts; the running average is
  * taken once, by lngd_step). A call where lngd_needs does not ask for statistics, or beyond statistics_samples, returns
- * LNGD_OK and does nothing. Nothing is read after return. */
+ * LNGD_OK and does nothing. Host tensors are not read after return. Device tensors must stay unchanged until the next
+ * lngd_step of the layer has been called: what the caller's stream does after that step comes after the last read. */
 LNGD_API lngd_status lngd_observe(lngd_optimizer* optimizer, int32_t layer, const lngd_tensor* inputs,
                                   const lngd_tensor* signal, int32_t signal_kind);
 
@@ -354,8 +422,35 @@ typedef struct lngd_samples {
  *   - with NaN or Inf in its gradient, with a step beyond float's range, or before it ever had statistics, does not
  *     move (skipped_steps); with LNGD_UPDATE_GRADIENTS its gradients are set to 0.
  *
- * Errors: LNGD_INVALID_STATE while averaged weights are swapped in; LNGD_INVALID_ARGUMENT for samples. */
+ * Device tensors: nothing waits, the step is enqueued on the caller's stream. Where a tensor of the plan lies in host
+ * memory, the call returns when its result is there.
+ *
+ * Errors: LNGD_INVALID_STATE while averaged weights are swapped in, and in a capture that is not possible (see
+ * lngd_replay); LNGD_INVALID_ARGUMENT for samples. After an error of the device nothing has moved in the caller's
+ * tensors, and the step is not counted; an update of the statistics that was under way may be lost, which shows in
+ * nothing but its absence. */
 LNGD_API lngd_status lngd_step(lngd_plan* plan, double factor, const lngd_samples* samples);
+
+/* Takes the running averages and inverses of the coming step now, where they are due; that step then leaves them out.
+ * To be called between the last lngd_observe and the end of the backward pass, so that on CUDA they run beside it.
+ * Optional: the results are the same bits without it. Layers that are due and have not been observed yet are left to
+ * the step; observing a layer after this call and before its step does nothing. */
+LNGD_API lngd_status lngd_refresh(lngd_plan* plan);
+
+/* CUDA graphs. lngd_step may be called while the caller's stream is being captured, if all tensors of the plan and the
+ * samples lie in device memory: otherwise it returns LNGD_INVALID_STATE and leaves the capture as it was. The captured
+ * step is not executed and not counted, and has no part in statistics and inverses (its factor does not matter either).
+ * Then, for each step to be taken,
+ *
+ *     lngd_replay(plan, factor, &allowed)
+ *     allowed ? cudaGraphLaunch(graph, the stream of lngd_set_stream) : lngd_step(plan, factor, samples)
+ *
+ * lngd_replay counts the step and hands the graph its factor and the present settings; or it does nothing and says
+ * allowed = 0 where this step has to be taken by lngd_step: statistics or inverses are due, a layer was observed or has
+ * no inverse yet, or the plan has host tensors. The graph reads the tensors of the plan and of the samples where they
+ * lay when it was captured, and must not be launched after the plan was destroyed. CPU: allowed = 0. Errors:
+ * LNGD_INVALID_STATE while averaged weights are swapped in or the stream is being captured. */
+LNGD_API lngd_status lngd_replay(lngd_plan* plan, double factor, int32_t* allowed);
 
 /* Exchanges the weights of the plan's tensors with the averaged weights kept by the library; a second call exchanges
  * them back, to the same bits. *swapped (may be NULL) tells whether averages are in the tensors now. Before the first
@@ -402,7 +497,8 @@ typedef struct lngd_memory {
 } lngd_memory;
 LNGD_API lngd_status lngd_memory_report(const lngd_optimizer* optimizer, lngd_memory* out);
 
-/* Wall-clock nanoseconds spent since creation, by kernel. */
+/* Wall-clock nanoseconds spent since creation, by kernel. On CUDA these are the host's: what it took to enqueue them,
+ * not to run them (events between kernels would stand in the way of a captured graph; a profiler shows the rest). */
 typedef struct lngd_times {
   uint32_t struct_size; /* in: sizeof(lngd_times) */
   uint32_t reserved;
@@ -443,8 +539,8 @@ LNGD_API lngd_status lngd_layer_write(lngd_optimizer* optimizer, int32_t layer, 
  * inverses in use, momentum, averages, counters, current settings, and a checksum. Restoring it into an optimizer of
  * the same configuration on the same backend and continuing gives the bits of not having stopped. (The inverses are
  * stored, not recomputed: with T_INV > T_FIM the running averages have moved on since.) Save: LNGD_INVALID_STATE
- * between lngd_observe and lngd_step (sums of a half-done update are not state) and while averages are swapped in.
- * Little endian; not meant for exchange between backends. */
+ * between lngd_observe or lngd_refresh and lngd_step (a half-done update is not state) and while averages are swapped
+ * in. Little endian. A state of another backend is taken, and goes on with the rounding of this one. */
 LNGD_API lngd_status lngd_state_size(const lngd_optimizer* optimizer, int64_t* bytes);
 LNGD_API lngd_status lngd_state_save(const lngd_optimizer* optimizer, void* buffer, int64_t capacity, int64_t* written);
 /* LNGD_BAD_STATE_DATA leaves the optimizer as it was. Existing plans stay valid. */

@@ -108,7 +108,18 @@ void Locked::lock(uint32_t slot) {
   slot_ = slot;
 }
 
-Locked::Locked(const lngd_optimizer* handle) {
+// Called by constructors: what they throw does not run the destructor.
+void Locked::require_alive(Purpose purpose) const {
+  if (purpose == kToDestroy) return;
+  try {
+    optimizer_->require_alive();
+  } catch (...) {
+    slots[slot_].busy.store(false);
+    throw;
+  }
+}
+
+Locked::Locked(const lngd_optimizer* handle, Purpose purpose) {
   lock(find(handle, kOptimizer, "optimizer"));
   // Between the look-up and the lock it may have been destroyed.
   if (!alive(decode(handle), kOptimizer)) {
@@ -116,9 +127,10 @@ Locked::Locked(const lngd_optimizer* handle) {
     find(handle, kOptimizer, "optimizer");
   }
   optimizer_ = static_cast<Optimizer*>(slots[slot_].object.load());
+  require_alive(purpose);
 }
 
-Locked::Locked(const lngd_plan* handle) {
+Locked::Locked(const lngd_plan* handle, Purpose purpose) {
   const uint32_t plan_slot = find(handle, kPlan, "plan");
   lock(slots[plan_slot].owner.load());
   if (!alive(decode(handle), kPlan)) {
@@ -127,6 +139,7 @@ Locked::Locked(const lngd_plan* handle) {
   }
   plan_ = static_cast<StepPlan*>(slots[plan_slot].object.load());
   optimizer_ = &plan_->optimizer();
+  require_alive(purpose);
 }
 
 Locked::~Locked() { slots[slot_].busy.store(false); }

@@ -22,11 +22,13 @@ lngd_plan* publish(StepPlan* plan, const lngd_optimizer* optimizer); // the plan
 void retire(const lngd_optimizer* optimizer);
 void retire(const lngd_plan* plan);
 
-// Holds the lock of an optimizer for one call. Throws Error with LNGD_INVALID_HANDLE or LNGD_BUSY.
+// Holds the lock of an optimizer for one call. Throws Error with LNGD_INVALID_HANDLE, LNGD_BUSY or, unless it is about
+// to be destroyed, LNGD_DEVICE_LOST.
 class Locked {
  public:
-  explicit Locked(const lngd_optimizer* handle);
-  explicit Locked(const lngd_plan* handle);
+  enum Purpose { kToUse, kToDestroy };
+  explicit Locked(const lngd_optimizer* handle, Purpose purpose = kToUse);
+  explicit Locked(const lngd_plan* handle, Purpose purpose = kToUse);
   ~Locked();
   Locked(const Locked&) = delete;
   Locked& operator=(const Locked&) = delete;
@@ -36,6 +38,7 @@ class Locked {
 
  private:
   void lock(uint32_t slot);
+  void require_alive(Purpose purpose) const;
 
   uint32_t slot_ = 0;
   Optimizer* optimizer_ = nullptr;

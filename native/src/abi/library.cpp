@@ -8,6 +8,7 @@
 #include "backend/backend.h"
 #include "backend/cpu/blas.h"
 #include "backend/cpu/cpu_info.h"
+#include "backend/device_library.h"
 #include "optimizer/config.h"
 #include "optimizer/random.h"
 
@@ -26,6 +27,15 @@ lngd_status report(lngd_status status, const char* message) noexcept {
 }
 
 } // namespace lngd::abi
+
+namespace {
+
+void require_device(int32_t device) {
+  lngd::require(device >= LNGD_DEVICE_CPU && device <= LNGD_DEVICE_CUDA_EMULATED, "device is ", device,
+                ", allowed is LNGD_DEVICE_CPU (1), LNGD_DEVICE_CUDA (2) or LNGD_DEVICE_CUDA_EMULATED (3)");
+}
+
+} // namespace
 
 using lngd::abi::guard;
 using lngd::abi::require_pointer;
@@ -58,17 +68,22 @@ lngd_status lngd_load_blas(const char* path) {
   });
 }
 
+lngd_status lngd_load_backend(int32_t device, const char* path) {
+  return guard([&] {
+    require_device(device);
+    std::string reason;
+    if (device != LNGD_DEVICE_CPU && !lngd::load_device_library(device, path, reason))
+      lngd::fail(LNGD_BACKEND_UNAVAILABLE, "the library of the CUDA backend could not be loaded: ", reason);
+  });
+}
+
 lngd_status lngd_backend_info(int32_t device, lngd_backend_description* out) {
   return guard([&] {
     require_struct(out, "out");
-    lngd::require(device == LNGD_DEVICE_CPU || device == LNGD_DEVICE_CUDA, "device is ", device,
-                  ", allowed is LNGD_DEVICE_CPU (1) or LNGD_DEVICE_CUDA (2)");
+    require_device(device);
     std::memset(out, 0, sizeof *out);
     out->struct_size = sizeof *out;
-    if (device == LNGD_DEVICE_CUDA) {
-      std::snprintf(out->reason, sizeof out->reason, "this build has no CUDA backend");
-      return;
-    }
+    if (device != LNGD_DEVICE_CPU) return lngd::describe_device(device, *out);
     lngd::cpu::describe(*out);
     out->available = lngd::cpu_backend(out->reason, sizeof out->reason) != nullptr;
   });

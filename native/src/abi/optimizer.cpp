@@ -26,7 +26,7 @@ lngd_status lngd_create(const lngd_config* config, const lngd_layer_config* laye
 
 lngd_status lngd_destroy(lngd_optimizer* handle) {
   return guard([&] {
-    const Locked locked(handle);
+    const Locked locked(handle, Locked::kToDestroy);
     retire(handle);
     delete &locked.optimizer();
   });
@@ -65,13 +65,40 @@ lngd_status lngd_needs(const lngd_optimizer* handle, int32_t layer, uint32_t* bi
   });
 }
 
+lngd_status lngd_set_stream(lngd_optimizer* handle, void* stream) {
+  return guard([&] { Locked(handle).optimizer().set_stream(stream); });
+}
+
+lngd_status lngd_synchronize(lngd_optimizer* handle) {
+  return guard([&] { Locked(handle).optimizer().synchronize(); });
+}
+
+lngd_status lngd_device_allocate(lngd_optimizer* handle, int64_t bytes, void** out) {
+  return guard([&] {
+    require_pointer(out, "out");
+    *out = Locked(handle).optimizer().device_allocate(bytes);
+  });
+}
+
+lngd_status lngd_device_free(lngd_optimizer* handle, void* memory) {
+  return guard([&] { Locked(handle).optimizer().device_free(memory); });
+}
+
+lngd_status lngd_device_copy(lngd_optimizer* handle, void* to, const void* from, int64_t bytes) {
+  return guard([&] {
+    require_pointer(to, "to");
+    require_pointer(from, "from");
+    Locked(handle).optimizer().device_copy(to, from, bytes);
+  });
+}
+
 lngd_status lngd_observe(lngd_optimizer* handle, int32_t index, const lngd_tensor* inputs, const lngd_tensor* signal,
                          int32_t signal_kind) {
   return guard([&] {
     const Locked locked(handle);
     Layer& layer = locked.optimizer().layer(index);
-    const Matrix a = matrix(inputs, "inputs", -1, layer.shape.inputs);
-    const Matrix s = matrix(signal, "signal", a.rows, layer.shape.outputs);
+    const Matrix a = matrix(locked.optimizer(), inputs, "inputs", -1, layer.shape.inputs);
+    const Matrix s = matrix(locked.optimizer(), signal, "signal", a.rows, layer.shape.outputs);
     locked.optimizer().observe(layer, a.rows, a.view, s.view, signal_kind);
   });
 }
@@ -82,10 +109,10 @@ lngd_status lngd_observe_strided(lngd_optimizer* handle, int32_t index, int64_t 
   return guard([&] {
     const Locked locked(handle);
     Layer& layer = locked.optimizer().layer(index);
-    const auto view = [samples](const float* data, int64_t s0, int64_t s1, int64_t cols, const char* name) {
+    const auto view = [samples, &locked](const float* data, int64_t s0, int64_t s1, int64_t cols, const char* name) {
       int64_t shape[2] = {samples, cols}, strides[2] = {s0, s1};
       const lngd_tensor tensor{const_cast<float*>(data), 1, 0, 2, 2, 32, 1, shape, strides, 0};
-      return matrix(&tensor, name, -1, cols).view;
+      return matrix(locked.optimizer(), &tensor, name, -1, cols).view;
     };
     const Strided a = view(inputs, in_stride0, in_stride1, layer.shape.inputs, "inputs");
     const Strided s = view(signal, signal_stride0, signal_stride1, layer.shape.outputs, "signal");

@@ -53,7 +53,7 @@ Binding check_binding(const Optimizer& optimizer, const lngd_binding& in, int32_
   out.layer = in.layer;
   const auto take = [&](const lngd_tensor& tensor, const char* field, bool written) {
     const std::string name = at + field;
-    const Strided view = matrix(&tensor, name.c_str(), shape.outputs, shape.inputs).view;
+    const Strided view = matrix(optimizer, &tensor, name.c_str(), shape.outputs, shape.inputs).view;
     require_distinct(view, shape.outputs, shape.inputs, name.c_str());
     extents.push_back(extent(view, shape.outputs, shape.inputs, written, name));
     return view;
@@ -61,7 +61,7 @@ Binding check_binding(const Optimizer& optimizer, const lngd_binding& in, int32_
   const auto take_vector = [&](const lngd_tensor& tensor, const char* field, bool written) {
     if (!shape.bias) return Strided{};
     const std::string name = at + field;
-    const Strided view = vector(&tensor, name.c_str(), shape.outputs);
+    const Strided view = vector(optimizer, &tensor, name.c_str(), shape.outputs);
     require_distinct(view, shape.outputs, 1, name.c_str());
     extents.push_back(extent(view, shape.outputs, 1, written, name));
     return view;
@@ -99,7 +99,7 @@ lngd_status lngd_plan_create(lngd_optimizer* handle, const lngd_binding* binding
 
 lngd_status lngd_plan_destroy(lngd_plan* handle) {
   return guard([&] {
-    const Locked locked(handle);
+    const Locked locked(handle, Locked::kToDestroy);
     retire(handle);
     delete &locked.plan();
   });
@@ -119,12 +119,23 @@ lngd_status lngd_step(lngd_plan* handle, double factor, const lngd_samples* samp
       char name[48];
       const LayerShape& shape = plan.layer(i).shape;
       std::snprintf(name, sizeof name, "samples[%d].inputs", i);
-      const Matrix a = matrix(&samples[i].inputs, name, -1, shape.inputs);
+      const Matrix a = matrix(plan.optimizer(), &samples[i].inputs, name, -1, shape.inputs);
       std::snprintf(name, sizeof name, "samples[%d].deltas", i);
-      const Matrix delta = matrix(&samples[i].deltas, name, a.rows, shape.outputs);
+      const Matrix delta = matrix(plan.optimizer(), &samples[i].deltas, name, a.rows, shape.outputs);
       checked[i] = {a.view, delta.view, a.rows};
     }
     plan.step(factor, checked);
+  });
+}
+
+lngd_status lngd_refresh(lngd_plan* handle) {
+  return guard([&] { Locked(handle).plan().refresh(); });
+}
+
+lngd_status lngd_replay(lngd_plan* handle, double factor, int32_t* allowed) {
+  return guard([&] {
+    require_pointer(allowed, "allowed");
+    *allowed = Locked(handle).plan().replay(factor);
   });
 }
 

@@ -54,8 +54,8 @@ lngd_status lngd_fisher_rows(const lngd_optimizer* handle, int32_t index, int64_
   return guard([&] {
     const Locked locked(handle);
     const Layer& layer = locked.optimizer().layer(index);
-    const Matrix a = matrix(inputs, "inputs", -1, layer.shape.inputs);
-    const Matrix s = matrix(signal, "signal", a.rows, layer.shape.outputs);
+    const Matrix a = matrix(locked.optimizer(), inputs, "inputs", -1, layer.shape.inputs);
+    const Matrix s = matrix(locked.optimizer(), signal, "signal", a.rows, layer.shape.outputs);
     locked.optimizer().fisher_rows(layer, step, a.rows, a.view, s.view, signal_kind, FisherRows{q, r, c});
   });
 }

@@ -5,6 +5,7 @@
 
 #include "backend/layout.h"
 #include "lngd/lngd.h"
+#include "optimizer/optimizer.h"
 
 namespace lngd::abi {
 
@@ -14,10 +15,11 @@ struct Matrix {
   int64_t cols;
 };
 
-// rank 2; rows or cols of -1: any number >= 1. Throws LNGD_INVALID_ARGUMENT naming `name`.
-Matrix matrix(const lngd_tensor* tensor, const char* name, int64_t rows, int64_t cols);
+// rank 2; rows or cols of -1: any number >= 1. In memory that the optimizer's backend takes. Throws
+// LNGD_INVALID_ARGUMENT naming `name`.
+Matrix matrix(const Optimizer& optimizer, const lngd_tensor* tensor, const char* name, int64_t rows, int64_t cols);
 // rank 1, as a column: rs is the stride.
-Strided vector(const lngd_tensor* tensor, const char* name, int64_t length);
+Strided vector(const Optimizer& optimizer, const lngd_tensor* tensor, const char* name, int64_t length);
 
 // For tensors of a plan that will be written: no two elements at one address.
 void require_distinct(const Strided& view, int64_t rows, int64_t cols, const char* name);

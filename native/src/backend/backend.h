@@ -125,12 +125,13 @@ struct Context {}; // base of a backend's own: threads or stream, libraries, wor
 
 // Arguments of the kernels of a step.
 struct StepArgs {
-  StepLayer* layers;
+  StepLayer* layers; // the array that the plan was created with
   int32_t count;
   int32_t update; // lngd_update
   const lngd_config* config;
   double factor;
   Plan* plan;
+  bool captured; // begin_step to end_step: recorded into a graph, not run
 };
 
 // Row quantities, for lngd_fisher_rows: compact outputs, each may be nullptr.
@@ -146,25 +147,30 @@ struct Failure {
   char message[512] = "";
 };
 
+// Functions of a backend that fail leave a Failure behind. Until it is taken, the functions that follow do nothing: the
+// rest of a step is not run on what its beginning left.
 struct Backend {
   const char* name;
   // nullptr with nothing allocated and `failure` filled in where it cannot be had.
   Context* (*create)(const lngd_config& config, Failure& failure);
   void (*destroy)(Context*);
-  // The first failure since the last call (LNGD_OK: none), which is then forgotten; LNGD_DEVICE_LOST never is. Every
-  // function below may leave one behind; after LNGD_DEVICE_LOST they do nothing.
+  // The first failure since the last call (LNGD_OK: none), which is then forgotten; LNGD_DEVICE_LOST never is.
   Failure (*take_failure)(Context*);
   // Whether tensors of this kind of memory (DLDeviceType and index) can be passed; `device` tells whether the kernels
   // reach it directly (Strided::device).
   bool (*accepts)(const Context*, int32_t device_type, int32_t device_id, bool& device);
   // The caller's stream, on which device tensors are ready and wanted; complete on return where there are no streams.
   void (*set_stream)(Context*, void* stream);
+  // Whether that stream is being captured into a graph. Never where there are no streams.
+  bool (*capturing)(Context*);
   void (*synchronize)(Context*);
   // Threads that the context works with.
   int32_t (*threads)(const Context*);
   // Zeroed, 64-byte aligned; nullptr when it cannot be had.
   void* (*allocate)(Context*, size_t bytes);
   void (*release)(Context*, void*);
+  // Between any two of backend memory, memory that `accepts` takes, and host memory; complete on return.
+  void (*copy)(Context*, void* to, const void* from, size_t bytes);
   // Copies out of and into backend memory; complete on return.
   void (*read)(Context*, void* host, const void* memory, size_t bytes);
   void (*write)(Context*, void* memory, const void* host, size_t bytes);
@@ -176,6 +182,16 @@ struct Backend {
   // Makes room for observing layers of this shape, so that layer_statistics allocates nothing. False when memory runs
   // out.
   bool (*reserve_statistics)(Context*, const LayerShape&);
+  // The sums of an update that failed half-way back to zero.
+  void (*discard_statistics)(Context&, const LayerShape&, LayerMemory&);
+  // Frame the kernels precondition, layer_rate and apply_update of a step, or swap_averages: the caller's tensors and
+  // the settings to the device; what was written back, complete on return where a tensor lies in host memory.
+  void (*begin_step)(Context&, const StepArgs&);
+  void (*end_step)(Context&, const StepArgs&);
+  // Whether a step of this plan can be captured into a graph.
+  bool (*capturable)(const Plan*);
+  // Hands the settings of `args` to the next launch of a graph that holds a step of args.plan.
+  void (*begin_replay)(Context&, const StepArgs&);
   // q, r, c of a batch (host memory), for tests and golden vectors.
   void (*fisher_rows)(Context&, const StatisticsArgs&, const FisherRows&);
 #define LNGD_KERNEL(name, arguments) void (*name)(Context&, const arguments&);

@@ -85,6 +85,8 @@ lngd_config preset_config(int32_t preset, int64_t total_steps) {
   c.trust_ratio = total_steps > 0 ? 0.17 / std::sqrt(static_cast<double>(total_steps)) : 0.0;
   c.trust_depth_slope = 1.0;
   c.averaging_window = 8.0;
+  c.precision = LNGD_PRECISION_TF32X3;
+  c.overlap = 1;
   switch (preset) {
     case LNGD_PRESET_RECIPE_FIT:
       c.block_size = 0;
@@ -141,7 +143,7 @@ lngd_layer_config default_layer(int64_t inputs, int64_t outputs) {
 void validate(const lngd_config& c) {
   require(c.struct_size == sizeof c, "config->struct_size is ", c.struct_size, ", allowed is ", sizeof c,
           " (fill the configuration with lngd_config_init of the same header)");
-  check_enum("device", c.device, 3);
+  check_enum("device", c.device, 4);
   require(c.threads >= 0 && c.threads <= 1024, "threads is ", c.threads, ", allowed is 0 (automatic) to 1024");
   check_enum("fisher", c.fisher, 3);
   check_enum("damping", c.damping, 2);
@@ -150,6 +152,10 @@ void validate(const lngd_config& c) {
   check_enum("decay", c.decay, 2);
   check_enum("nesterov", c.nesterov, 2);
   check_enum("averaging", c.averaging, 2);
+  check_enum("precision", c.precision, 4);
+  check_enum("overlap", c.overlap, 2);
+  check_whole("device_index", c.device_index, 0);
+  require(c.reserved == 0, "reserved is ", c.reserved, ", allowed is 0");
   check_whole("block_size", c.block_size, 0);
   check_whole("statistics_samples", c.statistics_samples, 0);
   check_whole("rate_samples", c.rate_samples, 0);
@@ -234,6 +240,7 @@ uint64_t config_hash(const lngd_config& c, const lngd_layer_config* layers, int3
   mix(c.fisher), mix(c.damping), mix(c.trust), mix(c.rate), mix(c.decay), mix(c.nesterov), mix(c.averaging);
   mix(c.block_size), mix(c.statistics_samples), mix(c.rate_samples);
   mix(c.trust_depth_slope), mix(c.averaging_window), mix(c.seed);
+  mix(c.precision);
   for (int32_t i = 0; i < count; ++i) {
     const lngd_layer_config& l = layers[i];
     mix(l.kind), mix(l.inputs), mix(l.outputs), mix(l.bias), mix(l.activation), mix(l.activation_parameter);

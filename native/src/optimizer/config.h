@@ -18,7 +18,8 @@ void validate(const lngd_config& config, const lngd_layer_config& layer, int32_t
 void apply_setting(lngd_config& config, int32_t setting, double value);
 double read_setting(const lngd_config& config, int32_t setting);
 
-// Hash of everything that shapes the state or what follows from it: not threads, device or the settings of lngd_set.
+// Hash of everything that shapes the state or what follows from it: not threads, device, overlap or the settings of
+// lngd_set.
 uint64_t config_hash(const lngd_config& config, const lngd_layer_config* layers, int32_t count);
 
 // FNV-1a, 64 bits: the checksum of states too.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // lngd_layer_read and lngd_layer_write: a layer's arrays in a compact row-major form.
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -39,13 +40,13 @@ int64_t Optimizer::read_field(const Layer& layer, int32_t field, float* out, int
     fail(LNGD_INVALID_STATE, "field is LNGD_FIELD_DIRECTION, but the layer has made no step yet");
   if (vector) {
     const float* from = field == LNGD_FIELD_PSI ? layer.memory.psi : layer.memory.psi_inverse;
-    backend_->read(context_, out, from, static_cast<size_t>(count) * sizeof(float));
+    read(out, from, static_cast<size_t>(count) * sizeof(float));
     return count;
   }
   if (square) {
     const float* from = field == LNGD_FIELD_PHI ? layer.memory.phi : layer.memory.phi_inverse;
     std::vector<float> blocks(static_cast<size_t>(shape.blocks.floats()));
-    backend_->read(context_, blocks.data(), from, blocks.size() * sizeof(float));
+    read(blocks.data(), from, blocks.size() * sizeof(float));
     std::fill(out, out + count, 0.0f);
     for (int64_t k = 0; k < shape.blocks.count(); ++k) {
       const float* block = blocks.data() + shape.blocks.offset(k);
@@ -56,9 +57,10 @@ int64_t Optimizer::read_field(const Layer& layer, int32_t field, float* out, int
     }
     return count;
   }
-  const float* from = weight_like(layer.memory, field);
-  for (int64_t i = 0; i < shape.outputs; ++i)
-    backend_->read(context_, out + i * shape.d, from + i * shape.ldw, static_cast<size_t>(shape.d) * sizeof(float));
+  // In one read, the padding too: each is a trip to the device.
+  std::vector<float> rows(static_cast<size_t>(shape.outputs * shape.ldw));
+  read(rows.data(), weight_like(layer.memory, field), rows.size() * sizeof(float));
+  for (int64_t i = 0; i < shape.outputs; ++i) std::copy_n(rows.data() + i * shape.ldw, shape.d, out + i * shape.d);
   return count;
 }
 
@@ -74,26 +76,27 @@ void Optimizer::write_field(Layer& layer, int32_t field, const float* values, in
     require(std::isfinite(values[i]), "values[", i, "] is ", values[i], ", allowed is a finite number");
   const LayerShape& shape = layer.shape;
   if (field == LNGD_FIELD_MOMENTUM || field == LNGD_FIELD_AVERAGE) {
-    float* to = weight_like(layer.memory, field);
-    for (int64_t i = 0; i < shape.outputs; ++i)
-      backend_->write(context_, to + i * shape.ldw, values + i * shape.d, static_cast<size_t>(shape.d) * sizeof(float));
+    std::vector<float> rows(static_cast<size_t>(shape.outputs * shape.ldw));
+    for (int64_t i = 0; i < shape.outputs; ++i) std::copy_n(values + i * shape.d, shape.d, rows.data() + i * shape.ldw);
+    write(weight_like(layer.memory, field), rows.data(), rows.size() * sizeof(float));
     return;
   }
   if (field == LNGD_FIELD_PSI) {
-    backend_->write(context_, layer.memory.psi, values, static_cast<size_t>(count) * sizeof(float));
+    write(layer.memory.psi, values, static_cast<size_t>(count) * sizeof(float));
   } else {
+    std::vector<float> blocks(static_cast<size_t>(shape.blocks.floats()));
     for (int64_t k = 0; k < shape.blocks.count(); ++k) {
       const float* corner = values + shape.blocks.begin(k) * (shape.d + 1);
-      float* block = layer.memory.phi + shape.blocks.offset(k);
+      float* block = blocks.data() + shape.blocks.offset(k);
       for (int64_t i = 0; i < shape.blocks.size(k); ++i)
-        backend_->write(context_, block + i * shape.blocks.ld(k), corner + i * shape.d,
-                        static_cast<size_t>(i + 1) * sizeof(float));
+        std::copy_n(corner + i * shape.d, i + 1, block + i * shape.blocks.ld(k));
     }
+    write(layer.memory.phi, blocks.data(), blocks.size() * sizeof(float));
   }
   LayerRecord record;
-  backend_->read(context_, &record, layer.memory.record, sizeof record);
+  read(&record, layer.memory.record, sizeof record);
   record.has_average = 1;
-  backend_->write(context_, layer.memory.record, &record, sizeof record);
+  write(layer.memory.record, &record, sizeof record);
   layer.has_average = true;
   layer.inverse_stale = true;
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "backend/device_library.h"
 #include "optimizer/config.h"
 #include "optimizer/error.h"
 #include "optimizer/plan.h"
@@ -15,9 +16,21 @@ namespace {
 
 enum RegionKind { kFactors, kInverses, kMomentum, kAverages, kWorkspace };
 
-const Backend* choose_backend(int32_t device) {
-  if (device == LNGD_DEVICE_CUDA)
-    fail(LNGD_BACKEND_UNAVAILABLE, "device is LNGD_DEVICE_CUDA: this build has no CUDA backend; use LNGD_DEVICE_CPU");
+bool available(int32_t device, std::string& reason) {
+  lngd_backend_description description{};
+  describe_device(device, description);
+  reason = description.reason;
+  return description.available != 0;
+}
+
+// Resolves AUTO.
+const Backend* choose_backend(int32_t& device) {
+  std::string why;
+  if (device == LNGD_DEVICE_AUTO) device = available(LNGD_DEVICE_CUDA, why) ? LNGD_DEVICE_CUDA : LNGD_DEVICE_CPU;
+  if (device != LNGD_DEVICE_CPU) {
+    if (!available(device, why)) fail(LNGD_BACKEND_UNAVAILABLE, "the CUDA backend cannot be used: ", why);
+    return load_device_library(device, nullptr, why)->backend;
+  }
   char reason[512];
   const Backend* backend = cpu_backend(reason, sizeof reason);
   if (!backend) fail(LNGD_BACKEND_UNAVAILABLE, "the CPU backend cannot be used: ", reason);
@@ -49,12 +62,11 @@ Optimizer::Optimizer(const lngd_config& config, const lngd_layer_config* layers,
   validate(config);
   require(count >= 1, "count is ", count, ", allowed is 1 or more layers");
   for (int32_t i = 0; i < count; ++i) validate(config, layers[i], i);
-  backend_ = choose_backend(config.device);
-  config_.device = LNGD_DEVICE_CPU;
+  backend_ = choose_backend(config_.device);
   hash_ = config_hash(config, layers, count);
   Failure failure;
   context_ = backend_->create(config_, failure);
-  if (!context_) fail(failure.status, failure.message);
+  if (!context_) fail(failure.status, static_cast<const char*>(failure.message));
   config_.threads = backend_->threads(context_);
   times_.struct_size = sizeof times_;
   layers_.resize(static_cast<size_t>(count));
@@ -81,7 +93,10 @@ Optimizer::~Optimizer() {
 template <typename T>
 T* Optimizer::allocate(int64_t count) {
   void* memory = backend_->allocate(context_, static_cast<size_t>(count) * sizeof(T));
-  if (!memory) fail(LNGD_OUT_OF_MEMORY, "no memory for ", count * static_cast<int64_t>(sizeof(T)), " bytes of a layer");
+  if (!memory) {
+    check_device();
+    fail(LNGD_OUT_OF_MEMORY, "no memory for ", count * static_cast<int64_t>(sizeof(T)), " bytes of a layer");
+  }
   return static_cast<T*>(memory);
 }
 
@@ -92,7 +107,7 @@ void Optimizer::allocate_layer(Layer& layer) {
   LayerRecord record{};
   record.last_failed_block = record.last_failed_pivot = -1;
   record.alpha = record.trust_scale = 1.0;
-  backend_->write(context_, memory.record, &record, sizeof record);
+  write(memory.record, &record, sizeof record);
   memory.phi_sum = allocate<float>(shape.blocks.floats());
   memory.phi = allocate<float>(shape.blocks.floats());
   memory.phi_inverse = allocate<float>(shape.blocks.floats());
@@ -104,7 +119,10 @@ void Optimizer::allocate_layer(Layer& layer) {
   memory.momentum = allocate<float>(shape.outputs * shape.ldw);
   memory.direction = allocate<float>(shape.outputs * shape.ldw);
   if (config_.averaging) memory.average = allocate<float>(shape.outputs * shape.ldw);
-  if (!backend_->reserve_statistics(context_, shape)) fail(LNGD_OUT_OF_MEMORY, "no memory for statistics workspaces");
+  if (!backend_->reserve_statistics(context_, shape)) {
+    check_device();
+    fail(LNGD_OUT_OF_MEMORY, "no memory for statistics workspaces");
+  }
 }
 
 std::vector<Optimizer::Region> Optimizer::regions(const Layer& layer) const {
@@ -146,7 +164,8 @@ Layer& Optimizer::layer(int32_t index) { return const_cast<Layer&>(static_cast<c
 uint32_t Optimizer::needs(const Layer& layer) const {
   uint32_t bits = 0;
   // A layer without any average asks at every step: it cannot move before it has one.
-  if (layer.steps % config_.statistics_interval == 0 || !layer.has_average) bits |= LNGD_NEEDS_STATISTICS;
+  const bool due = layer.steps % config_.statistics_interval == 0 || !layer.has_average;
+  if (due && !layer.refreshed) bits |= LNGD_NEEDS_STATISTICS;
   if (config_.rate == LNGD_RATE_EMPIRICAL) bits |= LNGD_NEEDS_DELTAS;
   return bits;
 }
@@ -171,26 +190,43 @@ void Optimizer::observe(Layer& layer, int64_t samples, Strided inputs, Strided s
   if (!(needs(layer) & LNGD_NEEDS_STATISTICS)) return;
   if (config_.statistics_samples > 0) samples = std::min(samples, config_.statistics_samples - layer.observed_samples);
   if (samples <= 0) return;
+  require_no_capture();
   const auto start = std::chrono::steady_clock::now();
   const StatisticsArgs args{&layer.shape, &layer.memory,          inputs,      signal,      signal_kind,
                             samples,      layer.observed_samples, layer.steps, config_.seed};
+  begin_sums(layer);
   backend_->layer_statistics(*context_, args);
-  layer.observed_samples += samples;
+  end_sums(layer, samples);
   times_.statistics += std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
+}
+
+void Optimizer::begin_sums(Layer& layer) {
+  if (layer.torn) backend_->discard_statistics(*context_, layer.shape, layer.memory);
+  layer.torn = true; // unless end_sums says otherwise
+}
+
+void Optimizer::end_sums(Layer& layer, int64_t samples) {
+  const int64_t before = layer.observed_samples;
+  layer.observed_samples = 0;
+  check_device();
+  layer.observed_samples = before + samples;
+  layer.torn = false;
 }
 
 void Optimizer::fisher_rows(const Layer& layer, int64_t step, int64_t samples, Strided inputs, Strided signal,
                             int32_t signal_kind, const FisherRows& out) const {
   check_signal(layer, signal_kind);
   require(step >= 0, "step is ", step, ", allowed is 0 or more");
+  require_no_capture();
   LayerMemory memory = layer.memory;
   const StatisticsArgs args{&layer.shape, &memory, inputs, signal, signal_kind, samples, 0, step, config_.seed};
   backend_->fisher_rows(*context_, args, out);
+  check_device();
 }
 
 lngd_health Optimizer::health(const Layer& layer) const {
   LayerRecord record;
-  backend_->read(context_, &record, layer.memory.record, sizeof record);
+  read(&record, layer.memory.record, sizeof record);
   lngd_health h{};
   h.struct_size = sizeof h;
   h.last_failed_block = record.last_failed_block;
@@ -205,7 +241,7 @@ lngd_health Optimizer::health(const Layer& layer) const {
   h.skipped_steps = record.skipped_steps;
   if (record.has_inverse) {
     std::vector<double> lambda(static_cast<size_t>(layer.shape.blocks.count()));
-    backend_->read(context_, lambda.data(), layer.memory.lambda_phi, lambda.size() * sizeof(double));
+    read(lambda.data(), layer.memory.lambda_phi, lambda.size() * sizeof(double));
     h.lambda_phi_min = *std::min_element(lambda.begin(), lambda.end());
     h.lambda_phi_max = *std::max_element(lambda.begin(), lambda.end());
     h.lambda_psi = record.lambda_psi;
@@ -217,6 +253,68 @@ lngd_health Optimizer::health(const Layer& layer) const {
   h.weight_norm = record.weight_norm;
   h.trust_scale = record.trust_scale;
   return h;
+}
+
+void Optimizer::require_alive() const {
+  if (!lost_.empty()) fail(LNGD_DEVICE_LOST, lost_);
+}
+
+void Optimizer::check_device() const {
+  const Failure failure = backend_->take_failure(context_);
+  if (failure.status == LNGD_OK) return;
+  if (failure.status == LNGD_DEVICE_LOST) lost_ = failure.message;
+  fail(failure.status, static_cast<const char*>(failure.message));
+}
+
+void Optimizer::require_no_capture() const {
+  if (backend_->capturing(context_))
+    fail(LNGD_INVALID_STATE, "the stream of lngd_set_stream is being captured: only lngd_step can be called then");
+  check_device();
+}
+
+void Optimizer::read(void* host, const void* memory, size_t bytes) const {
+  require_no_capture();
+  backend_->read(context_, host, memory, bytes);
+  check_device();
+}
+
+void Optimizer::write(void* memory, const void* host, size_t bytes) {
+  require_no_capture();
+  backend_->write(context_, memory, host, bytes);
+  check_device();
+}
+
+void Optimizer::set_stream(void* stream) {
+  require(stream == nullptr || config_.device != LNGD_DEVICE_CPU, "stream is ", stream,
+          ", allowed is NULL: the CPU backend has no streams");
+  require_no_capture();
+  backend_->set_stream(context_, stream);
+  check_device();
+}
+
+void Optimizer::synchronize() const {
+  require_no_capture();
+  backend_->synchronize(context_);
+  check_device();
+}
+
+void* Optimizer::device_allocate(int64_t bytes) {
+  require(bytes >= 1, "bytes is ", bytes, ", allowed is 1 or more");
+  require_no_capture();
+  return allocate<char>(bytes);
+}
+
+void Optimizer::device_free(void* memory) {
+  require_no_capture();
+  backend_->release(context_, memory);
+  check_device();
+}
+
+void Optimizer::device_copy(void* to, const void* from, int64_t bytes) const {
+  require(bytes >= 0, "bytes is ", bytes, ", allowed is 0 or more");
+  require_no_capture();
+  if (bytes > 0) backend_->copy(context_, to, from, static_cast<size_t>(bytes));
+  check_device();
 }
 
 lngd_memory Optimizer::memory() const {

@@ -5,6 +5,7 @@
 #define LNGD_OPTIMIZER_OPTIMIZER_H
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "backend/backend.h"
@@ -22,7 +23,9 @@ struct Layer {
   bool has_inverse = false;
   bool inverse_stale = false; // a factor was written from outside
   bool has_direction = false;
-  bool swapped = false; // averaged weights are in the caller's tensors
+  bool swapped = false;   // averaged weights are in the caller's tensors
+  bool refreshed = false; // the coming step has had its averages and inverses from lngd_refresh
+  bool torn = false;      // a failed call left its sums half-done: to be discarded
 };
 
 class StepPlan;
@@ -34,6 +37,19 @@ class Optimizer {
   ~Optimizer();
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
+
+  // Throws the first message of a lost device. Every call but the destroying ones begins with it.
+  void require_alive() const;
+  // Whether tensors in this kind of memory can be taken, and whether kernels reach it directly.
+  bool accepts(int32_t device_type, int32_t device_id, bool& device) const {
+    return backend_->accepts(context_, device_type, device_id, device);
+  }
+  const char* device_name() const { return backend_->name; }
+  void set_stream(void* stream);
+  void synchronize() const;
+  void* device_allocate(int64_t bytes);
+  void device_free(void* memory);
+  void device_copy(void* to, const void* from, int64_t bytes) const;
 
   const lngd_config& config() const { return config_; }
   void set(int32_t setting, double value);
@@ -64,6 +80,15 @@ class Optimizer {
   void allocate_layer(Layer& layer);
   void release_layers();
   void check_signal(const Layer& layer, int32_t signal_kind) const;
+  // Throws what the backend has failed in since the last time; a lost device is remembered.
+  void check_device() const;
+  // Before anything but a step: CUDA allows little while the caller's stream is being captured.
+  void require_no_capture() const;
+  // Round a statistics kernel: sums that a failure tore are dropped, the samples counted where all went well.
+  void begin_sums(Layer& layer);
+  void end_sums(Layer& layer, int64_t samples);
+  void read(void* host, const void* memory, size_t bytes) const;
+  void write(void* memory, const void* host, size_t bytes);
   template <typename T>
   T* allocate(int64_t count);
 
@@ -82,6 +107,7 @@ class Optimizer {
   std::vector<Layer> layers_;
   std::vector<StepPlan*> plans_;
   lngd_times times_{};
+  mutable std::string lost_; // the first message of a lost device
   uint64_t hash_;
 };
 

@@ -40,10 +40,12 @@ StepPlan::StepPlan(Optimizer& optimizer, const std::vector<Binding>& bindings, i
     steps_.push_back(step);
   }
   samples_.resize(steps_.size());
+  optimizer.require_no_capture();
   optimizer.plans_.push_back(this);
   plan_ = optimizer.backend_->plan_create(optimizer.context_, steps_.data(), size(), optimizer.config_);
   if (!plan_) {
     optimizer.plans_.pop_back();
+    optimizer.check_device();
     fail(LNGD_OUT_OF_MEMORY, "no memory for the workspaces of a plan of ", size(), " layers");
   }
 }
@@ -61,56 +63,124 @@ int64_t StepPlan::bytes() const {
 
 bool StepPlan::needs_samples() const { return optimizer_.config_.rate == LNGD_RATE_EMPIRICAL; }
 
-void StepPlan::step(double factor, const Samples* samples) {
+void StepPlan::check_steppable(double factor) const {
   require(std::isfinite(factor) && factor >= 0, "factor is ", factor, ", allowed is a finite number of 0 or more");
-  const lngd_config& config = optimizer_.config_;
-  for (size_t i = 0; i < layers_.size(); ++i) {
-    const Layer& layer = *layers_[i];
-    if (layer.swapped)
-      fail(LNGD_INVALID_STATE, "averaged weights of layer ", layer.shape.index,
+  for (const Layer* layer : layers_)
+    if (layer->swapped)
+      fail(LNGD_INVALID_STATE, "averaged weights of layer ", layer->shape.index,
            " are swapped in; swap them back with lngd_swap_averages before the next step");
-    require(!needs_samples() || samples,
-            "samples is NULL, allowed is one entry for each binding: the rate is EMPIRICAL");
+}
+
+StepArgs StepPlan::arguments(double factor, bool captured) {
+  return StepArgs{steps_.data(), size(), update_, &optimizer_.config_, factor, plan_, captured};
+}
+
+// Neither flag is ever lost again: once both are there, a step has nothing to ask of the device.
+void StepPlan::read_progress() {
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    Layer& layer = *layers_[i];
+    if (!(steps_[i].average_due || steps_[i].inverse_due) || (layer.has_average && layer.has_inverse)) continue;
+    LayerRecord record;
+    optimizer_.read(&record, layer.memory.record, sizeof record);
+    layer.has_average = record.has_average != 0;
+    layer.has_inverse = record.has_inverse != 0;
   }
+}
+
+// Running averages and inverses that are due. `early`: before the step itself, where a layer that will still be
+// observed is left alone.
+void StepPlan::update_factors(bool early) {
+  const lngd_config& config = optimizer_.config_;
   bool any_average = false, any_inverse = false;
   for (size_t i = 0; i < layers_.size(); ++i) {
-    const Layer& layer = *layers_[i];
-    StepLayer& step = steps_[i];
-    step.average_due = layer.observed_samples > 0;
+    Layer& layer = *layers_[i];
+    const bool waiting = optimizer_.needs(layer) & LNGD_NEEDS_STATISTICS && layer.observed_samples == 0;
+    const bool now = !layer.refreshed && !(early && waiting);
+    steps_[i].average_due = now && layer.observed_samples > 0;
     // Also as soon as there is a first average, and after a factor was written from outside.
-    step.inverse_due = layer.steps % config.inverse_interval == 0 || layer.inverse_stale || !layer.has_inverse;
-    any_average |= step.average_due;
-    any_inverse |= step.inverse_due;
-    if (samples) {
-      step.sample_inputs = samples[i].inputs;
-      step.sample_deltas = samples[i].deltas;
-      step.samples = samples[i].count;
-    }
+    steps_[i].inverse_due =
+        now && (layer.steps % config.inverse_interval == 0 || layer.inverse_stale || !layer.has_inverse);
+    any_average |= steps_[i].average_due;
+    any_inverse |= steps_[i].inverse_due;
   }
   const Backend& backend = *optimizer_.backend_;
   Context& context = *optimizer_.context_;
-  lngd_times& times = optimizer_.times_;
-  const StepArgs args{steps_.data(), size(), update_, &config, factor, plan_};
+  const StepArgs args = arguments(0.0, false);
+  // If it fails half-way: the sums are lost, and the inverses have to be made again.
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    if (steps_[i].average_due) layers_[i]->observed_samples = 0, layers_[i]->torn = true;
+    if (steps_[i].inverse_due) layers_[i]->inverse_stale = true;
+  }
   Clock::time_point time = Clock::now();
-  if (any_average) backend.running_average(context, args), lap(time, times.statistics);
-  if (any_inverse) backend.factor_inverse(context, args), lap(time, times.inverse);
+  if (any_average) backend.running_average(context, args), lap(time, optimizer_.times_.statistics);
+  if (any_inverse) backend.factor_inverse(context, args), lap(time, optimizer_.times_.inverse);
+  optimizer_.check_device();
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    if (steps_[i].average_due) layers_[i]->torn = false;
+    if (steps_[i].inverse_due) layers_[i]->inverse_stale = false;
+    layers_[i]->refreshed |= early && (steps_[i].average_due || steps_[i].inverse_due);
+  }
+  read_progress();
+}
+
+void StepPlan::count_step() {
+  for (Layer* layer : layers_) {
+    ++layer->steps;
+    layer->refreshed = false;
+    layer->has_direction |= layer->has_inverse;
+  }
+}
+
+void StepPlan::step(double factor, const Samples* samples) {
+  check_steppable(factor);
+  require(!needs_samples() || samples, "samples is NULL, allowed is one entry for each binding: the rate is EMPIRICAL");
+  const Backend& backend = *optimizer_.backend_;
+  Context& context = *optimizer_.context_;
+  const bool captured = backend.capturing(&context);
+  optimizer_.check_device();
+  bool on_device = true;
+  for (size_t i = 0; samples && i < layers_.size(); ++i) {
+    steps_[i].sample_inputs = samples[i].inputs;
+    steps_[i].sample_deltas = samples[i].deltas;
+    steps_[i].samples = samples[i].count;
+    on_device &= samples[i].inputs.device && samples[i].deltas.device;
+  }
+  if (captured && !(on_device && backend.capturable(plan_)))
+    fail(LNGD_INVALID_STATE, "the stream of lngd_set_stream is being captured, and a tensor of this step lies in host ",
+         "memory; allowed is device memory for all of them");
+  if (!captured) update_factors(false);
+  lngd_times& times = optimizer_.times_;
+  const StepArgs args = arguments(factor, captured);
+  Clock::time_point time = Clock::now();
+  backend.begin_step(context, args);
   backend.precondition(context, args), lap(time, times.precondition);
   backend.layer_rate(context, args), lap(time, times.rate);
-  backend.apply_update(context, args), lap(time, times.update);
-  for (size_t i = 0; i < layers_.size(); ++i) {
-    Layer& layer = *layers_[i];
-    ++layer.steps;
-    layer.observed_samples = 0;
-    if (steps_[i].inverse_due) layer.inverse_stale = false;
-    // Neither is ever lost again: once both are there, a step has nothing to ask of the device.
-    if ((steps_[i].average_due || steps_[i].inverse_due) && !(layer.has_average && layer.has_inverse)) {
-      LayerRecord record;
-      backend.read(&context, &record, layer.memory.record, sizeof record);
-      layer.has_average = record.has_average != 0;
-      layer.has_inverse = record.has_inverse != 0;
-    }
-    layer.has_direction |= layer.has_inverse;
+  backend.apply_update(context, args);
+  backend.end_step(context, args), lap(time, times.update);
+  optimizer_.check_device();
+  if (!captured) count_step();
+}
+
+void StepPlan::refresh() {
+  optimizer_.require_no_capture();
+  update_factors(true);
+}
+
+bool StepPlan::replay(double factor) {
+  check_steppable(factor);
+  optimizer_.require_no_capture();
+  const Backend& backend = *optimizer_.backend_;
+  if (!backend.capturable(plan_)) return false;
+  const lngd_config& config = optimizer_.config_;
+  for (const Layer* layer : layers_) {
+    const bool due = layer->steps % config.statistics_interval == 0 || layer->steps % config.inverse_interval == 0;
+    if (!layer->has_inverse || layer->inverse_stale || layer->observed_samples > 0 || (due && !layer->refreshed))
+      return false;
   }
+  backend.begin_replay(*optimizer_.context_, arguments(factor, false));
+  optimizer_.check_device();
+  count_step();
+  return true;
 }
 
 bool StepPlan::swap_averages() {
@@ -119,17 +189,23 @@ bool StepPlan::swap_averages() {
   if (!optimizer_.config_.averaging)
     fail(LNGD_INVALID_STATE, "averaging is off in the configuration: there are no averaged weights to swap in");
   // A layer that has not moved has no average yet: it stays as it is (the kernel looks at its record too).
-  bool moved = false, swapped = false;
+  std::vector<Layer*> moved;
   for (Layer* layer : layers_) {
     LayerRecord record;
-    backend.read(&context, &record, layer->memory.record, sizeof record);
-    if (record.moves == 0) continue;
-    moved = true;
+    optimizer_.read(&record, layer->memory.record, sizeof record);
+    if (record.moves > 0) moved.push_back(layer);
+  }
+  if (moved.empty()) return false;
+  const StepArgs args = arguments(0.0, false);
+  backend.begin_step(context, args);
+  backend.swap_averages(context, args);
+  backend.end_step(context, args);
+  optimizer_.check_device();
+  bool swapped = false;
+  for (Layer* layer : moved) {
     layer->swapped = !layer->swapped;
     swapped |= layer->swapped;
   }
-  if (!moved) return false;
-  backend.swap_averages(context, StepArgs{steps_.data(), size(), update_, &optimizer_.config_, 0.0, plan_});
   return swapped;
 }
 

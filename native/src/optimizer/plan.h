@@ -40,10 +40,20 @@ class StepPlan {
   Samples* sample_buffer() { return samples_.data(); }
   // samples: one for each binding, or nullptr.
   void step(double factor, const Samples* samples);
+  // Averages and inverses of the coming step.
+  void refresh();
+  // Counts a step that a graph will take, or returns false.
+  bool replay(double factor);
   // Returns whether averages are in the tensors now.
   bool swap_averages();
 
  private:
+  void check_steppable(double factor) const;
+  void update_factors(bool early);
+  void read_progress();
+  void count_step();
+  StepArgs arguments(double factor, bool captured);
+
   Optimizer& optimizer_;
   int32_t update_;
   std::vector<Layer*> layers_;

@@ -87,6 +87,9 @@ void Optimizer::save_state(unsigned char* out) const {
     if (layer.observed_samples > 0)
       fail(LNGD_INVALID_STATE, "layer ", layer.shape.index,
            " has been observed but not stepped; save between a step and the next observe");
+    if (layer.refreshed)
+      fail(LNGD_INVALID_STATE, "layer ", layer.shape.index,
+           " has been refreshed but not stepped; save between a step and the next observe");
     if (layer.swapped)
       fail(LNGD_INVALID_STATE, "averaged weights of layer ", layer.shape.index,
            " are swapped in; swap them back before saving");
@@ -114,7 +117,7 @@ void Optimizer::save_state(unsigned char* out) const {
     put(at, &lh, sizeof lh);
     for (const Region& region : regions(layer)) {
       if (!region.in_state) continue;
-      backend_->read(context_, at, region.memory, static_cast<size_t>(region.bytes));
+      read(at, region.memory, static_cast<size_t>(region.bytes));
       at += region.bytes;
     }
   }
@@ -158,22 +161,23 @@ void Optimizer::restore_state(const unsigned char* data, int64_t bytes) {
     layer.has_direction = false;
     for (const Region& region : regions(layer)) {
       if (!region.in_state) continue;
-      backend_->write(context_, region.memory, at, static_cast<size_t>(region.bytes));
+      write(region.memory, at, static_cast<size_t>(region.bytes));
       at += region.bytes;
     }
     // Sums of a half-done update do not survive.
     layer.observed_samples = 0;
+    layer.refreshed = layer.torn = false;
     LayerRecord record;
-    backend_->read(context_, &record, layer.memory.record, sizeof record);
+    read(&record, layer.memory.record, sizeof record);
     record.samples = 0;
     record.poisoned = 0;
-    backend_->write(context_, layer.memory.record, &record, sizeof record);
+    write(layer.memory.record, &record, sizeof record);
     for (const Region& region : regions(layer)) {
       if (region.memory != layer.memory.phi_sum && region.memory != layer.memory.psi_sum &&
           region.memory != layer.memory.denominator)
         continue;
       const std::vector<unsigned char> zeros(static_cast<size_t>(region.bytes));
-      backend_->write(context_, region.memory, zeros.data(), zeros.size());
+      write(region.memory, zeros.data(), zeros.size());
     }
   }
 }

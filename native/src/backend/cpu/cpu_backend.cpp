@@ -40,7 +40,20 @@ bool accepts(const Context*, int32_t device_type, int32_t, bool& device) {
   return device_type == 1 || device_type == 3; // kDLCPU, kDLCUDAHost
 }
 
+// Nothing is ever under way here: no streams, no staging, no graphs.
 void set_stream(Context*, void*) {}
+
+bool capturing(Context*) { return false; }
+
+void discard_statistics(Context&, const LayerShape&, LayerMemory&) {}
+
+void begin_step(Context&, const StepArgs&) {}
+
+void end_step(Context&, const StepArgs&) {}
+
+bool capturable(const Plan*) { return false; }
+
+void begin_replay(Context&, const StepArgs&) {}
 
 void synchronize(Context*) {}
 
@@ -54,6 +67,8 @@ void* allocate(Context*, size_t bytes) {
 }
 
 void release(Context*, void* memory) { std::free(memory); }
+
+void copy(Context*, void* to, const void* from, size_t bytes) { std::memmove(to, from, bytes); }
 
 void read(Context*, void* host, const void* memory, size_t bytes) { std::memcpy(host, memory, bytes); }
 
@@ -180,10 +195,12 @@ Backend make_backend(const Kernels& kernels) {
   backend.take_failure = take_failure;
   backend.accepts = accepts;
   backend.set_stream = set_stream;
+  backend.capturing = capturing;
   backend.synchronize = synchronize;
   backend.threads = threads;
   backend.allocate = allocate;
   backend.release = release;
+  backend.copy = copy;
   backend.read = read;
   backend.write = write;
   backend.plan_create = plan_create;
@@ -191,6 +208,11 @@ Backend make_backend(const Kernels& kernels) {
   backend.plan_bytes = plan_bytes;
   backend.workspace_bytes = workspace_bytes;
   backend.reserve_statistics = reserve_statistics;
+  backend.discard_statistics = discard_statistics;
+  backend.begin_step = begin_step;
+  backend.end_step = end_step;
+  backend.capturable = capturable;
+  backend.begin_replay = begin_replay;
   backend.fisher_rows = kernels.fisher_rows;
 #define LNGD_KERNEL(name, arguments) backend.name = kernels.name;
 #include "backend/kernels.def"

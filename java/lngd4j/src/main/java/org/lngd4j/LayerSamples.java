@@ -10,7 +10,7 @@ import org.nd4j.linalg.api.ndarray.INDArray;
  * @param deltas derivative of the loss of each sample with respect to its pre-activations, N x m;
  *     NOT divided by N
  */
-public record LayerSamples(INDArray inputs, INDArray deltas) {
+public record LayerSamples(INDArray inputs, INDArray deltas) implements StepSamples {
     @Override
     public String toString() {
         return "LayerSamples[inputs=" + shape(inputs) + ", deltas=" + shape(deltas) + "]";

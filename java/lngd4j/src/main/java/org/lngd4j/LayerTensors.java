@@ -20,7 +20,8 @@ public record LayerTensors(
         INDArray weights,
         INDArray bias,
         INDArray weightGradients,
-        INDArray biasGradients) {
+        INDArray biasGradients)
+        implements PlanTensors {
 
     @Override
     public String toString() {

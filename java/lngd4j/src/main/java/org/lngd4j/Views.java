@@ -58,6 +58,34 @@ final class Views {
         }
     }
 
+    /** The same for a tensor outside of ND4J. */
+    static void matrix(String argument, LayerSpec layer, DeviceTensor t, long rows, long columns) {
+        if (t == null) {
+            throw bad(argument, layer, "null", "a tensor");
+        }
+        if (t.rank() != 2 || t.size(1) != columns || (rows >= 0 && t.size(0) != rows)) {
+            throw bad(
+                    argument,
+                    layer,
+                    t.toString(),
+                    "shape ["
+                            + (rows < 0 ? "samples" : Long.toString(rows))
+                            + ", "
+                            + columns
+                            + "]");
+        }
+    }
+
+    /** The same for a tensor outside of ND4J: [n]. */
+    static void vector(String argument, LayerSpec layer, DeviceTensor t, long n) {
+        if (t == null) {
+            throw bad(argument, layer, "null", "a tensor");
+        }
+        if (t.rank() != 1 || t.size(0) != n) {
+            throw bad(argument, layer, t.toString(), "shape [" + n + "]");
+        }
+    }
+
     /** Stride of a checked vector, in elements. */
     static long vectorStride(INDArray a) {
         return a.rank() == 2 && a.size(0) == 1 ? a.stride(1) : a.stride(0);

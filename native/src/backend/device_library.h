@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Backends in libraries of their own: what liblngd_cuda.so and liblngd_cuda_emulated.so export, and how they are found.
+// The table of a backend is C++ (structures, no virtual functions), so both sides have to come from one build: each
+// shows the other a fingerprint of what it was compiled with, and a library with another one is refused.
+#ifndef LNGD_BACKEND_DEVICE_LIBRARY_H
+#define LNGD_BACKEND_DEVICE_LIBRARY_H
+
+#include <string>
+
+#include "backend/backend.h"
+
+namespace lngd {
+
+// Everything that crosses the border, by size, and a number for changes that sizes do not show.
+struct LibraryFingerprint {
+  uint32_t version = (LNGD_VERSION_MAJOR << 16) | (LNGD_VERSION_MINOR << 8) | LNGD_VERSION_PATCH;
+  uint32_t interface_number = 1;
+  uint32_t sizes[8] = {sizeof(Backend),   sizeof(LayerRecord), sizeof(LayerShape),  sizeof(StatisticsArgs),
+                       sizeof(StepLayer), sizeof(StepArgs),    sizeof(lngd_config), sizeof(lngd_backend_description)};
+};
+
+// What tests want of the runtime inside such a library, since it is linked in and hidden. nullptr where there is
+// nothing of the kind. Errors are CUDA's numbers.
+struct DeviceHooks {
+  void* (*stream_create)();
+  int (*stream_synchronize)(void* stream);
+  void (*stream_destroy)(void* stream);
+  int (*capture_begin)(void* stream);
+  void* (*capture_end)(void* stream); // an executable graph; nullptr where the capture failed
+  int (*graph_launch)(void* graph, void* stream);
+  void (*graph_destroy)(void* graph);
+  // The emulator's: see native/test/simt/simt.hpp.
+  void (*inject_fault)(const char* function, int nth, int error); // "*": any function; nth 0: only count
+  int (*calls_counted)();
+  int (*live)(); // allocations, streams, events, graphs
+  void (*schedule)(int order, unsigned seed);
+  void (*reset_device)(); // a lost device works again; everything on it is freed
+};
+
+struct DeviceLibrary {
+  const Backend* backend;
+  // Fills in the device's part, `available` and `reason`.
+  void (*describe)(lngd_backend_description& out);
+  const DeviceHooks* hooks;
+};
+
+// The one function of the library. nullptr with a reason where the fingerprints differ.
+constexpr const char* kDeviceLibrarySymbol = "lngd_cuda_backend";
+using DeviceLibraryEntry = const DeviceLibrary* (*)(const LibraryFingerprint* theirs, size_t bytes, char* reason,
+                                                    size_t reason_bytes);
+
+// Finds and loads the library of LNGD_DEVICE_CUDA or LNGD_DEVICE_CUDA_EMULATED (lngd_load_backend says where); nullptr
+// with what was tried appended to `reason`. Loaded once, for the life of the process.
+const DeviceLibrary* load_device_library(int32_t device, const char* path, std::string& reason);
+
+// lngd_backend_info of such a device.
+void describe_device(int32_t device, lngd_backend_description& out);
+
+} // namespace lngd
+#endif
