@@ -125,17 +125,23 @@ public final class LngdOptimizer extends OptimizerReadOuts implements AutoClosea
      * nothing, keeps nothing, allocates nothing.
      *
      * @param layer index of the layer, from 0
-     * @param inputs inputs of the layer, N x d_w float32, without the constant 1 of a bias; any
-     *     view
-     * @param signal what {@code kind} says, N x m float32; any view
+     * @param inputs inputs of the layer, N x d_w float32, without the constant 1 of a bias; a
+     *     convolution's are N x channels x height x width (1-D: N x channels x length). Any view:
+     *     an array in NHWC order is passed as its permutation
+     * @param signal what {@code kind} says, N x m float32; a convolution's N x m x height x width
+     *     of its output positions; any view
      * @param kind what the second matrix holds
      * @throws org.lngd4j.nativelib.LngdArgumentException for another type or shape
      */
     public void observe(int layer, INDArray inputs, INDArray signal, Signal kind) {
         LayerSpec spec = spec(layer);
         Check.notNull("kind", kind);
-        Views.matrix("inputs", spec, inputs, -1, spec.inputs());
-        Views.matrix("signal", spec, signal, inputs.size(0), spec.outputs());
+        Views.inputs("inputs", spec, inputs);
+        Views.outputs("signal", spec, signal, inputs.size(0));
+        if (spec.convolution() != null) {
+            observeImages(layer, inputs, signal, kind);
+            return;
+        }
         lngd_optimizer optimizer = handle.enter();
         int status;
         try {
@@ -177,15 +183,12 @@ public final class LngdOptimizer extends OptimizerReadOuts implements AutoClosea
     public void observe(int layer, DeviceTensor inputs, DeviceTensor signal, Signal kind) {
         LayerSpec spec = spec(layer);
         Check.notNull("kind", kind);
-        Views.matrix("inputs", spec, inputs, -1, spec.inputs());
-        Views.matrix("signal", spec, signal, inputs.size(0), spec.outputs());
+        Views.inputs("inputs", spec, inputs);
+        Views.outputs("signal", spec, signal, inputs.size(0));
         lngd_optimizer optimizer = handle.enter();
         int status;
         try {
-            if (inputsStruct == null) {
-                inputsStruct = new TensorStruct();
-                signalStruct = new TensorStruct();
-            }
+            makeStructs();
             status =
                     lngd.lngd_observe(
                             optimizer,
@@ -200,6 +203,34 @@ public final class LngdOptimizer extends OptimizerReadOuts implements AutoClosea
         Reference.reachabilityFence(signal);
         Reference.reachabilityFence(this);
         Status.check(status);
+    }
+
+    private void observeImages(int layer, INDArray inputs, INDArray signal, Signal kind) {
+        lngd_optimizer optimizer = handle.enter();
+        int status;
+        try {
+            makeStructs();
+            status =
+                    lngd.lngd_observe(
+                            optimizer,
+                            layer,
+                            inputsStruct.set(inputs),
+                            signalStruct.set(signal),
+                            kind.code());
+        } finally {
+            handle.exit();
+        }
+        Reference.reachabilityFence(inputs);
+        Reference.reachabilityFence(signal);
+        Reference.reachabilityFence(this);
+        Status.check(status);
+    }
+
+    private void makeStructs() {
+        if (inputsStruct == null) {
+            inputsStruct = new TensorStruct();
+            signalStruct = new TensorStruct();
+        }
     }
 
     /**

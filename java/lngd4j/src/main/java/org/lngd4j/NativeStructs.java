@@ -20,7 +20,7 @@ final class NativeStructs {
             for (int i = 0; i < layers.size(); i++) {
                 LayerSpec layer = layers.get(i);
                 lngd_layer_config c = specs.position(i);
-                Status.check(lngd.lngd_layer_init(layer.inputs(), layer.outputs(), c));
+                start(layer, c);
                 c.bias(layer.bias() ? 1 : 0)
                         .activation(layer.activation().code())
                         .output(layer.output().code());
@@ -31,6 +31,26 @@ final class NativeStructs {
             Status.check(lngd.lngd_create(config, specs.position(0), layers.size(), made));
             return made;
         }
+    }
+
+    private static void start(LayerSpec layer, lngd_layer_config c) {
+        Convolution conv = layer.convolution();
+        if (conv == null) {
+            Status.check(lngd.lngd_layer_init(layer.inputs(), layer.outputs(), c));
+            return;
+        }
+        int[] kernel = conv.axes().stream().mapToInt(Convolution.Axis::kernel).toArray();
+        Status.check(
+                lngd.lngd_conv_init(kernel.length, layer.inputs(), layer.outputs(), kernel, c));
+        for (int i = 0; i < kernel.length; i++) {
+            Convolution.Axis axis = conv.axes().get(i);
+            c.stride(i, axis.stride())
+                    .padding_before(i, axis.before())
+                    .padding_after(i, axis.after())
+                    .dilation(i, axis.dilation());
+        }
+        c.padding(conv.same() ? lngd.LNGD_PADDING_SAME : lngd.LNGD_PADDING_EXPLICIT);
+        c.groups(conv.groups());
     }
 
     /** Where an optimizer runs. */

@@ -176,11 +176,7 @@ abstract class OptimizerReadOuts {
     public void write(int layer, Field field, INDArray values) {
         LayerSpec spec = spec(layer);
         long[] shape = Check.notNull("field", field).shape(spec);
-        if (shape.length == 1) {
-            Views.vector("values", spec, values, shape[0]);
-        } else {
-            Views.matrix("values", spec, values, shape[0], shape[1]);
-        }
+        Views.shaped("values", spec, values, shape);
         INDArray compact = values.dup('c');
         AddressPointer source = new AddressPointer().at(Views.address(compact));
         call(
@@ -206,14 +202,18 @@ abstract class OptimizerReadOuts {
         LayerSpec spec = spec(layer);
         Check.atLeast("step", step, 0L);
         Check.notNull("kind", kind);
-        Views.matrix("inputs", spec, inputs, -1, spec.inputs());
-        Views.matrix("signal", spec, signal, inputs.size(0), spec.outputs());
+        Views.inputs("inputs", spec, inputs);
+        Views.outputs("signal", spec, signal, inputs.size(0));
         long n = inputs.size(0);
+        for (int axis = 2; axis < signal.rank(); axis++) {
+            n *= signal.size(axis);
+        }
+        long[] each = spec.groups() == 1 ? new long[] {n} : new long[] {n, spec.groups()};
         FisherRows rows =
                 new FisherRows(
                         Nd4j.createUninitializedDetached(DataType.FLOAT, 'c', n, spec.outputs()),
-                        Nd4j.createUninitializedDetached(DataType.FLOAT, 'c', n),
-                        Nd4j.createUninitializedDetached(DataType.FLOAT, 'c', n));
+                        Nd4j.createUninitializedDetached(DataType.FLOAT, 'c', each),
+                        Nd4j.createUninitializedDetached(DataType.FLOAT, 'c', each));
         try (TensorStruct a = new TensorStruct();
                 TensorStruct s = new TensorStruct()) {
             FloatPointer q = new AddressPointer().at(Views.address(rows.q()));

@@ -94,12 +94,12 @@ final class PlanBindings {
     }
 
     private void matrix(String argument, LayerSpec spec, INDArray a, lngd_tensor to) {
-        Views.matrix(argument, spec, a, spec.outputs(), spec.inputs());
+        Views.weights(argument, spec, a);
         struct(to).set(a);
     }
 
     private void matrix(String argument, LayerSpec spec, DeviceTensor t, lngd_tensor to) {
-        Views.matrix(argument, spec, t, spec.outputs(), spec.inputs());
+        Views.weights(argument, spec, t);
         struct(to).set(t);
     }
 

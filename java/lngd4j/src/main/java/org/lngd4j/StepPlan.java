@@ -97,11 +97,11 @@ public final class StepPlan implements AutoCloseable {
         String inputs = "inputs of the samples";
         String deltas = "deltas of the samples";
         if (samples instanceof LayerSamples s) {
-            Views.matrix(inputs, spec, s.inputs(), -1, spec.inputs());
-            Views.matrix(deltas, spec, s.deltas(), s.inputs().size(0), spec.outputs());
+            Views.inputs(inputs, spec, s.inputs());
+            Views.outputs(deltas, spec, s.deltas(), s.inputs().size(0));
         } else if (samples instanceof DeviceLayerSamples s) {
-            Views.matrix(inputs, spec, s.inputs(), -1, spec.inputs());
-            Views.matrix(deltas, spec, s.deltas(), s.inputs().size(0), spec.outputs());
+            Views.inputs(inputs, spec, s.inputs());
+            Views.outputs(deltas, spec, s.deltas(), s.inputs().size(0));
         }
     }
 
