@@ -36,15 +36,19 @@ struct View {
   }
 };
 
-// G, or G + decay W, as the operand of the product. `quads` as tile_product.cuh has it.
+// G, or G + decay W, as operand A. `quads`: columns below this may be copied by fours.
 struct Gradient {
   View g, w;
   float decay;
   const float* aligned;
   int rows, size, quads;
 
-  __device__ __forceinline__ bool inside(int row, int k) const { return row < rows && k < size; }
-  __device__ __forceinline__ const float* at(int row, int k) const { return g.at(row, k); }
+  __device__ __forceinline__ const float* find(int row, int k) const {
+    return row < rows && k < size ? g.at(row, k) : nullptr;
+  }
+  __device__ __forceinline__ const float* find_quad(int row, int k) const {
+    return row < rows && k + 3 < quads ? g.at(row, k) : nullptr;
+  }
   __device__ __forceinline__ const float* anywhere() const { return aligned; }
   __device__ __forceinline__ bool computes() const { return decay != 0.0f; }
   __device__ __forceinline__ float value(int row, int k) const {
