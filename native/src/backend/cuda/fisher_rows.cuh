@@ -80,8 +80,9 @@ __device__ void take_inputs(const RowPass<Source>& pass, RowTile<Source, Sampled
   tile.part[row * Tile::kParts + part] =
       row0 + row < pass.rows ? pass.source.input_square(group, row0 + row, part, Tile::kParts) : 0.0;
   if (thread < Tile::kRows)
-    tile.base[thread] =
-        row0 + thread < pass.rows ? pass.source.signal_at(row0 + thread) + group * pass.group_size * pass.source.stride : 0;
+    tile.base[thread] = row0 + thread < pass.rows
+                            ? pass.source.signal_at(row0 + thread) + group * pass.group_size * pass.source.stride
+                            : 0;
   __syncthreads();
   const double c = row_sum<Tile::kParts>(tile.part[thread]) + (pass.bias ? 1.0 : 0.0);
   if (thread % Tile::kParts == 0) tile.c[thread / Tile::kParts] = static_cast<float>(c);
@@ -89,8 +90,8 @@ __device__ void take_inputs(const RowPass<Source>& pass, RowTile<Source, Sampled
     for (int r = thread / 32; r < Tile::kRows && row0 + r < pass.rows; r += kRowThreads / 32) {
       const float* const x = pass.source.signal + tile.base[r];
       const uint64_t first = pass.first_element(group, row0 + r);
-      const RowParameters parameters =
-          row_parameters<Sampled>(pass.model, pass.stream, pass.group_size, first, [&](int32_t i) { return x[i * pass.source.stride]; });
+      const RowParameters parameters = row_parameters<Sampled>(pass.model, pass.stream, pass.group_size, first,
+                                                               [&](int32_t i) { return x[i * pass.source.stride]; });
       if (thread % 32 == 0) tile.row[r] = parameters;
     }
   }
@@ -99,7 +100,8 @@ __device__ void take_inputs(const RowPass<Source>& pass, RowTile<Source, Sampled
 
 // The normals of the tile's elements. A thread makes the four of one Philox block, so that none is made twice.
 template <class Source>
-__device__ void fill_normals(const RowPass<Source>& pass, RowTile<Source, true>& tile, int group, int row0, int column0) {
+__device__ void fill_normals(const RowPass<Source>& pass, RowTile<Source, true>& tile, int group, int row0,
+                             int column0) {
   using Tile = RowTile<Source, true>;
   constexpr int kQuads = Tile::kColumns / 4 + 1; // a row need not begin with a block
   if (!pass.model.normals()) return;
@@ -212,9 +214,8 @@ __global__ void __launch_bounds__(kRowThreads, Sampled ? 1 : 2) fisher_rows_kern
 template <class Source>
 cudaError_t launch_fisher_rows_kernel(const RowPass<Source>& pass, int blocks, int groups, cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(groups));
-  return pass.model.sampled
-             ? launch(fisher_rows_kernel<Source, true>, grid, dim3(kRowThreads), 0, stream, pass)
-             : launch(fisher_rows_kernel<Source, false>, grid, dim3(kRowThreads), 0, stream, pass);
+  return pass.model.sampled ? launch(fisher_rows_kernel<Source, true>, grid, dim3(kRowThreads), 0, stream, pass)
+                            : launch(fisher_rows_kernel<Source, false>, grid, dim3(kRowThreads), 0, stream, pass);
 }
 
 } // namespace lngd::cuda
