@@ -78,7 +78,8 @@ public final class DeviceTensor {
      *     than 8 sizes
      */
     public static DeviceTensor at(MemoryKind kind, int device, long address, long... shape) {
-        return make(kind, device, address, shape.clone(), compact(checkedShape(shape)), null);
+        long[] strides = compact(checkedShape(shape));
+        return make(kind, device, address, shape.clone(), strides, null);
     }
 
     /**

@@ -114,6 +114,25 @@ public record LngdInfo(
             m.put("deviceMemory", deviceMemory);
             return m;
         }
+
+        /** What is known, one a line. */
+        @Override
+        public String toString() {
+            StringBuilder text = new StringBuilder();
+            if (!library.isEmpty()) {
+                String driver = driverVersion.isEmpty() ? "none" : driverVersion;
+                text.append("  library   ").append(library);
+                text.append("\n  driver    ").append(driver);
+                text.append(", runtime ").append(runtimeVersion).append('\n');
+            }
+            if (devices > 0) {
+                text.append("  device    ").append(deviceName);
+                text.append(", compute capability ").append(computeCapability);
+                text.append(", ").append(deviceMemory >> 20).append(" MiB; ");
+                text.append(devices).append(devices == 1 ? " device\n" : " devices\n");
+            }
+            return text.toString();
+        }
     }
 
     /**
@@ -191,10 +210,17 @@ public record LngdInfo(
         }
     }
 
-    /** Of the Java side, which looks in more places than the native library does. */
+    /**
+     * Of the Java side, which looks in more places than the native library does; without the
+     * folders of java.library.path that simply have no such file, which are in the report.
+     */
     private static String reason(Device device) {
         return "its library cannot be loaded: "
                 + DeviceLibrary.attempts(device.code()).stream()
+                        .filter(
+                                a ->
+                                        !a.source().equals("java.library.path")
+                                                || !a.reason().startsWith("no file "))
                         .map(Object::toString)
                         .collect(Collectors.joining("; "));
     }
@@ -267,15 +293,7 @@ public record LngdInfo(
                         .append(b.blasCore());
                 text.append("\n            ").append(b.blasPath()).append('\n');
             } else {
-                b.cuda()
-                        .asMap()
-                        .forEach(
-                                (name, value) ->
-                                        text.append("  ")
-                                                .append(name)
-                                                .append(' ')
-                                                .append(value)
-                                                .append('\n'));
+                text.append(b.cuda());
             }
         }
         return text.append("looked for\n").append(loadReport.describe()).toString();

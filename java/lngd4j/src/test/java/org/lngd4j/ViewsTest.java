@@ -117,7 +117,13 @@ class ViewsTest {
     }
 
     private static double empirical(INDArray a, INDArray delta) {
-        Run run = new Run(new int[] {6, 5, 3}, LngdOptions.recipeEmpirical(10).threads(1).build());
+        Run run =
+                new Run(
+                        new int[] {6, 5, 3},
+                        LngdOptions.recipeEmpirical(10)
+                                .device(TestDevice.get())
+                                .threads(1)
+                                .build());
         run.observe(a, delta);
         run.tensors = run.tensors(new Data(3).floats(3, 5), new Data(4).floats(3, 5));
         try (StepPlan plan = run.optimizer.plan(List.of(run.tensors), UpdateMode.WEIGHTS)) {
@@ -137,7 +143,7 @@ class ViewsTest {
         LayerTensors tensors;
 
         Run(int[] shape) {
-            this(shape, LngdOptions.recipe(100).threads(1).build());
+            this(shape, LngdOptions.recipe(100).device(TestDevice.get()).threads(1).build());
         }
 
         Run(int[] shape, LngdOptions options) {

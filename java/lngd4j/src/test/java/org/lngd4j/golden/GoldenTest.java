@@ -14,6 +14,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.lngd4j.TestDevice;
 import org.nd4j.shade.jackson.databind.JsonNode;
 import org.nd4j.shade.jackson.databind.ObjectMapper;
 import org.nd4j.shade.jackson.databind.node.ArrayNode;
@@ -39,7 +40,7 @@ class GoldenTest {
     @MethodSource("files")
     void everyFieldIsWithinItsTolerance(Path file) throws IOException {
         GoldenFile golden = GoldenFile.read(file);
-        GoldenResult result = GoldenCheck.run(golden);
+        GoldenResult result = GoldenCheck.run(golden, TestDevice.get());
         assertThat(result.fields()).allMatch(GoldenField::passed);
         assertThat(result.passed()).isTrue();
         // Each expected field of the file was looked at: those without a value are phi_prime of a
