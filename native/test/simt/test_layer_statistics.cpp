@@ -1,134 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // layer_statistics.cu against the sums of spec section 2 in double precision.
-#include "optimizer/random.h"
-#include "statistics_fixture.hpp"
+#include "dense_batch.hpp"
 
 namespace {
 
 using namespace fixture;
-using lngd::BlockLayout;
-using lngd::FisherRows;
-using lngd::StatisticsArgs;
-using lngd::cuda::StatisticsWorkspace;
-
-struct Case {
-  int64_t samples, inputs, outputs;
-  bool bias;
-  int32_t block;
-  Layout layout;
-  Precision precision = Precision::TripleTf32;
-  int32_t multiprocessors = 4;
-  int32_t output = LNGD_OUTPUT_HIDDEN, activation = LNGD_ACTIVATION_TANH;
-  int32_t fisher = LNGD_FISHER_EXPECTED, signal_kind = LNGD_SIGNAL_PRE_ACTIVATIONS;
-  int64_t first_sample = 0;
-};
-
-std::string text(const Case& c) {
-  return std::to_string(c.samples) + " x " + std::to_string(c.inputs) + (c.bias ? " + bias" : "") + " -> " +
-         std::to_string(c.outputs) + ", blocks of " + std::to_string(c.block) + ", " + name(c.layout) + ", " +
-         name(c.precision) + ", " + std::to_string(c.multiprocessors) + " multiprocessors, output " +
-         std::to_string(c.output) + ", activation " + std::to_string(c.activation) + ", fisher " +
-         std::to_string(c.fisher) + ", signal " + std::to_string(c.signal_kind);
-}
-
-constexpr uint64_t kSeed = 0x123456789abcdef0u;
-constexpr int64_t kStep = 7;
-
-LayerShape shape_of(const Case& c) {
-  LayerShape shape{};
-  shape.index = 3;
-  shape.inputs = c.inputs;
-  shape.outputs = c.outputs;
-  shape.bias = c.bias;
-  shape.groups = 1;
-  shape.d = c.inputs + (c.bias ? 1 : 0);
-  shape.blocks = BlockLayout(shape.d, c.block);
-  shape.activation = c.activation;
-  shape.activation_parameter = 0.25f;
-  shape.output = c.output;
-  shape.fisher = c.fisher;
-  return shape;
-}
-
-// The numbers of a case and their tensors in device memory.
-struct Batch {
-  Case c;
-  LayerShape shape;
-  std::vector<float> a, x;
-  Tensor inputs, signal;
-  size_t bytes;
-  Array<unsigned char> workspace;
-
-  explicit Batch(const Case& which, uint32_t seed = 11) : Batch(which, Numbers(seed)) {}
-
-  StatisticsArgs args(LayerMemory* memory, int64_t first = 0, int64_t count = -1) const {
-    StatisticsArgs args{};
-    args.shape = &shape;
-    args.memory = memory;
-    args.inputs = inputs.strided();
-    args.signal = signal.strided();
-    args.inputs.data += first * args.inputs.rs;
-    args.signal.data += first * args.signal.rs;
-    args.signal_kind = c.signal_kind;
-    args.samples = count < 0 ? c.samples : count;
-    args.first_sample = c.first_sample + first;
-    args.step = kStep;
-    args.seed = kSeed;
-    return args;
-  }
-  StatisticsWorkspace room() const { return {workspace.data, bytes, c.multiprocessors}; }
-
-  RowTwin twin() const {
-    lngd_layer_config layer{};
-    layer.activation = c.activation;
-    layer.activation_parameter = 0.25;
-    layer.output = c.output;
-    const twin::Noise noise{kSeed, 3, kStep};
-    RowTwin t{c.samples, shape.d, c.outputs, {}, {}};
-    for (int64_t n = 0; n < c.samples; ++n) {
-      for (int64_t j = 0; j < c.inputs; ++j) t.a.push_back(a[static_cast<size_t>(n * c.inputs + j)]);
-      if (c.bias) t.a.push_back(1);
-      const std::vector<double> row(x.begin() + n * c.outputs, x.begin() + (n + 1) * c.outputs);
-      const int fisher = c.signal_kind == LNGD_SIGNAL_GRADIENTS ? int{LNGD_FISHER_PROVIDED} : c.fisher;
-      const std::vector<double> q = twin::fisher_row(layer, fisher, noise, c.first_sample + n, row, c.signal_kind);
-      t.q.insert(t.q.end(), q.begin(), q.end());
-    }
-    return t;
-  }
-
- private:
-  Batch(const Case& which, Numbers numbers)
-      : c(which),
-        shape(shape_of(which)),
-        a(numbers.vector(c.samples * c.inputs, 2)),
-        x(signal_of(which, numbers)),
-        inputs(c.samples, c.inputs, c.layout, a),
-        signal(c.samples, c.outputs, c.layout, x),
-        bytes(lngd::cuda::layer_statistics_workspace(shape, c.samples, c.multiprocessors)),
-        workspace(bytes) {}
-
-  // Pre-activations in [-3, 3); outputs are probabilities where the model has them.
-  static std::vector<float> signal_of(const Case& c, Numbers& numbers) {
-    std::vector<float> x = numbers.vector(c.samples * c.outputs, 3);
-    if (c.signal_kind != LNGD_SIGNAL_OUTPUTS) return x;
-    for (int64_t n = 0; n < c.samples; ++n) {
-      const auto first = x.begin() + n * c.outputs;
-      const std::vector<double> p = twin::softmax(std::vector<double>(first, first + c.outputs));
-      for (int64_t i = 0; i < c.outputs; ++i)
-        first[i] = static_cast<float>(
-            c.output == LNGD_OUTPUT_SOFTMAX || c.output == LNGD_OUTPUT_SOFTMAX_GAUSSIAN ? p[static_cast<size_t>(i)]
-            : c.output == LNGD_OUTPUT_SIGMOID ? 1 / (1 + std::exp(-first[i]))
-                                              : twin::activation(c.activation, 0.25, first[i]));
-    }
-    return x;
-  }
-};
-
 void launch(const Batch& batch, Sums& sums, int64_t first = 0, int64_t count = -1) {
   LayerMemory memory = sums.memory();
-  CHECK_EQ(lngd::cuda::launch_layer_statistics(batch.args(&memory, first, count), batch.room(), batch.c.precision,
-                                               nullptr),
-           cudaSuccess);
+  CHECK_EQ(
+      lngd::cuda::launch_layer_statistics(batch.args(&memory, first, count), batch.room(), batch.c.precision, nullptr),
+      cudaSuccess);
   finish_launches();
 }
 
@@ -154,8 +35,8 @@ void begin(const Schedule& schedule = kSchedules[0]) {
 
 } // namespace
 
-// Each size of tile, ragged in both directions, with a bias inside a tile, alone in a block, and at a multiple of 4; rows
-// that fill the pipeline more than once, and rows for fewer chunks than it has stages.
+// Each size of tile, ragged in both directions, with a bias inside a tile, alone in a block, and at a multiple of 4;
+// rows that fill the pipeline more than once, and rows for fewer chunks than it has stages.
 TEST(kernel_layer_statistics_shapes) {
   for (const Schedule& schedule : kSchedules) {
     begin(schedule);
@@ -201,8 +82,7 @@ TEST(kernel_layer_statistics_layouts) {
 
 TEST(kernel_layer_statistics_precisions) {
   begin();
-  for (const Precision precision :
-       {Precision::Float32, Precision::TripleTf32, Precision::Tf32, Precision::Bfloat16}) {
+  for (const Precision precision : {Precision::Float32, Precision::TripleTf32, Precision::Tf32, Precision::Bfloat16}) {
     check_case({100, 120, 6, true, 128, Layout::Rows, precision});
     check_case({140, 60, 6, true, 128, Layout::Rows, precision});
     check_case({260, 24, 6, true, 128, Layout::Rows, precision});
@@ -212,7 +92,8 @@ TEST(kernel_layer_statistics_precisions) {
 // One block for all rows, and as many as there are chunks: the same sums; and the same bits from the same call.
 TEST(kernel_layer_statistics_splits) {
   begin();
-  for (const int32_t multiprocessors : {1, 3, 132}) check_case({300, 40, 9, true, 0, Layout::Rows, Precision::TripleTf32, multiprocessors});
+  for (const int32_t multiprocessors : {1, 3, 132})
+    check_case({300, 40, 9, true, 0, Layout::Rows, Precision::TripleTf32, multiprocessors});
   const Batch batch({300, 40, 9, true, 0, Layout::Rows, Precision::TripleTf32, 132});
   Sums one(batch.shape), two(batch.shape);
   launch(batch, one);
