@@ -8,8 +8,8 @@ import org.nd4j.linalg.api.ndarray.INDArray;
  *
  * @param inputs inputs of the layer, N x d_w, without the constant 1 of a bias; a convolution's are
  *     N x channels x height x width (1-D: N x channels x length)
- * @param deltas derivative of the loss of each sample with respect to its pre-activations, N x m, or
- *     N x m x height x width; NOT divided by N
+ * @param deltas derivative of the loss of each sample with respect to its pre-activations, N x m,
+ *     or N x m x height x width; NOT divided by N
  */
 public record LayerSamples(INDArray inputs, INDArray deltas) implements StepSamples {
     @Override

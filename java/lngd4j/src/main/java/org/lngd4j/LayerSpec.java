@@ -188,7 +188,15 @@ public record LayerSpec(
 
     private LayerSpec with(Convolution value) {
         return new LayerSpec(
-                name, value, inputs, outputs, bias, activation, activationParameter, output, fisher);
+                name,
+                value,
+                inputs,
+                outputs,
+                bias,
+                activation,
+                activationParameter,
+                output,
+                fisher);
     }
 
     /**
@@ -199,7 +207,15 @@ public record LayerSpec(
      */
     public LayerSpec bias(boolean value) {
         return new LayerSpec(
-                name, convolution, inputs, outputs, value, activation, activationParameter, output, fisher);
+                name,
+                convolution,
+                inputs,
+                outputs,
+                value,
+                activation,
+                activationParameter,
+                output,
+                fisher);
     }
 
     /**
@@ -220,7 +236,8 @@ public record LayerSpec(
      * @return the copy
      */
     public LayerSpec activation(Activation value, double parameter) {
-        return new LayerSpec(name, convolution, inputs, outputs, bias, value, parameter, output, fisher);
+        return new LayerSpec(
+                name, convolution, inputs, outputs, bias, value, parameter, output, fisher);
     }
 
     /**
@@ -233,7 +250,8 @@ public record LayerSpec(
     public LayerSpec output(OutputModel value) {
         Check.notNull("output", value);
         Activation phi = isLink(value) ? Activation.IDENTITY : activation;
-        return new LayerSpec(name, convolution, inputs, outputs, bias, phi, activationParameter, value, fisher);
+        return new LayerSpec(
+                name, convolution, inputs, outputs, bias, phi, activationParameter, value, fisher);
     }
 
     /**
@@ -244,7 +262,15 @@ public record LayerSpec(
      */
     public LayerSpec fisher(Fisher value) {
         return new LayerSpec(
-                name, convolution, inputs, outputs, bias, activation, activationParameter, output, value);
+                name,
+                convolution,
+                inputs,
+                outputs,
+                bias,
+                activation,
+                activationParameter,
+                output,
+                value);
     }
 
     /**

@@ -98,7 +98,9 @@ final class Views {
         }
     }
 
-    /** Inputs of a layer: [N, d_w], or [N, channels, ...] with the spatial axes of a convolution. */
+    /**
+     * Inputs of a layer: [N, d_w], or [N, channels, ...] with the spatial axes of a convolution.
+     */
     static void inputs(String argument, LayerSpec layer, INDArray a) {
         if (layer.convolution() == null) {
             matrix(argument, layer, a, -1, layer.inputs());

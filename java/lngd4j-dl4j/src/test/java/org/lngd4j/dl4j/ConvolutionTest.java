@@ -75,11 +75,19 @@ class ConvolutionTest {
         return Stream.of(
                 new Object[] {"3x3", image, conv(4, 3, 3).build()},
                 new Object[] {"1x1", image, conv(4, 1, 1).build()},
-                new Object[] {"strides, padding", image, conv(4, 3, 2).stride(2, 1).padding(1, 0).build()},
+                new Object[] {
+                    "strides, padding", image, conv(4, 3, 2).stride(2, 1).padding(1, 0).build()
+                },
                 new Object[] {"dilation", image, conv(4, 2, 3).dilation(2, 2).build()},
                 new Object[] {"same", image, conv(4, 3, 3).convolutionMode(same).build()},
-                new Object[] {"same, even kernel", image, conv(4, 2, 4).convolutionMode(same).build()},
-                new Object[] {"same, stride 2", image, conv(4, 3, 3).stride(2, 2).convolutionMode(same).build()},
+                new Object[] {
+                    "same, even kernel", image, conv(4, 2, 4).convolutionMode(same).build()
+                },
+                new Object[] {
+                    "same, stride 2",
+                    image,
+                    conv(4, 3, 3).stride(2, 2).convolutionMode(same).build()
+                },
                 new Object[] {"no bias", image, conv(4, 3, 3).hasBias(false).build()},
                 new Object[] {
                     "NHWC", last, conv(4, 3, 3).stride(2, 2).dataFormat(CNN2DFormat.NHWC).build()
@@ -194,7 +202,11 @@ class ConvolutionTest {
     void whatIsCapturedMakesTheGradient(String name, InputType input, Layer layer) {
         MultiLayerNetwork net =
                 net(input, layer, new GlobalPoolingLayer(PoolingType.AVG), output());
-        DataSet data = data(6, Arrays.copyOfRange(input.getShape(true), 1, input.getShape(true).length), 3);
+        DataSet data =
+                data(
+                        6,
+                        Arrays.copyOfRange(input.getShape(true), 1, input.getShape(true).length),
+                        3);
         try (LngdTraining lngd = Lngd.attach(net, EMPIRICAL)) {
             LayerSpec spec = lngd.report().layers().get(0).spec();
             assertThat(spec.convolution()).isNotNull();
@@ -213,7 +225,9 @@ class ConvolutionTest {
                     // Sums of a few hundred float products.
                     assertThat(dW.getDouble(i, j))
                             .as("%s: dW(%d, %d)", name, i, j)
-                            .isCloseTo(mine[i][j], org.assertj.core.data.Offset.offset(1e-5 * largest + 1e-7));
+                            .isCloseTo(
+                                    mine[i][j],
+                                    org.assertj.core.data.Offset.offset(1e-5 * largest + 1e-7));
                 }
             }
             INDArray before = net.params().dup();
@@ -293,9 +307,19 @@ class ConvolutionTest {
                         new NeuralNetConfiguration.Builder()
                                 .updater(new Sgd(0.1))
                                 .list()
-                                .layer(conv(4, 3, 3).nIn(1).convolutionMode(ConvolutionMode.Same).stride(2, 2).build())
+                                .layer(
+                                        conv(4, 3, 3)
+                                                .nIn(1)
+                                                .convolutionMode(ConvolutionMode.Same)
+                                                .stride(2, 2)
+                                                .build())
                                 .layer(new GlobalPoolingLayer(PoolingType.MAX))
-                                .layer(new OutputLayer.Builder(LossFunction.MCXENT).nIn(4).nOut(CLASSES).activation(Activation.SOFTMAX).build())
+                                .layer(
+                                        new OutputLayer.Builder(LossFunction.MCXENT)
+                                                .nIn(4)
+                                                .nOut(CLASSES)
+                                                .activation(Activation.SOFTMAX)
+                                                .build())
                                 .build());
         net.init();
         try (LngdTraining lngd = Lngd.attach(net, EMPIRICAL)) {
