@@ -16,16 +16,16 @@ constexpr size_t kDeviceBytes = size_t{2} << 30;
 std::recursive_mutex& turn();
 
 // First thing in every API function.
-#define SIMT_ENTRY                                                 \
+#define SIMT_ENTRY                                               \
   const std::lock_guard<std::recursive_mutex> hold_turn(turn()); \
   if (const cudaError_t error = entry_error(__func__)) return error
 // In functions that do their work before they return such an error.
-#define SIMT_ENTRY_LATE(work)                                      \
+#define SIMT_ENTRY_LATE(work)                                    \
   const std::lock_guard<std::recursive_mutex> hold_turn(turn()); \
-  const cudaError_t entered = entry_error(__func__);               \
-  if (entered) {                                                   \
-    work;                                                          \
-    return entered;                                                \
+  const cudaError_t entered = entry_error(__func__);             \
+  if (entered) {                                                 \
+    work;                                                        \
+    return entered;                                              \
   }
 // And in those that CUDA forbids to the capturing thread in global mode.
 #define SIMT_NOT_IN_CAPTURE \

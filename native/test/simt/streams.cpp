@@ -96,7 +96,8 @@ cudaError_t submit(cudaStream_t stream, bool now, std::function<void()> work) {
   stream = resolve(stream);
   if (stream->capture) {
     if (now) stream->capture->invalid = true;
-    if (stream->capture->invalid) return failed(now ? cudaErrorStreamCaptureUnsupported : cudaErrorStreamCaptureInvalidated);
+    if (stream->capture->invalid)
+      return failed(now ? cudaErrorStreamCaptureUnsupported : cudaErrorStreamCaptureInvalidated);
     stream->capture->work.push_back(std::move(work));
     return cudaSuccess;
   }

@@ -117,7 +117,7 @@ struct Batch {
       for (int64_t i = 0; i < c.outputs; ++i)
         first[i] = static_cast<float>(
             c.output == LNGD_OUTPUT_SOFTMAX || c.output == LNGD_OUTPUT_SOFTMAX_GAUSSIAN ? p[static_cast<size_t>(i)]
-            : c.output == LNGD_OUTPUT_SIGMOID ? 1 / (1 + std::exp(-first[i]))
+            : c.output == LNGD_OUTPUT_SIGMOID                                           ? 1 / (1 + std::exp(-first[i]))
                                               : twin::activation(c.activation, 0.25, first[i]));
     }
     return x;
@@ -126,9 +126,9 @@ struct Batch {
 
 void launch(const Batch& batch, Sums& sums, int64_t first = 0, int64_t count = -1) {
   LayerMemory memory = sums.memory();
-  CHECK_EQ(lngd::cuda::launch_layer_statistics(batch.args(&memory, first, count), batch.room(), batch.c.precision,
-                                               nullptr),
-           cudaSuccess);
+  CHECK_EQ(
+      lngd::cuda::launch_layer_statistics(batch.args(&memory, first, count), batch.room(), batch.c.precision, nullptr),
+      cudaSuccess);
   finish_launches();
 }
 
@@ -154,8 +154,8 @@ void begin(const Schedule& schedule = kSchedules[0]) {
 
 } // namespace
 
-// Each size of tile, ragged in both directions, with a bias inside a tile, alone in a block, and at a multiple of 4; rows
-// that fill the pipeline more than once, and rows for fewer chunks than it has stages.
+// Each size of tile, ragged in both directions, with a bias inside a tile, alone in a block, and at a multiple of 4;
+// rows that fill the pipeline more than once, and rows for fewer chunks than it has stages.
 TEST(kernel_layer_statistics_shapes) {
   for (const Schedule& schedule : kSchedules) {
     begin(schedule);
@@ -201,8 +201,7 @@ TEST(kernel_layer_statistics_layouts) {
 
 TEST(kernel_layer_statistics_precisions) {
   begin();
-  for (const Precision precision :
-       {Precision::Float32, Precision::TripleTf32, Precision::Tf32, Precision::Bfloat16}) {
+  for (const Precision precision : {Precision::Float32, Precision::TripleTf32, Precision::Tf32, Precision::Bfloat16}) {
     check_case({100, 120, 6, true, 128, Layout::Rows, precision});
     check_case({140, 60, 6, true, 128, Layout::Rows, precision});
     check_case({260, 24, 6, true, 128, Layout::Rows, precision});
@@ -212,7 +211,8 @@ TEST(kernel_layer_statistics_precisions) {
 // One block for all rows, and as many as there are chunks: the same sums; and the same bits from the same call.
 TEST(kernel_layer_statistics_splits) {
   begin();
-  for (const int32_t multiprocessors : {1, 3, 132}) check_case({300, 40, 9, true, 0, Layout::Rows, Precision::TripleTf32, multiprocessors});
+  for (const int32_t multiprocessors : {1, 3, 132})
+    check_case({300, 40, 9, true, 0, Layout::Rows, Precision::TripleTf32, multiprocessors});
   const Batch batch({300, 40, 9, true, 0, Layout::Rows, Precision::TripleTf32, 132});
   Sums one(batch.shape), two(batch.shape);
   launch(batch, one);

@@ -35,9 +35,9 @@ bool is_fatal(cudaError_t error) {
 
 Failure describe_failure(const char* call, cudaError_t error) {
   Failure failure;
-  failure.status = is_fatal(error)                        ? LNGD_DEVICE_LOST
+  failure.status = is_fatal(error)                      ? LNGD_DEVICE_LOST
                    : error == cudaErrorMemoryAllocation ? LNGD_OUT_OF_MEMORY
-                                                          : LNGD_DEVICE_ERROR;
+                                                        : LNGD_DEVICE_ERROR;
   std::snprintf(failure.message, sizeof failure.message, "%s failed: %s (%d), %s%s", call, cudaGetErrorName(error),
                 static_cast<int>(error), cudaGetErrorString(error),
                 failure.status == LNGD_DEVICE_LOST ? "; the device is lost to this process" : "");
@@ -51,8 +51,8 @@ Calls::Calls() {
 
 cudaError_t Calls::injected(const char* name) {
   const size_t length = std::strcspn(name, " ");
-  const bool meant =
-      !std::strcmp(fault_.name, "*") || (std::strlen(fault_.name) == length && !std::strncmp(fault_.name, name, length));
+  const bool meant = !std::strcmp(fault_.name, "*") ||
+                     (std::strlen(fault_.name) == length && !std::strncmp(fault_.name, name, length));
   return meant && ++fault_.seen == fault_.nth ? static_cast<cudaError_t>(fault_.error) : cudaSuccess;
 }
 

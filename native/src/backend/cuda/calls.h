@@ -40,8 +40,8 @@ class Calls {
   }
 
  private:
-  // $LNGD_CUDA_FAULT="name:n:error", read when a context is made: the n-th call of that name (or "*": of any) fails with
-  // that CUDA error number. For tests of what lies above; costs a comparison a call.
+  // $LNGD_CUDA_FAULT="name:n:error", read when a context is made: the n-th call of that name (or "*": of any) fails
+  // with that CUDA error number. For tests of what lies above; costs a comparison a call.
   struct Fault {
     char name[64] = "";
     int nth = 0, seen = 0, error = 0;

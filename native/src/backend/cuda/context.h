@@ -29,8 +29,8 @@ struct CudaContext : Context {
   cudaStream_t caller = nullptr; // his, or `own`
   cudaStream_t beside = nullptr; // the side stream; nullptr without overlap
 
-  Staging staging;               // of observed batches and samples in host memory
-  void* workspace = nullptr;     // of the statistics
+  Staging staging;           // of observed batches and samples in host memory
+  void* workspace = nullptr; // of the statistics
   size_t workspace_bytes = 0;
 
   // The stream of statistics and inverses.

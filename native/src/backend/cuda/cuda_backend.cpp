@@ -98,8 +98,8 @@ void destroy(Context* base) {
 Failure take_failure(Context* context) { return cuda(context).calls.take(); }
 
 bool accepts(const Context* context, int32_t device_type, int32_t device_id, bool& device) {
-  device = device_type == 2 || device_type == 13;                     // kDLCUDA, kDLCUDAManaged
-  if (!device) return device_type == 1 || device_type == 3;           // kDLCPU, kDLCUDAHost
+  device = device_type == 2 || device_type == 13;           // kDLCUDA, kDLCUDAManaged
+  if (!device) return device_type == 1 || device_type == 3; // kDLCPU, kDLCUDAHost
   return device_id == cuda(context).device;
 }
 
@@ -150,8 +150,7 @@ void copy(Context* base, void* to, const void* from, size_t bytes) {
   CudaContext& context = cuda(base);
   const DeviceScope scope(context);
   context.synchronize();
-  context.calls("cudaMemcpyAsync",
-                [&] { return cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, context.caller); });
+  context.calls("cudaMemcpyAsync", [&] { return cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, context.caller); });
   context.calls("cudaStreamSynchronize", [&] { return cudaStreamSynchronize(context.caller); });
 }
 

@@ -49,9 +49,8 @@ void layer_statistics(Context& base, const StatisticsArgs& args) {
   const DeviceScope scope(context);
   StatisticsArgs batch = args;
   if (!begin_batch(context, batch)) return;
-  context.calls("launch layer_statistics", [&] {
-    return launch_layer_statistics(batch, workspace(context), context.precision, context.side());
-  });
+  context.calls("launch layer_statistics",
+                [&] { return launch_layer_statistics(batch, workspace(context), context.precision, context.side()); });
   end_batch(context);
 }
 

@@ -100,8 +100,8 @@ void layer_rate(Context& base, const StepArgs& args) {
   if (!prepare_rates(context, plan, args)) return;
   const RateLayer* const layers = rate_table(plan, args);
   if (args.config->rate == LNGD_RATE_EMPIRICAL) {
-    const auto* const tasks = reinterpret_cast<const ProjectionTask*>(
-        reinterpret_cast<const char*>(layers) + rate_projections_offset(plan));
+    const auto* const tasks =
+        reinterpret_cast<const ProjectionTask*>(reinterpret_cast<const char*>(layers) + rate_projections_offset(plan));
     context.calls("launch rate_projections", [&] {
       return launch_rate_projections(layers, tasks, static_cast<int32_t>(plan.projections.size()), context.caller);
     });

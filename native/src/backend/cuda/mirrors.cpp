@@ -39,17 +39,15 @@ bool Mirrors::upload(Calls& calls, Part part, cudaStream_t stream) {
   for (const Tensor& tensor : parts_[part])
     gather(tensor.host, tensor.rows, tensor.columns, pinned(part) + tensor.offset, staged_pitch(tensor.columns));
   const size_t size = static_cast<size_t>(floats_[part]) * sizeof(float);
-  return calls("cudaMemcpyAsync", [&] {
-    return cudaMemcpyAsync(device(part), pinned(part), size, cudaMemcpyHostToDevice, stream);
-  });
+  return calls("cudaMemcpyAsync",
+               [&] { return cudaMemcpyAsync(device(part), pinned(part), size, cudaMemcpyHostToDevice, stream); });
 }
 
 bool Mirrors::download(Calls& calls, Part part, cudaStream_t stream) {
   if (parts_[part].empty()) return calls.ok();
   const size_t size = static_cast<size_t>(floats_[part]) * sizeof(float);
-  calls("cudaMemcpyAsync", [&] {
-    return cudaMemcpyAsync(pinned(part), device(part), size, cudaMemcpyDeviceToHost, stream);
-  });
+  calls("cudaMemcpyAsync",
+        [&] { return cudaMemcpyAsync(pinned(part), device(part), size, cudaMemcpyDeviceToHost, stream); });
   if (!calls("cudaStreamSynchronize", [&] { return cudaStreamSynchronize(stream); })) return false;
   for (const Tensor& tensor : parts_[part])
     scatter(pinned(part) + tensor.offset, staged_pitch(tensor.columns), tensor.host, tensor.rows, tensor.columns);

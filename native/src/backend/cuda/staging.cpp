@@ -40,8 +40,8 @@ bool Staging::begin(Calls& calls, size_t bytes) {
   Slot& slot = slots_[current_];
   if (slot.busy && !calls("cudaEventSynchronize", [&] { return cudaEventSynchronize(slot.read); })) return false;
   slot.busy = false;
-  if (!slot.read && !calls("cudaEventCreateWithFlags",
-                           [&] { return cudaEventCreateWithFlags(&slot.read, cudaEventDisableTiming); }))
+  if (!slot.read &&
+      !calls("cudaEventCreateWithFlags", [&] { return cudaEventCreateWithFlags(&slot.read, cudaEventDisableTiming); }))
     return false;
   return bytes <= slot.bytes || grow(calls, slot, bytes);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The way of host tensors to the device: gathered (whatever their strides) into pinned memory, copied from there without
-// the host waiting, read by kernels in device memory. Two slots in turn, so that the host fills one while the device
-// reads the other. A pageable copy straight from the caller's memory was rejected: it waits for the stream, and knows no
-// strides.
+// The way of host tensors to the device: gathered (whatever their strides) into pinned memory, copied from there
+// without the host waiting, read by kernels in device memory. Two slots in turn, so that the host fills one while the
+// device reads the other. A pageable copy straight from the caller's memory was rejected: it waits for the stream, and
+// knows no strides.
 #ifndef LNGD_BACKEND_CUDA_STAGING_H
 #define LNGD_BACKEND_CUDA_STAGING_H
 

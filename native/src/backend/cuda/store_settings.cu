@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The settings of a step into device memory, in stream order. By value through a launch: a copy from pinned memory would
-// need a ring of buffers and events, since the host is steps ahead of the device; and what a graph replays is the reading
-// of that memory, not this launch.
+// The settings of a step into device memory, in stream order. By value through a launch: a copy from pinned memory
+// would need a ring of buffers and events, since the host is steps ahead of the device; and what a graph replays is the
+// reading of that memory, not this launch.
 #include "backend/cuda/cuda_plan.h"
 #include "backend/cuda/simt.cuh"
 

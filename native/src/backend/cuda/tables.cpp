@@ -7,9 +7,8 @@ bool Arena::create(Calls& calls, cudaStream_t stream) {
   void* memory = nullptr;
   if (!calls("cudaMalloc", [&] { return cudaMalloc(&memory, bytes_); })) return false;
   memory_ = static_cast<char*>(memory);
-  calls("cudaMemcpyAsync", [&] {
-    return cudaMemcpyAsync(memory_, image_.data(), image_.size(), cudaMemcpyHostToDevice, stream);
-  });
+  calls("cudaMemcpyAsync",
+        [&] { return cudaMemcpyAsync(memory_, image_.data(), image_.size(), cudaMemcpyHostToDevice, stream); });
   calls("cudaStreamSynchronize", [&] { return cudaStreamSynchronize(stream); });
   std::vector<char>().swap(image_);
   return calls.ok();
@@ -29,8 +28,7 @@ bool ChangingTable::reserve(Calls& calls, size_t bytes) {
   for (int i = 0; i < 2; ++i) {
     if (!calls("cudaHostAlloc", [&] { return cudaHostAlloc(&memory, bytes, cudaHostAllocDefault); })) return false;
     pinned_[i] = static_cast<char*>(memory);
-    if (!calls("cudaEventCreateWithFlags",
-               [&] { return cudaEventCreateWithFlags(&sent_[i], cudaEventDisableTiming); }))
+    if (!calls("cudaEventCreateWithFlags", [&] { return cudaEventCreateWithFlags(&sent_[i], cudaEventDisableTiming); }))
       return false;
   }
   bytes_ = bytes;
@@ -46,9 +44,8 @@ bool ChangingTable::write(Calls& calls, const void* values, size_t bytes, cudaSt
   busy_[current_] = false;
   written_ = 0; // until it is on its way
   std::memcpy(pinned_[current_], values, bytes);
-  calls("cudaMemcpyAsync", [&] {
-    return cudaMemcpyAsync(device_, pinned_[current_], bytes, cudaMemcpyHostToDevice, stream);
-  });
+  calls("cudaMemcpyAsync",
+        [&] { return cudaMemcpyAsync(device_, pinned_[current_], bytes, cudaMemcpyHostToDevice, stream); });
   if (!calls("cudaEventRecord", [&] { return cudaEventRecord(sent_[current_], stream); })) return false;
   busy_[current_] = true;
   written_ = bytes;
@@ -58,9 +55,8 @@ bool ChangingTable::write(Calls& calls, const void* values, size_t bytes, cudaSt
 bool ChangingTable::capture(Calls& calls, const void* values, size_t bytes, cudaStream_t stream) {
   if (!calls.ok()) return false;
   std::memcpy(pinned_[0], values, bytes);
-  return calls("cudaMemcpyAsync", [&] {
-    return cudaMemcpyAsync(device_, pinned_[0], bytes, cudaMemcpyHostToDevice, stream);
-  });
+  return calls("cudaMemcpyAsync",
+               [&] { return cudaMemcpyAsync(device_, pinned_[0], bytes, cudaMemcpyHostToDevice, stream); });
 }
 
 void ChangingTable::destroy() {
