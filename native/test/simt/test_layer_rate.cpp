@@ -304,7 +304,10 @@ TEST(kernel_layer_rate_rules) {
         cases.push_back(small_case());
         for (DirectionSums& s : cases.back()->sums) s.direction_psi = 1e3; // a negative Kronecker curvature
         cases.push_back(small_case());
-        for (DirectionSums& s : cases.back()->sums) s = {1e-3, 1e-90, 1e-20, 0, 0}; // a trust scale that is no float
+        for (DirectionSums& s : cases.back()->sums) s = {1e-3, 1e-96, 1e-20, 0, 0}; // a coefficient that is no float
+        cases.push_back(small_case());
+        for (DirectionSums& s : cases.back()->sums)
+          s.direction_direction = 3e-3; // within the cap with the learning rate only
         const StepSettings settings = settings_of(rate, trust);
         run(cases, settings);
         for (const std::unique_ptr<Case>& c : cases) {

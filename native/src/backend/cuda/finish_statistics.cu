@@ -2,9 +2,9 @@
 // The end of the statistics: what the blocks of the row pass and of weighted_syrk have summed goes into the sums of the
 // update, always in the order of the blocks, and the record learns of the samples and of NaN, Inf and overflow.
 //
-// As in backend/cpu/kernels/layer_statistics.cpp, one look at the denominator tells about all sums, since c_n r_n bounds
-// every element of r_n a_n a_n^T and of c_n q_n. Whatever came into the sums of a poisoned update, running_average drops
-// them and sets them to zero.
+// As in backend/cpu/kernels/layer_statistics.cpp, one look at the denominator tells about all sums, since c_n r_n
+// bounds every element of r_n a_n a_n^T and of c_n q_n. Whatever came into the sums of a poisoned update,
+// running_average drops them and sets them to zero.
 #include "backend/cuda/simt.cuh"
 #include "backend/cuda/statistics_plan.h"
 
@@ -13,8 +13,8 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / 32;
-constexpr int kPiece = 1024;         // elements of a tile for one block
-constexpr double kOverflow = 1e37;   // sums stay below this: float ends at 3.4e38
+constexpr int kPiece = 1024;       // elements of a tile for one block
+constexpr double kOverflow = 1e37; // sums stay below this: float ends at 3.4e38
 
 // 32 outputs: a lane each, the row blocks shared out among the warps.
 __device__ void finish_psi(const FinishArgs& args, int first) {
@@ -39,7 +39,8 @@ __device__ void finish_record(const FinishArgs& args) {
   bool bad = false;
   for (int group = warp; group < args.groups; group += kWarps) {
     double sum = 0;
-    for (int block = lane; block < args.row_blocks; block += 32) sum += args.denominator_part[block * args.groups + group];
+    for (int block = lane; block < args.row_blocks; block += 32)
+      sum += args.denominator_part[block * args.groups + group];
     const double total = warp_sum(sum) + args.denominator[group];
     bad |= !(total < kOverflow); // NaN too
     __syncwarp();                // all lanes have read it

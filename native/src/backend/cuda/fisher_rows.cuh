@@ -80,8 +80,9 @@ __device__ void take_inputs(const RowPass<Source>& pass, RowTile<Source, Sampled
   tile.part[row * Tile::kParts + part] =
       row0 + row < pass.rows ? pass.source.input_square(group, row0 + row, part, Tile::kParts) : 0.0;
   if (thread < Tile::kRows)
-    tile.base[thread] =
-        row0 + thread < pass.rows ? pass.source.signal_at(row0 + thread) + group * pass.group_size * pass.source.stride : 0;
+    tile.base[thread] = row0 + thread < pass.rows
+                            ? pass.source.signal_at(row0 + thread) + group * pass.group_size * pass.source.stride
+                            : 0;
   __syncthreads();
   const double c = row_sum<Tile::kParts>(tile.part[thread]) + (pass.bias ? 1.0 : 0.0);
   if (thread % Tile::kParts == 0) tile.c[thread / Tile::kParts] = static_cast<float>(c);
@@ -89,8 +90,8 @@ __device__ void take_inputs(const RowPass<Source>& pass, RowTile<Source, Sampled
     for (int r = thread / 32; r < Tile::kRows && row0 + r < pass.rows; r += kRowThreads / 32) {
       const float* const x = pass.source.signal + tile.base[r];
       const uint64_t first = pass.first_element(group, row0 + r);
-      const RowParameters parameters =
-          row_parameters<Sampled>(pass.model, pass.stream, pass.group_size, first, [&](int32_t i) { return x[i * pass.source.stride]; });
+      const RowParameters parameters = row_parameters<Sampled>(pass.model, pass.stream, pass.group_size, first,
+                                                               [&](int32_t i) { return x[i * pass.source.stride]; });
       if (thread % 32 == 0) tile.row[r] = parameters;
     }
   }
@@ -99,7 +100,8 @@ __device__ void take_inputs(const RowPass<Source>& pass, RowTile<Source, Sampled
 
 // The normals of the tile's elements. A thread makes the four of one Philox block, so that none is made twice.
 template <class Source>
-__device__ void fill_normals(const RowPass<Source>& pass, RowTile<Source, true>& tile, int group, int row0, int column0) {
+__device__ void fill_normals(const RowPass<Source>& pass, RowTile<Source, true>& tile, int group, int row0,
+                             int column0) {
   using Tile = RowTile<Source, true>;
   constexpr int kQuads = Tile::kColumns / 4 + 1; // a row need not begin with a block
   if (!pass.model.normals()) return;
@@ -119,34 +121,48 @@ __device__ void fill_normals(const RowPass<Source>& pass, RowTile<Source, true>&
   }
 }
 
-// q of the tile; 0 outside. The signal comes first, all loads at once, and waits in the place of its q.
+// Which element of a tile a thread takes in its k-th turn, along the contiguous index; a narrow tile takes fewer turns.
+template <class Tile>
+struct TileOrder {
+  bool by_rows;
+  int shift; // log2 of the columns, rounded up
+  int turns;
+
+  __device__ TileOrder(bool rows_first, int columns)
+      : by_rows(rows_first), shift(columns > 1 ? 32 - __clz(min(columns, Tile::kColumns) - 1) : 0) {
+    turns = max(1, (Tile::kRows << shift) / kRowThreads);
+  }
+  __device__ int row(int k) const {
+    const int at = static_cast<int>(threadIdx.x) + k * kRowThreads;
+    return by_rows ? at % Tile::kRows : at >> shift;
+  }
+  __device__ int column(int k) const {
+    const int at = static_cast<int>(threadIdx.x) + k * kRowThreads;
+    return by_rows ? at / Tile::kRows : at & ((1 << shift) - 1);
+  }
+};
+
+// q of the tile's columns, 0 in rows beyond the last. The signal comes first, all loads at once, and waits in the place
+// of its q.
 template <class Source, bool Sampled>
 __device__ void fill_squares(const RowPass<Source>& pass, RowTile<Source, Sampled>& tile, int group, int row0,
                              int column0) {
   using Tile = RowTile<Source, Sampled>;
-  constexpr int kEach = Tile::kRows * Tile::kColumns / kRowThreads;
-  const int thread = static_cast<int>(threadIdx.x), columns = pass.group_size - column0, rows = pass.rows - row0;
-  const bool by_rows = pass.source.signal_by_rows;
-  const auto row_of = [=](int k) {
-    const int at = thread + k * kRowThreads;
-    return by_rows ? at % Tile::kRows : at / Tile::kColumns;
-  };
-  const auto column_of = [=](int k) {
-    const int at = thread + k * kRowThreads;
-    return by_rows ? at / Tile::kRows : at % Tile::kColumns;
-  };
+  constexpr int kMostTurns = Tile::kRows * Tile::kColumns / kRowThreads;
+  const int columns = min(Tile::kColumns, pass.group_size - column0), rows = pass.rows - row0;
+  const TileOrder<Tile> order(pass.source.signal_by_rows, columns);
 #pragma unroll
-  for (int k = 0; k < kEach; ++k) {
-    const int row = row_of(k), column = column_of(k);
+  for (int k = 0; k < kMostTurns; ++k) {
+    const int row = order.row(k), column = order.column(k);
+    if (k >= order.turns || row >= Tile::kRows || column >= columns) continue;
     float x = 0;
-    if (row < rows && column < columns)
-      x = pass.source.signal[tile.base[row] + (column0 + column) * pass.source.stride];
+    if (row < rows) x = pass.source.signal[tile.base[row] + (column0 + column) * pass.source.stride];
     tile.q[row * Tile::kPitch + column] = x;
   }
 #pragma unroll 1
-  for (int k = 0; k < kEach; ++k) {
-    const int row = row_of(k), column = column_of(k), i = column0 + column;
-    if (row >= rows || column >= columns) continue;
+  for (int k = 0; k < order.turns; ++k) {
+    const int row = order.row(k), column = order.column(k), i = column0 + column;
+    if (row >= min(Tile::kRows, rows) || column >= columns) continue;
     float& q = tile.q[row * Tile::kPitch + column];
     const uint64_t element = pass.first_element(group, row0 + row) + static_cast<uint64_t>(i);
     float eps = 0;
@@ -177,11 +193,12 @@ __global__ void __launch_bounds__(kRowThreads, Sampled ? 1 : 2) fisher_rows_kern
       }
       fill_squares(pass, tile, group, row0, column0);
       __syncthreads();
+      const int columns = min(Tile::kColumns, pass.group_size - column0);
       float run = 0;
-#pragma unroll
-      for (int k = my_part; k < Tile::kColumns; k += Tile::kParts) run += tile.q[my_row * Tile::kPitch + k];
+#pragma unroll 4
+      for (int k = my_part; k < columns; k += Tile::kParts) run += tile.q[my_row * Tile::kPitch + k];
       r += static_cast<double>(run);
-      for (int k = thread; k < Tile::kColumns && column0 + k < pass.group_size; k += kRowThreads) {
+      for (int k = thread; k < columns; k += kRowThreads) {
         float sum = 0;
         for (int row = 0; row < Tile::kRows && row0 + row < pass.rows; ++row)
           sum += tile.c[row] * tile.q[row * Tile::kPitch + k];
@@ -212,9 +229,8 @@ __global__ void __launch_bounds__(kRowThreads, Sampled ? 1 : 2) fisher_rows_kern
 template <class Source>
 cudaError_t launch_fisher_rows_kernel(const RowPass<Source>& pass, int blocks, int groups, cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(groups));
-  return pass.model.sampled
-             ? launch(fisher_rows_kernel<Source, true>, grid, dim3(kRowThreads), 0, stream, pass)
-             : launch(fisher_rows_kernel<Source, false>, grid, dim3(kRowThreads), 0, stream, pass);
+  return pass.model.sampled ? launch(fisher_rows_kernel<Source, true>, grid, dim3(kRowThreads), 0, stream, pass)
+                            : launch(fisher_rows_kernel<Source, false>, grid, dim3(kRowThreads), 0, stream, pass);
 }
 
 } // namespace lngd::cuda

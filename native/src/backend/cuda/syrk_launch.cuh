@@ -42,7 +42,8 @@ cudaError_t with_syrk(SyrkClass kind, Precision precision, Use use) {
 }
 
 template <class Loader>
-cudaError_t launch_weighted_syrk(const SyrkArgs<Loader>& args, SyrkClass kind, Precision precision, cudaStream_t stream) {
+cudaError_t launch_weighted_syrk(const SyrkArgs<Loader>& args, SyrkClass kind, Precision precision,
+                                 cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>(args.grid.tasks * args.grid.splits));
   return with_syrk<Loader>(kind, precision, [&](auto kernel, auto shape) {
     return launch(kernel, grid, dim3(kSyrkThreads), decltype(shape)::kSharedBytes, stream, args);

@@ -66,7 +66,8 @@ __device__ __forceinline__ void load_element(const Loader& loader, const typenam
 
 // Rows from row0 on, of one operand.
 template <class Shape, class Loader>
-__device__ void load_operand(const Loader& loader, int group, int row0, bool quads, const SyrkColumn* columns, float* to) {
+__device__ void load_operand(const Loader& loader, int group, int row0, bool quads, const SyrkColumn* columns,
+                             float* to) {
   constexpr int kWarps = kSyrkThreads / 32;
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
   if (Loader::kQuads && quads) {

@@ -2,8 +2,8 @@
 // The arithmetic of weighted_syrk: a tile of B^T B for B = diag(sqrt(r)) A, from rows of A in shared memory.
 //
 // Both operands are weighted by sqrt(r) and rounded after that, so that what is summed is a Gram matrix of the rounded
-// B: positive semidefinite however coarse the rounding. r on one operand alone would save a third of the multiplications
-// around the tensor cores, and leave a matrix that damping must first make definite again.
+// B: positive semidefinite however coarse the rounding. r on one operand alone would save a third of the
+// multiplications around the tensor cores, and leave a matrix that damping must first make definite again.
 //
 // The tile is cut into strips of 16 rows and fragments of 16 x 8. On the diagonal, strip s has 2 (s + 1) fragments that
 // reach the lower triangle; a warp takes strips p and kStrips - 1 - p, so that all warps have the same work, and the
@@ -32,9 +32,10 @@ struct SyrkShape {
   static constexpr int kPitch = Tile + 8;          // 8 modulo 32: k-major reads are free of bank conflicts
   static constexpr int kColumns = 2 * kStrips;     // fragments side by side
   static constexpr int kOperand = kRows * kPitch;  // floats
-  static constexpr int kStage = (Square_ ? 2 : 1) * kOperand + kRows; // columns of the tile's rows, of its columns; sqrt(r)
-  // Of a warp: the high strip's come first; the low strip's fill the array from its end, since on the diagonal one strip
-  // has as many more as the other has fewer.
+  static constexpr int kStage =
+      (Square_ ? 2 : 1) * kOperand + kRows; // columns of the tile's rows, of its columns; sqrt(r)
+  // Of a warp: the high strip's come first; the low strip's fill the array from its end, since on the diagonal one
+  // strip has as many more as the other has fewer.
   static constexpr int kFragments = Square_ ? 2 * kColumns : kColumns + 2;
   static constexpr __host__ __device__ int low(int j) { return Square_ ? kColumns + j : kColumns + 1 - j; }
   static constexpr int kLowMost = Square_ ? kColumns : kColumns / 2; // fragments of a low strip at most
@@ -54,7 +55,8 @@ struct SyrkWarp {
 
 template <class Shape>
 __device__ __forceinline__ SyrkWarp syrk_warp(bool diagonal, int size) {
-  const int warp = __shfl_sync(kFullWarp, static_cast<int>(threadIdx.x) / 32, 0), lane = static_cast<int>(threadIdx.x) % 32;
+  const int warp = __shfl_sync(kFullWarp, static_cast<int>(threadIdx.x) / 32, 0),
+            lane = static_cast<int>(threadIdx.x) % 32;
   SyrkWarp w;
   w.part = warp / Shape::kPairs;
   w.pair = warp % Shape::kPairs;
@@ -206,9 +208,10 @@ struct SyrkMultiply<Shape, Precision::TripleTf32> {
       if (j < Shape::kLowMost && j < w.low) product(low_high, low_low, b_high, b_low, acc[Shape::low(j)]);
     }
   }
-  static __device__ __forceinline__ void product(const uint32_t (&a_high)[kSteps][4], const uint32_t (&a_low)[kSteps][4],
-                                                 const uint32_t (&b_high)[kSteps][2], const uint32_t (&b_low)[kSteps][2],
-                                                 float (&acc)[4]) {
+  static __device__ __forceinline__ void product(const uint32_t (&a_high)[kSteps][4],
+                                                 const uint32_t (&a_low)[kSteps][4],
+                                                 const uint32_t (&b_high)[kSteps][2],
+                                                 const uint32_t (&b_low)[kSteps][2], float (&acc)[4]) {
     // The small products have a sum of their own: two chains of dependent instructions instead of one twice as long.
     float small[4] = {}, large[4] = {};
 #pragma unroll
@@ -222,7 +225,8 @@ struct SyrkMultiply<Shape, Precision::TripleTf32> {
   }
 };
 
-// Multiply-adds of the CUDA cores on the same fragments: a lane has 2 rows of each strip and 2 columns of each fragment.
+// Multiply-adds of the CUDA cores on the same fragments: a lane has 2 rows of each strip and 2 columns of each
+// fragment.
 template <class Shape>
 struct SyrkMultiply<Shape, Precision::Float32> {
   static __device__ __forceinline__ void add(const SyrkWarp& w, const SyrkOperands<Shape>& stage,

@@ -2,8 +2,8 @@
 // weighted_syrk: Phi += A^T diag(r) A, the lower triangle of every diagonal block of a layer, in one launch.
 //
 // A block of 8 warps sums one tile over a range of rows, which come through a pipeline of cp.async stages in chunks
-// (syrk_load.cuh) and are multiplied as fragments (syrk_multiply.cuh). Where the tiles do not fill the chip, the rows are
-// split among several blocks; their tiles then go to the workspace, and finish_statistics adds them in order.
+// (syrk_load.cuh) and are multiplied as fragments (syrk_multiply.cuh). Where the tiles do not fill the chip, the rows
+// are split among several blocks; their tiles then go to the workspace, and finish_statistics adds them in order.
 #ifndef LNGD_BACKEND_CUDA_WEIGHTED_SYRK_CUH
 #define LNGD_BACKEND_CUDA_WEIGHTED_SYRK_CUH
 
@@ -23,8 +23,8 @@ struct SyrkArgs {
 
 // Chunk `chunk` of the rows into a stage.
 template <class Shape, class Loader>
-__device__ __forceinline__ void load_stage(const SyrkArgs<Loader>& args, const SyrkTile& tile, int chunk, bool row_quads,
-                                           bool column_quads, const SyrkColumn* columns, float* stage) {
+__device__ __forceinline__ void load_stage(const SyrkArgs<Loader>& args, const SyrkTile& tile, int chunk,
+                                           bool row_quads, bool column_quads, const SyrkColumn* columns, float* stage) {
   const int row0 = chunk * Shape::kRows, rows = args.grid.rows;
   load_operand<Shape>(args.loader, tile.group, row0, row_quads, columns, stage);
   if (Shape::kSquare && !tile.diagonal())
@@ -76,25 +76,29 @@ template <class Shape, Precision P, class Loader>
 __global__ void __launch_bounds__(kSyrkThreads, 1) weighted_syrk_kernel(const SyrkArgs<Loader> args) {
   SIMT_DYNAMIC_SHARED(float, stages);
   __shared__ SyrkColumn columns[(Shape::kSquare ? 2 : 1) * Shape::kTile];
-  const int task = static_cast<int>(blockIdx.x) % args.grid.tasks, split = static_cast<int>(blockIdx.x) / args.grid.tasks;
+  const int task = static_cast<int>(blockIdx.x) % args.grid.tasks,
+            split = static_cast<int>(blockIdx.x) / args.grid.tasks;
   const SyrkTile tile = args.grid.tile(task, Shape::kTile);
   make_columns<Shape>(args.loader, tile.group, tile.begin + tile.row0, tile.begin + tile.size, columns);
   if (Shape::kSquare && !tile.diagonal())
-    make_columns<Shape>(args.loader, tile.group, tile.begin + tile.column0, tile.begin + tile.size, columns + Shape::kTile);
+    make_columns<Shape>(args.loader, tile.group, tile.begin + tile.column0, tile.begin + tile.size,
+                        columns + Shape::kTile);
   __syncthreads();
   if (args.loader.sorted()) {
     sort_columns<Shape>(columns);
     if (Shape::kSquare && !tile.diagonal()) sort_columns<Shape>(columns + Shape::kTile);
     __syncthreads();
   }
-  const bool row_quads = args.loader.quads(tile.begin + tile.row0), column_quads = args.loader.quads(tile.begin + tile.column0);
+  const bool row_quads = args.loader.quads(tile.begin + tile.row0),
+             column_quads = args.loader.quads(tile.begin + tile.column0);
   const SyrkWarp warp = syrk_warp<Shape>(tile.diagonal(), tile.size - tile.row0);
   const int first = split * args.grid.split_chunks;
   const int count = min(args.grid.split_chunks, args.grid.chunks - first);
   float acc[Shape::kFragments][4] = {};
 #pragma unroll
   for (int s = 0; s < kSyrkStages - 1; ++s) {
-    if (s < count) load_stage<Shape>(args, tile, first + s, row_quads, column_quads, columns, stages + s * Shape::kStage);
+    if (s < count)
+      load_stage<Shape>(args, tile, first + s, row_quads, column_quads, columns, stages + s * Shape::kStage);
     cp_async_commit();
   }
   for (int s = 0; s < count; ++s) {
@@ -115,9 +119,8 @@ __global__ void __launch_bounds__(kSyrkThreads, 1) weighted_syrk_kernel(const Sy
 
   const bool split_rows = args.grid.splits > 1;
   const int64_t ld = split_rows ? Shape::kTile : padded_size(tile.size);
-  float* const to =
-      split_rows ? args.partial + (int64_t{split} * args.grid.tasks + task) * Shape::kTile * Shape::kTile
-                 : args.phi + args.grid.offset(tile) + tile.row0 * ld + tile.column0;
+  float* const to = split_rows ? args.partial + (int64_t{split} * args.grid.tasks + task) * Shape::kTile * Shape::kTile
+                               : args.phi + args.grid.offset(tile) + tile.row0 * ld + tile.column0;
   const int rows = tile.size - tile.row0;
 #pragma unroll
   for (int j = 0; j < Shape::kColumns; ++j) {
