@@ -463,10 +463,11 @@ typedef struct lngd_samples {
  * memory, the call returns when its result is there.
  *
  * Errors: LNGD_INVALID_STATE while averaged weights are swapped in, and in a capture that is not possible (see
- * lngd_replay); LNGD_INVALID_ARGUMENT for samples; LNGD_OUT_OF_MEMORY where images larger than any before need a
- * workspace that cannot be had: that layer then did not move (skipped_steps). After an error of the device nothing has
- * moved in the caller's tensors, and the step is not counted; an update of the statistics that was under way may be
- * lost, which shows in nothing but its absence. */
+ * lngd_replay); LNGD_INVALID_ARGUMENT for samples;
+ * LNGD_OUT_OF_MEMORY where images larger than any before need a workspace that cannot be had: on the CPU that layer
+ * then did not move (skipped_steps). After an error of the device nothing has moved in the caller's tensors, and the
+ * step is not counted; an update of the statistics that was under way may be lost, which shows in nothing but its
+ * absence. */
 LNGD_API lngd_status lngd_step(lngd_plan* plan, double factor, const lngd_samples* samples);
 
 /* Takes the running averages and inverses of the coming step now, where they are due; that step then leaves them out.

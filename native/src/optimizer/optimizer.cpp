@@ -253,6 +253,7 @@ void Optimizer::fisher_rows(const Layer& layer, int64_t step, int64_t samples, c
                             const Activations& signal, int32_t signal_kind, const FisherRows& out) const {
   check_signal(layer, signal_kind);
   require(step >= 0, "step is ", step, ", allowed is 0 or more");
+  require_no_capture();
   LayerMemory memory = layer.memory;
   const ConvStatisticsArgs args{&layer.shape, &memory, inputs, signal, signal_kind, samples, 0, step, config_.seed};
   backend_->conv_fisher_rows(*context_, args, out);

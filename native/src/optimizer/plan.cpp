@@ -160,8 +160,11 @@ void StepPlan::step(double factor, const Samples* samples) {
   backend.layer_rate(context, args), lap(time, times.rate);
   backend.apply_update(context, args);
   backend.end_step(context, args), lap(time, times.update);
+  // The CPU goes on after a layer that lacked memory: the others have moved. CUDA stops before anything has.
+  const bool taken = optimizer_.config_.device == LNGD_DEVICE_CPU;
+  if (taken) count_step();
   optimizer_.check_device();
-  if (!captured) count_step();
+  if (!taken && !captured) count_step();
 }
 
 void StepPlan::refresh() {

@@ -5,6 +5,7 @@
 
 #include "backend/cuda/factor_inverse.h"
 #include "backend/cuda/kernels.h"
+#include "backend/cuda/layer_rate.h"
 
 namespace lngd::cuda {
 namespace {
@@ -57,6 +58,7 @@ bool CudaContext::create(const lngd_config& config) {
   calls("cudaFuncSetAttribute", [] { return prepare_layer_statistics(); });
   calls("cudaFuncSetAttribute", [] { return prepare_factor_inverse(); });
   calls("cudaFuncSetAttribute", [] { return prepare_precondition(); });
+  calls("cudaFuncSetAttribute", [] { return prepare_layer_rate(); });
   return calls.ok();
 }
 
