@@ -35,16 +35,24 @@ function(lngd_check_ptx source)
            -DINCLUDE=${LNGD_NATIVE} -DOUT=${CMAKE_CURRENT_BINARY_DIR}/${name}.ptx -P ${LNGD_CMAKE}/check-ptx.cmake)
 endfunction()
 
-# The kernels as nvcc compiles them (lngd_cuda_kernels), their PTX tests, and the wrapper self-test for a machine with a GPU
-# (simt_wrappers_gpu: built everywhere, run by bench/gpu/run.sh). Called from native/, not from native/test/simt, where the same
-# sources are C++.
+# The backend's library, liblngd_cuda.so, from kernels (lngd_cuda_kernels) and host code; their PTX tests; and the wrapper
+# self-test for a machine with a GPU (simt_wrappers_gpu: built everywhere, run by bench/gpu/run.sh). Called from native/, not
+# from native/test/simt, where the same sources are C++.
 set(LNGD_CMAKE ${CMAKE_CURRENT_LIST_DIR})
 set(LNGD_NATIVE ${CMAKE_CURRENT_LIST_DIR}/../native)
-function(lngd_add_cuda_kernels)
+function(lngd_add_cuda_backend)
   file(GLOB kernels CONFIGURE_DEPENDS ${LNGD_NATIVE}/src/backend/cuda/*.cu)
-  add_library(lngd_cuda_kernels OBJECT ${kernels})
+  file(GLOB host CONFIGURE_DEPENDS ${LNGD_NATIVE}/src/backend/cuda/*.cpp)
+  add_library(lngd_cuda_kernels OBJECT ${kernels} ${host})
   target_include_directories(lngd_cuda_kernels PUBLIC ${LNGD_NATIVE}/include ${LNGD_NATIVE}/src)
-  target_compile_options(lngd_cuda_kernels PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:${LNGD_CUDA_FLAGS}>)
+  # CUDA's own headers: without our warnings.
+  target_include_directories(lngd_cuda_kernels SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+  target_compile_options(lngd_cuda_kernels PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:${LNGD_CUDA_FLAGS}>
+                                                   $<$<COMPILE_LANGUAGE:CXX>:${LNGD_WARNINGS}>)
+  add_library(lngd_cuda SHARED $<TARGET_OBJECTS:lngd_cuda_kernels>)
+  # The CUDA linker driver adds the static runtime.
+  set_target_properties(lngd_cuda PROPERTIES LINKER_LANGUAGE CUDA LINK_DEPENDS ${PROJECT_SOURCE_DIR}/cmake/lngd_cuda.map)
+  target_link_options(lngd_cuda PRIVATE ${LNGD_BACKEND_LINK_OPTIONS})
   if(LNGD_BUILD_TESTS)
     add_executable(simt_wrappers_gpu ${LNGD_NATIVE}/test/simt/test_wrappers.cu ${LNGD_NATIVE}/test/harness.cpp)
     target_include_directories(simt_wrappers_gpu PRIVATE ${LNGD_NATIVE}/src ${LNGD_NATIVE}/test ${LNGD_NATIVE}/test/simt)
@@ -52,7 +60,15 @@ function(lngd_add_cuda_kernels)
     lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/precondition.cu
                    "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32" "ldmatrix.sync.aligned.m8n8.x4.shared.b16" "cvt.rna.tf32.f32"
                    "cp.async.cg.shared.global" "cp.async.ca.shared.global" "cp.async.wait_group")
+    lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/layer_rate.cu
+                   "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32" "ldmatrix.sync.aligned.m8n8.x4.shared.b16" "cvt.rna.tf32.f32"
+                   "cp.async.cg.shared.global" "cp.async.ca.shared.global" "cp.async.wait_group")
+    lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/layer_statistics.cu
+                   "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32" "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"
+                   "cvt.rna.tf32.f32" "cvt.rn.bf16x2.f32" "fma.rn.f32" "cp.async.cg.shared.global" "cp.async.ca.shared.global"
+                   "cp.async.wait_group")
     lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/apply_update.cu "ld.global.v4.f32" "st.global.v4.f32")
+    lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/running_average.cu "ld.global.v4.f32" "st.global.v4.f32")
     lngd_check_ptx(${LNGD_NATIVE}/test/simt/test_wrappers.cu "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"
                    "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16" "cvt.rn.bf16x2.f32")
   endif()

@@ -221,9 +221,14 @@ lngd_config preset(int which, std::int64_t total_steps) {
   lngd_config config;
   std::memset(&config, 0, sizeof config);
   REQUIRE_OK(lngd_config_init(which, total_steps, &config));
-  config.device = LNGD_DEVICE_CPU;
+  config.device = device();
   config.threads = 1;
   return config;
+}
+
+int device() {
+  const std::string& name = device_name();
+  return name == "cuda" ? LNGD_DEVICE_CUDA : name == "emulated" ? LNGD_DEVICE_CUDA_EMULATED : LNGD_DEVICE_CPU;
 }
 
 lngd_layer_config dense(std::int64_t inputs, std::int64_t outputs, bool bias, int activation, int output) {

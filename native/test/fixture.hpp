@@ -125,6 +125,8 @@ class Optimizer {
   lngd_optimizer* handle_ = nullptr;
 };
 
+// lngd_device of --device.
+int device();
 lngd_config preset(int which, std::int64_t total_steps = 100);
 lngd_layer_config dense(std::int64_t inputs, std::int64_t outputs, bool bias = true,
                         int activation = LNGD_ACTIVATION_RELU, int output = LNGD_OUTPUT_HIDDEN);

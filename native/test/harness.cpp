@@ -40,6 +40,7 @@ long checks = 0;
 long failures = 0;
 double closest = 0;
 bool quick_run = false;
+std::string device;
 
 const char* base_name(const char* path) {
   const char* slash = std::strrchr(path, '/');
@@ -77,6 +78,8 @@ void within(double error, double bound, const char* file, int line, const std::s
 void skip(const std::string& reason) { throw Skipped{reason}; }
 
 bool quick() { return quick_run; }
+
+const std::string& device_name() { return device; }
 
 Scope::Scope(const std::string& what) {
   const std::lock_guard<std::mutex> lock(guard);
@@ -131,8 +134,10 @@ Outcome run(const Test& test, double* seconds) {
 }
 
 int usage(const char* program, const char* unknown) {
-  std::fprintf(stderr, "unknown option %s\nusage: %s [--quick] [--list] [--repeat N] [NAME_PART ...]\n", unknown,
-               program);
+  std::fprintf(
+      stderr,
+      "unknown option %s\nusage: %s [--quick] [--list] [--repeat N] [--device cpu|cuda|emulated] [NAME_PART ...]\n",
+      unknown, program);
   return 2;
 }
 
@@ -142,12 +147,16 @@ int main(int argc, char** argv) {
   std::vector<std::string> wanted;
   bool list = false;
   int repeat = 1;
+  const char* const named_device = std::getenv("LNGD_TEST_DEVICE");
+  conformance::device = named_device && *named_device ? named_device : "cpu";
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
     if (argument == "--quick") {
       conformance::quick_run = true;
     } else if (argument == "--list") {
       list = true;
+    } else if (argument == "--device" && i + 1 < argc) {
+      conformance::device = argv[++i];
     } else if (argument == "--repeat" && i + 1 < argc) {
       repeat = std::max(1, std::atoi(argv[++i]));
     } else if (argument.rfind("--", 0) == 0) {
@@ -155,6 +164,11 @@ int main(int argc, char** argv) {
     } else {
       wanted.push_back(argument);
     }
+  }
+
+  if (conformance::device != "cpu" && conformance::device != "cuda" && conformance::device != "emulated") {
+    std::fprintf(stderr, "device is \"%s\", allowed is cpu, cuda or emulated\n", conformance::device.c_str());
+    return 2;
   }
 
   std::vector<Test> chosen;

@@ -4,7 +4,9 @@
 // and the line, and a runner (harness.cpp) that goes on after a failure. No third-party test library, so that the suite
 // also builds on a machine with nothing but a compiler, and can be carried to a bare GPU machine as one executable.
 //
-//   lngd_conformance [--quick] [--list] [--repeat N] [NAME_PART ...]
+//   lngd_conformance [--quick] [--list] [--repeat N] [--device cpu|cuda|emulated] [NAME_PART ...]
+//
+// --device (or $LNGD_TEST_DEVICE) names the backend that every test makes its optimizers for.
 #ifndef LNGD_TEST_HARNESS_HPP
 #define LNGD_TEST_HARNESS_HPP
 
@@ -35,6 +37,8 @@ void passed();
 void within(double error, double bound, const char* file, int line, const std::string& what);
 // Leaves the running test, which is then counted as skipped with this reason (for example: no such processor).
 [[noreturn]] void skip(const std::string& reason);
+// "cpu" unless --device or $LNGD_TEST_DEVICE says otherwise.
+const std::string& device_name();
 // True with --quick: loops over many shapes may take fewer of them.
 bool quick();
 

@@ -131,7 +131,7 @@ TEST(misuse_create_layers) {
     REFUSED(create(config, layer), name);
   };
   with("struct_size", [](lngd_layer_config& l) { l.struct_size = 4; });
-  with("kind", [](lngd_layer_config& l) { l.kind = 1; });
+  for (const int bad : {-1, 3}) with("kind", [bad](lngd_layer_config& l) { l.kind = bad; });
   with("inputs", [](lngd_layer_config& l) { l.inputs = 0; });
   with("inputs", [](lngd_layer_config& l) { l.inputs = std::numeric_limits<std::int64_t>::max(); });
   with("outputs", [](lngd_layer_config& l) { l.outputs = -1; });
@@ -230,7 +230,7 @@ TEST(misuse_observe) {
   };
   std::int64_t shape[3] = {0, 3, 1}, negative[2] = {-4, 3}, huge[2] = {std::int64_t{1} << 62, 3};
   with("inputs", [](lngd_tensor& t) { t.data = nullptr; });
-  with("inputs", [](lngd_tensor& t) { t.device_type = 2; });
+  with("inputs", [](lngd_tensor& t) { t.device_type = 7; });
   with("inputs", [](lngd_tensor& t) { t.dtype_code = 0; });
   with("inputs", [](lngd_tensor& t) { t.dtype_bits = 64; });
   with("inputs", [](lngd_tensor& t) { t.dtype_lanes = 4; });
@@ -303,7 +303,7 @@ TEST(misuse_plan_create) {
   with("weights", [](lngd_binding& b) { b.weights.dtype_bits = 16; });
   with("weight_gradients", [](lngd_binding& b) { b.weight_gradients.data = nullptr; });
   with("weight_gradients", [&](lngd_binding& b) { b.weight_gradients = other.view(); });
-  with("weight_gradients", [](lngd_binding& b) { b.weight_gradients.device_type = 2; });
+  with("weight_gradients", [](lngd_binding& b) { b.weight_gradients.device_type = 7; });
   with("bias", [](lngd_binding& b) { b.bias = lngd_tensor{}; });
   with("bias", [&](lngd_binding& b) { b.bias = short_bias.view(); });
   with("bias", [&](lngd_binding& b) { b.bias = other.view(); });

@@ -134,7 +134,7 @@ struct StepArgs {
   bool captured; // begin_step to end_step: recorded into a graph, not run
 };
 
-// Row quantities, for lngd_fisher_rows: compact outputs, each may be nullptr.
+// Row quantities, for lngd_fisher_rows: compact outputs, each may be nullptr; r and c are rows x groups.
 struct FisherRows {
   float* q;
   float* r;
@@ -192,8 +192,10 @@ struct Backend {
   bool (*capturable)(const Plan*);
   // Hands the settings of `args` to the next launch of a graph that holds a step of args.plan.
   void (*begin_replay)(Context&, const StepArgs&);
-  // q, r, c of a batch (host memory), for tests and golden vectors.
+  // q, r, c of a batch (host memory), for tests and golden vectors. Of a convolution: rows are sample * positions +
+  // position, r and c have a number for each group.
   void (*fisher_rows)(Context&, const StatisticsArgs&, const FisherRows&);
+  void (*conv_fisher_rows)(Context&, const ConvStatisticsArgs&, const FisherRows&);
 #define LNGD_KERNEL(name, arguments) void (*name)(Context&, const arguments&);
 #include "backend/kernels.def"
 #undef LNGD_KERNEL

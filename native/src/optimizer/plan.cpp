@@ -142,8 +142,11 @@ void StepPlan::step(double factor, const Samples* samples) {
   for (size_t i = 0; samples && i < layers_.size(); ++i) {
     steps_[i].sample_inputs = samples[i].inputs;
     steps_[i].sample_deltas = samples[i].deltas;
+    steps_[i].conv_inputs = samples[i].conv_inputs;
+    steps_[i].conv_deltas = samples[i].conv_deltas;
     steps_[i].samples = samples[i].count;
-    on_device &= samples[i].inputs.device && samples[i].deltas.device;
+    on_device &= layers_[i]->shape.convolution ? samples[i].conv_inputs.device && samples[i].conv_deltas.device
+                                               : samples[i].inputs.device && samples[i].deltas.device;
   }
   if (captured && !(on_device && backend.capturable(plan_)))
     fail(LNGD_INVALID_STATE, "the stream of lngd_set_stream is being captured, and a tensor of this step lies in host ",
@@ -157,8 +160,11 @@ void StepPlan::step(double factor, const Samples* samples) {
   backend.layer_rate(context, args), lap(time, times.rate);
   backend.apply_update(context, args);
   backend.end_step(context, args), lap(time, times.update);
+  // The CPU goes on after a layer that lacked memory: the others have moved. CUDA stops before anything has.
+  const bool taken = optimizer_.config_.device == LNGD_DEVICE_CPU;
+  if (taken) count_step();
   optimizer_.check_device();
-  if (!captured) count_step();
+  if (!taken && !captured) count_step();
 }
 
 void StepPlan::refresh() {

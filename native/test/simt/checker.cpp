@@ -10,8 +10,8 @@
 
 #include "emulator.hpp"
 
-// Statics of the program, where __shared__ variables are.
-extern "C" char __executable_start[], __data_start[], _end[];
+// Of this program or library: where it begins, and its statics, where __shared__ variables are. Given by the linker.
+extern "C" __attribute__((visibility("hidden"))) char __ehdr_start[], __bss_start[], _end[];
 
 namespace simt {
 
@@ -54,7 +54,7 @@ Cell* map_cells(size_t bytes) {
   return static_cast<Cell*>(cells);
 }
 
-const void* address_of(uint32_t site) { return __executable_start + site; }
+const void* address_of(uint32_t site) { return __ehdr_start + site; }
 
 // A memory space that an access fell into.
 struct Place {
@@ -140,7 +140,7 @@ void remember_reader(Cell& cell, const Stamp& now) {
 
 void check_cell(const Place& place, Cell& cell, const char* p, Access access, const void* site) {
   const int warp = current->id / kWarp;
-  const Stamp now{interval, static_cast<uint32_t>(static_cast<const char*>(site) - __executable_start),
+  const Stamp now{interval, static_cast<uint32_t>(static_cast<const char*>(site) - __ehdr_start),
                   static_cast<uint16_t>(current->id), static_cast<uint16_t>(block.warps[warp].epoch)};
   check_against_writer(place, cell, p, access, site);
   if (access != Read) check_against_readers(place, cell, p, access, site);
@@ -166,8 +166,8 @@ bool find_place(const char* p, Place& place) {
     place = {shared_cells, block.shared, block.shared_bytes, "dynamic shared memory", true};
   } else if (const Allocation* const a = find_allocation(p)) {
     place = {a->cells, a->base, a->bytes, a->device ? "device memory" : "pinned host memory", false};
-  } else if (within(p, __data_start, static_cast<size_t>(_end - __data_start))) {
-    place = {static_cells, __data_start, static_cast<size_t>(_end - __data_start), "static shared memory", true};
+  } else if (within(p, __bss_start, static_cast<size_t>(_end - __bss_start))) {
+    place = {static_cells, __bss_start, static_cast<size_t>(_end - __bss_start), "static shared memory", true};
   } else {
     return false;
   }
@@ -191,7 +191,7 @@ bool enable_checker() {
   if (on) return true;
   on = true;
   shared_cells = map_cells(256 * 1024);
-  static_cells = map_cells(static_cast<size_t>(_end - __data_start));
+  static_cells = map_cells(static_cast<size_t>(_end - __bss_start));
   return true;
 }
 
@@ -240,7 +240,7 @@ void checker_access(const void* address, size_t bytes, Access access, const void
   if (within(p, &registers, sizeof registers) || within(p, block.arguments, block.argument_bytes)) return;
   Place place{};
   if (!find_place(p, place)) {
-    if (access == Read && p >= __executable_start && p < __data_start) return; // constants
+    if (access == Read && p >= __ehdr_start && p < __bss_start) return; // constants
     report(Kind::Bounds, nearest(p) + "\n    " + access_text(access, site));
   }
   if (p + bytes > place.base + place.bytes) report(Kind::Bounds, nearest(p) + "\n    " + access_text(access, site));
@@ -253,7 +253,7 @@ bool in_shared(const void* address, size_t bytes) {
   const char* const p = static_cast<const char*>(address);
   if (block.shared_bytes && within(p, block.shared, block.shared_bytes))
     return p + bytes <= block.shared + block.shared_bytes;
-  return p >= __data_start && p + bytes <= _end;
+  return p >= __bss_start && p + bytes <= _end;
 }
 
 } // namespace simt

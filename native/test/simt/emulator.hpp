@@ -97,6 +97,7 @@ std::string source_line(const void* return_address);
 bool same_line(const void* a, const void* b);
 std::string thread_name(int thread);
 bool any_report();
+const char* first_report(); // nullptr: none
 
 // checker.cpp: nothing happens there unless the checker is on.
 void checker_begin_launch();

@@ -114,6 +114,8 @@ std::vector<Report> take_reports() {
   return std::exchange(reports, {});
 }
 
+const char* first_report() { return reports.empty() ? nullptr : reports.front().text.c_str(); }
+
 bool any_report() { return failed_since_reset; }
 
 std::string source_line(const void* return_address) {

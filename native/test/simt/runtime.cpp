@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstring>
 #include <map>
+#include <memory>
 
 namespace simt {
 namespace {
@@ -35,8 +36,13 @@ cudaError_t failed(cudaError_t error) {
 }
 
 cudaError_t entry_error(const char* function) {
-  if (fault.function == function && ++fault.seen == fault.nth) return failed(fault.error);
+  if ((fault.function == function || fault.function == "*") && ++fault.seen == fault.nth) return failed(fault.error);
   return sticky ? failed(sticky) : cudaSuccess;
+}
+
+std::recursive_mutex& turn() {
+  static std::recursive_mutex mutex;
+  return mutex;
 }
 
 void inject_fault(const char* function, int nth, cudaError_t error) {
@@ -59,10 +65,12 @@ void reset() {
 
 Live live() {
   const Live memory = live_memory(), queue = live_streams();
-  return {memory.device_allocations, memory.host_allocations, queue.streams, queue.events, memory.device_bytes};
+  return {memory.device_allocations, memory.host_allocations, queue.streams, queue.events, queue.graphs,
+          memory.device_bytes};
 }
 
 cudaError_t set_function_attribute(const void* kernel, cudaFuncAttribute attribute, int value) {
+  const std::lock_guard<std::recursive_mutex> hold_turn(turn());
   if (const cudaError_t error = entry_error("cudaFuncSetAttribute")) return error;
   if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
   if (value < 0 || value > shared_limit()) return failed(cudaErrorInvalidValue);
@@ -71,6 +79,7 @@ cudaError_t set_function_attribute(const void* kernel, cudaFuncAttribute attribu
 }
 
 cudaError_t launch(const Launch& request) {
+  const std::lock_guard<std::recursive_mutex> hold_turn(turn());
   if (const cudaError_t error = entry_error("launch")) return error;
   const dim3 &g = request.grid, &b = request.block;
   const size_t threads = size_t{b.x} * b.y * b.z;
@@ -85,20 +94,16 @@ cudaError_t launch(const Launch& request) {
     report(Kind::Usage, "a launch of blocks that are no multiple of 32 threads");
     return failed(cudaErrorInvalidConfiguration);
   }
+  // Shared: a graph runs it many times.
+  const std::shared_ptr<void> arguments(const_cast<void*>(request.copy(request.arguments)), request.destroy);
   Launch copied = request;
-  copied.arguments = request.copy(request.arguments);
-  return submit(request.stream, false, [copied] {
-    run_grid(copied);
-    copied.destroy(const_cast<void*>(copied.arguments));
-  });
+  copied.arguments = arguments.get();
+  return submit(request.stream, false, [copied, arguments] { run_grid(copied); });
 }
 
 } // namespace simt
 
 using namespace simt;
-
-#define SIMT_ENTRY \
-  if (const cudaError_t error = entry_error(__func__)) return error
 
 cudaError_t cudaDriverGetVersion(int* version) {
   SIMT_ENTRY;
@@ -174,12 +179,14 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
 
 cudaError_t cudaMalloc(void** pointer, size_t bytes) {
   SIMT_ENTRY;
+  SIMT_NOT_IN_CAPTURE;
   const cudaError_t error = allocate(pointer, bytes, true);
   return error ? failed(error) : cudaSuccess;
 }
 
 cudaError_t cudaFree(void* pointer) {
-  SIMT_ENTRY;
+  SIMT_ENTRY_LATE((drain_all(), release(pointer, true)));
+  SIMT_NOT_IN_CAPTURE;
   drain_all(); // cudaFree synchronises the device
   const cudaError_t error = release(pointer, true);
   return error ? failed(error) : cudaSuccess;
@@ -187,18 +194,21 @@ cudaError_t cudaFree(void* pointer) {
 
 cudaError_t cudaHostAlloc(void** pointer, size_t bytes, unsigned) {
   SIMT_ENTRY;
+  SIMT_NOT_IN_CAPTURE;
   const cudaError_t error = allocate(pointer, bytes, false);
   return error ? failed(error) : cudaSuccess;
 }
 
 cudaError_t cudaMallocHost(void** pointer, size_t bytes) {
   SIMT_ENTRY;
+  SIMT_NOT_IN_CAPTURE;
   const cudaError_t error = allocate(pointer, bytes, false);
   return error ? failed(error) : cudaSuccess;
 }
 
 cudaError_t cudaFreeHost(void* pointer) {
-  SIMT_ENTRY;
+  SIMT_ENTRY_LATE((drain_all(), release(pointer, false)));
+  SIMT_NOT_IN_CAPTURE;
   drain_all();
   const cudaError_t error = release(pointer, false);
   return error ? failed(error) : cudaSuccess;
@@ -236,6 +246,7 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
 
 cudaError_t cudaMemcpy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
   SIMT_ENTRY;
+  SIMT_NOT_IN_CAPTURE;
   if (const cudaError_t error = cudaMemcpyAsync(to, from, bytes, kind, nullptr)) return error;
   return cudaStreamSynchronize(nullptr);
 }
@@ -252,6 +263,7 @@ cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t stre
 
 cudaError_t cudaMemset(void* to, int value, size_t bytes) {
   SIMT_ENTRY;
+  SIMT_NOT_IN_CAPTURE;
   return cudaMemsetAsync(to, value, bytes, nullptr);
 }
 
@@ -295,10 +307,17 @@ const char* cudaGetErrorName(cudaError_t error) {
     SIMT_NAME(cudaErrorMisalignedAddress);
     SIMT_NAME(cudaErrorLaunchFailure);
     SIMT_NAME(cudaErrorNotSupported);
+    SIMT_NAME(cudaErrorStreamCaptureUnsupported);
+    SIMT_NAME(cudaErrorStreamCaptureInvalidated);
+    SIMT_NAME(cudaErrorStreamCaptureIsolation);
     SIMT_NAME(cudaErrorUnknown);
 #undef SIMT_NAME
   }
   return "unrecognized error code";
 }
 
-const char* cudaGetErrorString(cudaError_t error) { return cudaGetErrorName(error); }
+// A kernel that was ended by a report: what it says.
+const char* cudaGetErrorString(cudaError_t error) {
+  const char* const text = error == cudaErrorLaunchFailure ? first_report() : nullptr;
+  return text ? text : cudaGetErrorName(error);
+}

@@ -4,12 +4,32 @@
 #define LNGD_SIMT_RUNTIME_HPP
 
 #include <functional>
+#include <mutex>
 
 #include "emulator.hpp"
 
 namespace simt {
 
 constexpr size_t kDeviceBytes = size_t{2} << 30;
+
+// The emulator has one device and one set of fibers: its functions take turns. Recursive, since some call others.
+std::recursive_mutex& turn();
+
+// First thing in every API function.
+#define SIMT_ENTRY                                               \
+  const std::lock_guard<std::recursive_mutex> hold_turn(turn()); \
+  if (const cudaError_t error = entry_error(__func__)) return error
+// In functions that do their work before they return such an error.
+#define SIMT_ENTRY_LATE(work)                                    \
+  const std::lock_guard<std::recursive_mutex> hold_turn(turn()); \
+  const cudaError_t entered = entry_error(__func__);             \
+  if (entered) {                                                 \
+    work;                                                        \
+    return entered;                                              \
+  }
+// And in those that CUDA forbids to the capturing thread in global mode.
+#define SIMT_NOT_IN_CAPTURE \
+  if (invalidate_captures()) return failed(cudaErrorStreamCaptureUnsupported)
 
 cudaError_t allocate(void** pointer, size_t bytes, bool device);
 cudaError_t release(void* pointer, bool device);
@@ -25,6 +45,8 @@ cudaError_t submit(cudaStream_t stream, bool now, std::function<void()> work);
 void drain_all();
 bool known(cudaStream_t stream);
 Live live_streams();
+// Ends all captures that are under way; returns whether there were any.
+bool invalidate_captures();
 
 } // namespace simt
 #endif

@@ -42,8 +42,9 @@ void reset();
 // True where plain accesses are seen: the program has files compiled with instrumentation.
 bool checking();
 
-// The n-th call from now (1: the next) of this runtime function, or of "launch", fails with `error`. An
-// error from cudaErrorIllegalAddress on is sticky. Replaces the fault that was set before.
+// The n-th call from now (1: the next) of this runtime function, of "launch", or, with "*", of any function, fails with
+// `error`; functions that free or destroy do so all the same, as CUDA's do when they return an earlier error. An error
+// from cudaErrorIllegalAddress on is sticky. Replaces the fault that was set before.
 void inject_fault(const char* function, int nth, cudaError_t error);
 // Calls of that function since inject_fault(function, 0, cudaSuccess) began to count.
 int calls_counted();
@@ -52,7 +53,7 @@ int calls_counted();
 void set_architecture(int sm);
 
 struct Live {
-  int device_allocations, host_allocations, streams, events;
+  int device_allocations, host_allocations, streams, events, graphs;
   size_t device_bytes;
 };
 Live live();

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backend/cuda/context.h"
+
+#include <cstdio>
+
+#include "backend/cuda/factor_inverse.h"
+#include "backend/cuda/kernels.h"
+#include "backend/cuda/layer_rate.h"
+
+namespace lngd::cuda {
+namespace {
+
+Precision precision_of(int32_t setting) {
+  switch (setting) {
+    case LNGD_PRECISION_TF32:
+      return Precision::Tf32;
+    case LNGD_PRECISION_BF16:
+      return Precision::Bfloat16;
+    case LNGD_PRECISION_FP32:
+      return Precision::Float32;
+    default:
+      return Precision::TripleTf32;
+  }
+}
+
+} // namespace
+
+DeviceScope::DeviceScope(CudaContext& context) {
+  int now = -1;
+  context.calls("cudaGetDevice", [&] { return cudaGetDevice(&now); });
+  if (now == context.device || !context.calls.ok()) return;
+  if (context.calls("cudaSetDevice", [&] { return cudaSetDevice(context.device); })) before_ = now;
+}
+
+DeviceScope::~DeviceScope() {
+  if (before_ >= 0) cudaSetDevice(before_);
+}
+
+bool CudaContext::create(const lngd_config& config) {
+  device = config.device_index;
+  precision = precision_of(config.precision);
+  overlap = config.overlap != 0;
+  statistics_samples = config.statistics_samples;
+  const auto attribute = [this](int& value, cudaDeviceAttr which) {
+    calls("cudaDeviceGetAttribute", [&] { return cudaDeviceGetAttribute(&value, which, device); });
+  };
+  int processors = 0;
+  attribute(processors, cudaDevAttrMultiProcessorCount);
+  multiprocessors = processors;
+  // `own` keeps CUDA's order with the default stream: a caller who never heard of streams works there. The side stream
+  // gives that up, or the caller's kernels on the default stream would wait for the inverses.
+  calls("cudaStreamCreateWithFlags", [&] { return cudaStreamCreateWithFlags(&own, cudaStreamDefault); });
+  caller = own;
+  if (overlap)
+    calls("cudaStreamCreateWithFlags", [&] { return cudaStreamCreateWithFlags(&beside, cudaStreamNonBlocking); });
+  for (cudaEvent_t* event : {&caller_event_, &step_event_, &side_event_})
+    calls("cudaEventCreateWithFlags", [&] { return cudaEventCreateWithFlags(event, cudaEventDisableTiming); });
+  calls("cudaFuncSetAttribute", [] { return prepare_layer_statistics(); });
+  calls("cudaFuncSetAttribute", [] { return prepare_factor_inverse(); });
+  calls("cudaFuncSetAttribute", [] { return prepare_precondition(); });
+  calls("cudaFuncSetAttribute", [] { return prepare_layer_rate(); });
+  return calls.ok();
+}
+
+void CudaContext::destroy() {
+  // Unchecked: on a lost device they all fail, and CUDA has taken everything with it.
+  if (own) cudaStreamSynchronize(caller);
+  if (beside) cudaStreamSynchronize(beside);
+  staging.destroy();
+  if (workspace) cudaFree(workspace);
+  for (const cudaEvent_t event : {caller_event_, step_event_, side_event_})
+    if (event) cudaEventDestroy(event);
+  if (beside) cudaStreamDestroy(beside);
+  if (own) cudaStreamDestroy(own);
+  cudaGetLastError();
+}
+
+void CudaContext::side_after_caller() {
+  if (!overlap) return;
+  calls("cudaEventRecord", [&] { return cudaEventRecord(caller_event_, caller); });
+  calls("cudaStreamWaitEvent", [&] { return cudaStreamWaitEvent(beside, caller_event_, 0); });
+  if (calls.ok()) step_unmarked_ = step_marked_ = false; // the last step is part of it
+}
+
+void CudaContext::side_after_step() {
+  if (!overlap) return;
+  if (step_unmarked_) return side_after_caller();
+  if (!step_marked_) return;
+  if (calls("cudaStreamWaitEvent", [&] { return cudaStreamWaitEvent(beside, step_event_, 0); })) step_marked_ = false;
+}
+
+void CudaContext::caller_after_side() {
+  if (!side_ahead_) return;
+  calls("cudaEventRecord", [&] { return cudaEventRecord(side_event_, beside); });
+  if (calls("cudaStreamWaitEvent", [&] { return cudaStreamWaitEvent(caller, side_event_, 0); })) side_ahead_ = false;
+}
+
+void CudaContext::step_done() {
+  if (!overlap) return;
+  step_marked_ = calls("cudaEventRecord", [&] { return cudaEventRecord(step_event_, caller); });
+  step_unmarked_ = !step_marked_;
+}
+
+bool CudaContext::is_capturing(cudaStream_t stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  calls("cudaStreamIsCapturing", [&] { return cudaStreamIsCapturing(stream, &status); });
+  return status != cudaStreamCaptureStatusNone;
+}
+
+bool CudaContext::set_caller(cudaStream_t stream) {
+  if (stream == caller) return calls.ok();
+  if (is_capturing(stream)) {
+    Failure failure;
+    failure.status = LNGD_INVALID_STATE;
+    std::snprintf(failure.message, sizeof failure.message, "stream is being captured, allowed is one that is not");
+    calls.fail(failure);
+  }
+  calls("cudaEventRecord", [&] { return cudaEventRecord(caller_event_, caller); });
+  if (calls("cudaStreamWaitEvent", [&] { return cudaStreamWaitEvent(stream, caller_event_, 0); })) caller = stream;
+  return calls.ok();
+}
+
+bool CudaContext::synchronize() {
+  calls("cudaStreamSynchronize", [&] { return cudaStreamSynchronize(caller); });
+  if (overlap) calls("cudaStreamSynchronize", [&] { return cudaStreamSynchronize(beside); });
+  return calls.ok();
+}
+
+bool CudaContext::allocate(void** memory, size_t bytes) {
+  return calls("cudaMalloc", [&] { return cudaMalloc(memory, bytes); });
+}
+
+bool CudaContext::reserve_workspace(size_t bytes) {
+  if (bytes <= workspace_bytes) return calls.ok();
+  void* larger = nullptr;
+  if (!allocate(&larger, bytes)) return false;
+  // cudaFree waits for the kernels that still use the old one.
+  if (workspace && !calls("cudaFree", [&] { return cudaFree(workspace); })) {
+    cudaFree(larger);
+    return false;
+  }
+  workspace = larger;
+  workspace_bytes = bytes;
+  return true;
+}
+
+} // namespace lngd::cuda

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "backend/cuda/cuda_plan.h"
+
+#include <new>
+
+namespace lngd::cuda {
+namespace {
+
+void add_mirrors(Mirrors& mirrors, const StepLayer& layer) {
+  const LayerShape& shape = *layer.shape;
+  mirrors.add(Mirrors::kGradients, layer.weight_gradients, shape.outputs, shape.inputs);
+  mirrors.add(Mirrors::kWeights, layer.weights, shape.outputs, shape.inputs);
+  if (!shape.bias) return;
+  mirrors.add(Mirrors::kGradients, layer.bias_gradients, shape.outputs, 1);
+  mirrors.add(Mirrors::kWeights, layer.bias, shape.outputs, 1);
+}
+
+DeviceLayer device_layer(Mirrors& mirrors, const StepLayer& layer) {
+  const LayerShape& shape = *layer.shape;
+  const LayerMemory& memory = *layer.memory;
+  DeviceLayer d{};
+  d.record = memory.record;
+  d.weight_gradients = mirrors.next(Mirrors::kGradients, layer.weight_gradients);
+  d.weights = mirrors.next(Mirrors::kWeights, layer.weights);
+  if (shape.bias) {
+    d.bias_gradients = mirrors.next(Mirrors::kGradients, layer.bias_gradients);
+    d.bias = mirrors.next(Mirrors::kWeights, layer.bias);
+  }
+  d.momentum = memory.momentum;
+  d.average = memory.average;
+  d.direction = memory.direction;
+  d.psi_inverse = memory.psi_inverse;
+  d.ldw = shape.ldw;
+  d.inputs = static_cast<int32_t>(shape.inputs);
+  d.outputs = static_cast<int32_t>(shape.outputs);
+  d.bias_column = shape.bias ? 1 : 0;
+  return d;
+}
+
+// The blocks of a layer as matrices to be inverted.
+void append_factor_tasks(int32_t index, const StepLayer& layer, std::vector<FactorTask>& tasks) {
+  const BlockLayout& blocks = layer.shape->blocks;
+  for (int64_t k = 0; k < blocks.count(); ++k) {
+    FactorTask task{};
+    task.phi = layer.memory->phi + blocks.offset(k);
+    task.inverse = layer.memory->phi_inverse + blocks.offset(k);
+    task.record = layer.memory->record;
+    task.ld = blocks.ld(k);
+    task.size = static_cast<int32_t>(blocks.size(k));
+    task.layer = index;
+    tasks.push_back(task);
+  }
+}
+
+RateLayer rate_layer(const StepLayer& layer, int32_t first_tile, int32_t tiles) {
+  const LayerShape& shape = *layer.shape;
+  RateLayer r{};
+  r.record = layer.memory->record;
+  r.lambda_phi = layer.memory->lambda_phi;
+  r.trust_slope = shape.trust_slope;
+  r.first_tile = first_tile;
+  r.tiles = tiles;
+  r.outputs = static_cast<int32_t>(shape.outputs);
+  r.inputs = static_cast<int32_t>(shape.inputs);
+  r.bias_column = shape.bias ? 1 : 0;
+  r.groups = static_cast<int32_t>(shape.groups);
+  r.direction = layer.memory->direction;
+  r.ldw = shape.ldw;
+  r.positions = 1;
+  return r;
+}
+
+void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers, int32_t count) {
+  std::vector<DeviceLayer> device_layers;
+  std::vector<UpdateTask> updates;
+  std::vector<DirectionTile> tiles;
+  std::vector<AverageLayer> average_layers;
+  std::vector<AverageTask> averages;
+  std::vector<FactorTask> factor_tasks;
+  std::vector<FactorLayer> factor_layers;
+  for (int32_t i = 0; i < count; ++i) {
+    const LayerShape& shape = *layers[i].shape;
+    const LayerMemory& memory = *layers[i].memory;
+    device_layers.push_back(device_layer(plan.mirrors, layers[i]));
+    append_update_tasks(i, device_layers.back(), kUpdateElements, updates);
+    const int32_t first_tile = static_cast<int32_t>(tiles.size());
+    append_direction_tiles(i, shape.blocks, static_cast<int32_t>(shape.outputs), memory.phi_inverse, tiles);
+    plan.rate_layers.push_back(rate_layer(layers[i], first_tile, static_cast<int32_t>(tiles.size()) - first_tile));
+    average_layers.push_back(average_layer(shape, memory));
+    append_average_tasks(i, average_layers.back(), kAverageElements, averages);
+    factor_layers.push_back({memory.record, memory.psi, memory.psi_inverse, memory.lambda_phi,
+                             static_cast<int32_t>(shape.outputs), static_cast<int32_t>(factor_tasks.size()),
+                             static_cast<int32_t>(shape.blocks.count()), i});
+    append_factor_tasks(i, layers[i], factor_tasks);
+  }
+  const size_t results = factor_tasks.size();
+  plan.factor_plan = std::make_unique<FactorPlan>(std::move(factor_tasks));
+  Arena& arena = plan.arena;
+  const size_t at_layers = arena.table(device_layers), at_updates = arena.table(updates), at_tiles = arena.table(tiles);
+  const size_t at_average_layers = arena.table(average_layers), at_averages = arena.table(averages);
+  const size_t at_factor_layers = arena.table(factor_layers), at_tasks = arena.table(plan.factor_plan->tasks());
+  const size_t at_starts = arena.table(plan.factor_plan->starts()), at_settings = arena.zeros<StepSettings>(2);
+  const size_t at_sums = arena.space(tiles.size() * sizeof(DirectionSums));
+  const size_t at_results = arena.space(results * sizeof(FactorResult));
+  const size_t at_work = arena.space(static_cast<size_t>(plan.factor_plan->workspace_bytes()));
+  if (!arena.create(context.calls, context.caller)) return;
+  plan.device_layers = arena.at<DeviceLayer>(at_layers);
+  plan.updates = arena.at<UpdateTask>(at_updates);
+  plan.tiles = arena.at<DirectionTile>(at_tiles);
+  plan.average_layers = arena.at<AverageLayer>(at_average_layers);
+  plan.averages = arena.at<AverageTask>(at_averages);
+  plan.factor_layers = arena.at<FactorLayer>(at_factor_layers);
+  plan.factors = {arena.at<FactorTask>(at_tasks), arena.at<int32_t>(at_starts), arena.at<float>(at_work)};
+  plan.settings = arena.at<StepSettings>(at_settings);
+  plan.sums = arena.at<DirectionSums>(at_sums);
+  plan.results = arena.at<FactorResult>(at_results);
+  plan.update_count = static_cast<int32_t>(updates.size());
+  plan.tile_count = static_cast<int32_t>(tiles.size());
+  plan.average_count = static_cast<int32_t>(averages.size());
+}
+
+void create(CudaContext& context, CudaPlan& plan, StepLayer* layers, int32_t count, const lngd_config& config) {
+  plan.layers = count;
+  for (int32_t i = 0; i < count; ++i) add_mirrors(plan.mirrors, layers[i]);
+  if (!plan.mirrors.create(context.calls)) return;
+  create_tables(context, plan, layers, count);
+  plan.flags.resize(static_cast<size_t>(count));
+  plan.average_due.reserve(context.calls, plan.flags.size() * sizeof(int32_t));
+  plan.inverse_due.reserve(context.calls, plan.flags.size() * sizeof(int32_t));
+  // The rates' table without samples: a first step may be one that is captured, when nothing can be allocated.
+  StepArgs args{};
+  args.layers = layers;
+  args.count = count;
+  args.config = &config;
+  args.plan = &plan;
+  prepare_rates(context, plan, args);
+  context.synchronize();
+}
+
+void destroy(CudaPlan& plan) {
+  plan.mirrors.destroy();
+  plan.arena.destroy();
+  for (ChangingTable* table : {&plan.average_due, &plan.inverse_due, &plan.rates, &plan.captured_rates})
+    table->destroy();
+  cudaGetLastError();
+}
+
+} // namespace
+
+Plan* plan_create(Context* base, StepLayer* layers, int32_t count, const lngd_config& config) {
+  CudaContext& context = cuda(base);
+  const DeviceScope scope(context);
+  std::unique_ptr<CudaPlan> plan;
+  try {
+    plan = std::make_unique<CudaPlan>();
+    create(context, *plan, layers, count, config);
+    if (context.calls.ok()) return plan.release();
+  } catch (const std::bad_alloc&) { // nullptr without a failure says as much
+  }
+  if (plan) destroy(*plan);
+  return nullptr;
+}
+
+void plan_destroy(Context* base, Plan* plan) {
+  const DeviceScope scope(cuda(base));
+  destroy(cuda(plan));
+  delete static_cast<CudaPlan*>(plan);
+}
+
+int64_t plan_bytes(const Plan* base) {
+  const CudaPlan& plan = *static_cast<const CudaPlan*>(base);
+  return plan.arena.bytes() + plan.mirrors.bytes() +
+         static_cast<int64_t>(plan.average_due.bytes() + plan.inverse_due.bytes() + plan.rates.bytes() +
+                              plan.captured_rates.bytes());
+}
+
+} // namespace lngd::cuda

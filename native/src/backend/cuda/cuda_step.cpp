@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernels of a step in the backend table: which stream, after what, with which tables.
+#include "backend/cuda/cuda_step.h"
+
+#include "backend/cuda/cuda_plan.h"
+
+namespace lngd::cuda {
+namespace {
+
+DampingRule damping_rule(const lngd_config& config) {
+  return {config.damping == LNGD_DAMPING_RELATIVE, config.damping_factor, config.damping_floor, config.damping_min,
+          config.damping_max};
+}
+
+// A table of flags, one a layer.
+template <class Due>
+const int32_t* write_due(CudaContext& context, const StepArgs& args, ChangingTable& table, Due due) {
+  CudaPlan& plan = cuda(args.plan);
+  for (int32_t i = 0; i < args.count; ++i) plan.flags[static_cast<size_t>(i)] = due(args.layers[i]) ? 1 : 0;
+  table.write(context.calls, plan.flags.data(), plan.flags.size() * sizeof(int32_t), context.side());
+  return table.at<int32_t>();
+}
+
+const RateLayer* rate_table(const CudaPlan& plan, const StepArgs& args) {
+  const bool own = args.captured && args.config->rate == LNGD_RATE_EMPIRICAL;
+  return (own ? plan.captured_rates : plan.rates).at<RateLayer>();
+}
+
+} // namespace
+
+void running_average(Context& base, const StepArgs& args) {
+  CudaContext& context = cuda(base);
+  const DeviceScope scope(context);
+  CudaPlan& plan = cuda(args.plan);
+  context.side_after_step();
+  const StepSettings settings = step_settings(*args.config, args.factor);
+  context.calls("launch store_settings",
+                [&] { return launch_store_settings(settings, plan.settings + 1, context.side()); });
+  const int32_t* const due =
+      write_due(context, args, plan.average_due, [](const StepLayer& layer) { return layer.average_due; });
+  context.calls("launch running_average", [&] {
+    return launch_running_average(plan.settings + 1, plan.average_layers, due, plan.layers, plan.averages,
+                                  plan.average_count, context.side());
+  });
+  context.side_changed();
+}
+
+void factor_inverse(Context& base, const StepArgs& args) {
+  CudaContext& context = cuda(base);
+  const DeviceScope scope(context);
+  CudaPlan& plan = cuda(args.plan);
+  context.side_after_step();
+  const DampingRule rule = damping_rule(*args.config);
+  const int32_t* const due =
+      write_due(context, args, plan.inverse_due, [](const StepLayer& layer) { return layer.inverse_due; });
+  context.calls("launch factor_inverse", [&] {
+    return launch_factor_inverse(*plan.factor_plan, plan.factors, rule, due, plan.results, context.side());
+  });
+  context.calls("launch factor_records", [&] {
+    return launch_factor_records(plan.factor_layers, plan.layers, rule, due, plan.results, context.side());
+  });
+  context.side_changed();
+}
+
+void begin_step(Context& base, const StepArgs& args) {
+  CudaContext& context = cuda(base);
+  const DeviceScope scope(context);
+  CudaPlan& plan = cuda(args.plan);
+  plan.wrote_weights = plan.wrote_gradients = false;
+  if (args.captured) return; // begin_replay does both for each launch of the graph
+  context.caller_after_side();
+  const StepSettings settings = step_settings(*args.config, args.factor);
+  context.calls("launch store_settings",
+                [&] { return launch_store_settings(settings, plan.settings, context.caller); });
+}
+
+void begin_replay(Context& base, const StepArgs& args) {
+  begin_step(base, args);
+  cuda(base).step_unmarked();
+}
+
+bool capturable(const Plan* plan) { return !static_cast<const CudaPlan*>(plan)->mirrors.any(); }
+
+void precondition(Context& base, const StepArgs& args) {
+  CudaContext& context = cuda(base);
+  const DeviceScope scope(context);
+  CudaPlan& plan = cuda(args.plan);
+  plan.mirrors.upload(context.calls, Mirrors::kGradients, context.caller);
+  plan.mirrors.upload(context.calls, Mirrors::kWeights, context.caller);
+  context.calls("launch precondition", [&] {
+    return launch_precondition(plan.settings, plan.device_layers, plan.tiles, plan.tile_count, plan.sums,
+                               context.caller);
+  });
+}
+
+void layer_rate(Context& base, const StepArgs& args) {
+  CudaContext& context = cuda(base);
+  const DeviceScope scope(context);
+  CudaPlan& plan = cuda(args.plan);
+  if (!prepare_rates(context, plan, args)) return;
+  const RateLayer* const layers = rate_table(plan, args);
+  if (args.config->rate == LNGD_RATE_EMPIRICAL) {
+    const auto* const tasks =
+        reinterpret_cast<const ProjectionTask*>(reinterpret_cast<const char*>(layers) + rate_projections_offset(plan));
+    context.calls("launch rate_projections", [&] {
+      return launch_rate_projections(layers, tasks, static_cast<int32_t>(plan.projections.size()), context.caller);
+    });
+  }
+  context.calls("launch layer_rate", [&] {
+    return launch_layer_rate(plan.settings, layers, plan.layers, plan.tiles, plan.sums, context.caller);
+  });
+  if (!args.captured) context.staging.end(context.calls, context.caller);
+}
+
+void apply_update(Context& base, const StepArgs& args) {
+  CudaContext& context = cuda(base);
+  const DeviceScope scope(context);
+  CudaPlan& plan = cuda(args.plan);
+  const bool gradients = args.update == LNGD_UPDATE_GRADIENTS;
+  context.calls("launch apply_update", [&] {
+    return launch_apply_update(plan.settings, plan.device_layers, plan.updates, plan.update_count, gradients,
+                               context.caller);
+  });
+  (gradients ? plan.wrote_gradients : plan.wrote_weights) = true;
+}
+
+void swap_averages(Context& base, const StepArgs& args) {
+  CudaContext& context = cuda(base);
+  const DeviceScope scope(context);
+  CudaPlan& plan = cuda(args.plan);
+  plan.mirrors.upload(context.calls, Mirrors::kWeights, context.caller);
+  context.calls("launch swap_averages", [&] {
+    return launch_swap_averages(plan.device_layers, plan.updates, plan.update_count, context.caller);
+  });
+  plan.wrote_weights = true;
+}
+
+void end_step(Context& base, const StepArgs& args) {
+  CudaContext& context = cuda(base);
+  const DeviceScope scope(context);
+  CudaPlan& plan = cuda(args.plan);
+  if (args.captured) return;
+  context.step_done();
+  if (!plan.mirrors.any()) return;
+  if (plan.wrote_weights) plan.mirrors.download(context.calls, Mirrors::kWeights, context.caller);
+  if (plan.wrote_gradients) plan.mirrors.download(context.calls, Mirrors::kGradients, context.caller);
+  // What was uploaded and not downloaded must have been read before the pinned copies are filled again.
+  context.calls("cudaStreamSynchronize", [&] { return cudaStreamSynchronize(context.caller); });
+}
+
+} // namespace lngd::cuda

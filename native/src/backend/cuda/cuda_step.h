@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Entries of the backend table, by file: cuda_step.cpp, cuda_statistics.cpp.
+#ifndef LNGD_BACKEND_CUDA_CUDA_STEP_H
+#define LNGD_BACKEND_CUDA_CUDA_STEP_H
+
+#include "backend/backend.h"
+
+namespace lngd::cuda {
+
+#define LNGD_KERNEL(name, arguments) void name(Context&, const arguments&);
+#include "backend/kernels.def"
+#undef LNGD_KERNEL
+void begin_step(Context&, const StepArgs&);
+void end_step(Context&, const StepArgs&);
+bool capturable(const Plan*);
+void begin_replay(Context&, const StepArgs&);
+
+bool reserve_statistics(Context*, const LayerShape&);
+void discard_statistics(Context&, const LayerShape&, LayerMemory&);
+void fisher_rows(Context&, const StatisticsArgs&, const FisherRows&);
+
+} // namespace lngd::cuda
+#endif

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// The emulator's part of the hooks of liblngd_cuda_emulated.so.
+#include "backend/cuda/hooks.h"
+#include "simt.hpp"
+
+namespace lngd::cuda {
+
+void add_emulator_hooks(DeviceHooks& hooks) {
+  hooks.inject_fault = [](const char* function, int nth, int error) {
+    simt::inject_fault(function, nth, static_cast<cudaError_t>(error));
+  };
+  hooks.calls_counted = [] { return simt::calls_counted(); };
+  hooks.live = [] {
+    const simt::Live live = simt::live();
+    return live.device_allocations + live.host_allocations + live.streams + live.events + live.graphs;
+  };
+  hooks.schedule = [](int order, unsigned seed) { simt::set_schedule(static_cast<simt::Order>(order), seed); };
+  hooks.reset_device = [] { simt::reset(); };
+}
+
+} // namespace lngd::cuda
