@@ -76,7 +76,11 @@ final class InfoCommand implements Callable<Integer> {
                 info.libraryVersion() == null ? "could not be loaded" : info.libraryVersion());
         for (LngdInfo.Backend backend : info.backends()) {
             String name = backend.device().toString().toLowerCase(Locale.ROOT) + " backend";
-            line(text, name, backend.available() ? "available" : "missing: " + backend.reason());
+            boolean loaded = backend.cuda() == null || !backend.cuda().library().isEmpty();
+            line(text, name, state(backend, loaded));
+            if (!loaded) {
+                info.loadReport().devices().forEach(attempt -> line(text, "  tried", attempt));
+            }
             if (backend.cuda() != null) {
                 cuda(text, backend.cuda());
             } else if (backend.available()) {
@@ -91,6 +95,13 @@ final class InfoCommand implements Callable<Integer> {
             info.loadReport().library().forEach(attempt -> line(text, "tried", attempt));
         }
         return text.toString();
+    }
+
+    private static String state(LngdInfo.Backend backend, boolean loaded) {
+        if (backend.available()) {
+            return "available";
+        }
+        return "missing: " + (loaded ? backend.reason() : "its library cannot be loaded");
     }
 
     private static void details(StringBuilder text, LngdInfo.Backend backend) {
