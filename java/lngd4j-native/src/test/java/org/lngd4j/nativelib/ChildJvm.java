@@ -15,7 +15,7 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 
-/** Starts {@link LoaderProbe} in a JVM of its own, since a library is loaded once in a JVM. */
+/** Starts a JVM, since a library is loaded once in a JVM, and reads its environment. */
 final class ChildJvm {
     private ChildJvm() {}
 
@@ -54,10 +54,17 @@ final class ChildJvm {
 
     static String probe(Map<String, String> environment, String classPath, String... options)
             throws IOException, InterruptedException {
+        return run(LoaderProbe.class, environment, classPath, options);
+    }
+
+    /** Runs the main method of a class; everything that it writes. */
+    static String run(
+            Class<?> main, Map<String, String> environment, String classPath, String... options)
+            throws IOException, InterruptedException {
         List<String> command = new ArrayList<>();
         command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
         Arrays.stream(options).filter(o -> o.startsWith("-")).forEach(command::add);
-        command.addAll(List.of("-cp", classPath, LoaderProbe.class.getName()));
+        command.addAll(List.of("-cp", classPath, main.getName()));
         Arrays.stream(options).filter(o -> !o.startsWith("-")).forEach(command::add);
         ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
         builder.environment()

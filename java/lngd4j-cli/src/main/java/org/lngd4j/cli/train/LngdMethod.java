@@ -11,6 +11,7 @@ import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.lngd4j.KernelTimes;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.TrustRatio;
+import org.lngd4j.cli.support.Devices;
 import org.lngd4j.dl4j.AveragedWeights;
 import org.lngd4j.dl4j.Lngd;
 import org.lngd4j.dl4j.LngdTraining;
@@ -18,12 +19,10 @@ import org.lngd4j.dl4j.LngdTraining;
 /** LNGD, attached to DL4J's network by one line, as a user would. */
 final class LngdMethod implements TrainingMethod {
     private final LngdOptions options;
-    private final String device;
     private final LngdTraining training;
 
-    LngdMethod(MultiLayerNetwork net, LngdOptions options, String device) {
+    LngdMethod(MultiLayerNetwork net, LngdOptions options) {
         this.options = options;
-        this.device = device;
         this.training = Lngd.attach(net, options);
     }
 
@@ -44,7 +43,7 @@ final class LngdMethod implements TrainingMethod {
 
     @Override
     public String device() {
-        return device;
+        return Devices.word(options.device());
     }
 
     @Override
