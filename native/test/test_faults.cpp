@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Injected failures of every CUDA call that an operation makes, one after the other, recoverable and fatal: the status is
-// right, the message names a call, a recoverable failure leaves an optimizer that works on, a fatal one leaves a handle
-// that says so at once, and nothing leaks. On the emulator, which counts what is allocated.
+// Injected failures of every CUDA call that an operation makes, one after the other, recoverable and fatal: the status
+// is right, the message names a call, a recoverable failure leaves an optimizer that works on, a fatal one leaves a
+// handle that says so at once, and nothing leaks. On the emulator, which counts what is allocated.
 #include <cstdlib>
 #include <functional>
 #include <string>
@@ -153,8 +153,7 @@ void fail_every_call(const lngd::DeviceHooks& hooks, const Operation& operation,
   const int live = hooks.live();
   int failed = 0;
   for (int n = 1; n <= kMost; ++n) {
-    const Scope scope(std::string(operation.name) + ", call " + std::to_string(n) + ", error " +
-                      std::to_string(error));
+    const Scope scope(std::string(operation.name) + ", call " + std::to_string(n) + ", error " + std::to_string(error));
     bool done = false;
     {
       Bench bench(fault_case(0).config);
@@ -170,7 +169,9 @@ void fail_every_call(const lngd::DeviceHooks& hooks, const Operation& operation,
         CHECK(!fatal || lngd_synchronize(bench.optimizer.handle()) == LNGD_DEVICE_LOST);
       } else {
         ++failed;
-        CHECK_EQ(status, fatal ? LNGD_DEVICE_LOST : error == kMemoryAllocation ? LNGD_OUT_OF_MEMORY : LNGD_DEVICE_ERROR);
+        CHECK_EQ(status, fatal                        ? LNGD_DEVICE_LOST
+                         : error == kMemoryAllocation ? LNGD_OUT_OF_MEMORY
+                                                      : LNGD_DEVICE_ERROR);
         CHECK(names_a_call());
         if (fatal) says_lost(bench, lngd_last_error());
       }
