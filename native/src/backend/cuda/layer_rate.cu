@@ -24,8 +24,8 @@ static_assert(kRateRows == kProductRows && kRateColumns == kProductColumns, "a t
 constexpr int kThreads = 256;
 constexpr double kSmallestNorm = 1e-3; // of W in the trust ratio: a layer that starts at zero must be able to leave it
 
-// Samples as operand A, and their deltas. A convolution's would differ in where row (sample, position) begins and in
-// find(): its `Table` then holds what an implicit patch needs of its row.
+// Samples as operand A, and their deltas. A convolution's would differ in where row (sample, position) of a group
+// begins and in find(): its `Table` then holds what an implicit patch needs of its row.
 struct DenseSamples {
   struct Table {
     int64_t input[kProductRows], delta[kProductRows]; // where the rows of the tile begin
@@ -36,7 +36,7 @@ struct DenseSamples {
   int64_t stride;
   int rows, columns;
 
-  __device__ DenseSamples(const RateLayer& of, const Table& placed, int count)
+  __device__ DenseSamples(const RateLayer& of, const Table& placed, int /*group*/, int count)
       : layer(of),
         table(placed),
         data(of.sample_inputs.data),
@@ -111,7 +111,7 @@ __global__ void __launch_bounds__(kProductThreads, 2)
   }
   __syncthreads();
 
-  const Samples samples(layer, table, rows);
+  const Samples samples(layer, table, task.group, rows);
   const Along way = samples.way();
   const float* const d = layer.direction + task.column0 * layer.ldw;
   const int columns = task.column_end - task.column0;

@@ -41,7 +41,7 @@ inline int32_t rate_samples(const lngd_config& config, int64_t samples) {
 // Its sums over the columns go to partial[(column_tile * row tiles + row_tile) * slots + slot], a slot for each sample
 // that has rows in the tile.
 struct ProjectionTask {
-  int32_t layer, row_tile, column_tile, column0, column_end;
+  int32_t layer, group, row_tile, column_tile, column0, column_end;
 };
 constexpr int32_t kRateRows = 64, kRateColumns = 128;
 
@@ -65,7 +65,7 @@ inline void append_projection_tasks(int32_t index, const RateLayer& layer, std::
   for (int32_t group = 0; group < layer.groups; ++group)
     for (int32_t column = 0; column < height; column += kRateColumns, ++column_tile)
       for (int32_t row_tile = 0; row_tile < row_tiles; ++row_tile)
-        tasks.push_back({index, row_tile, column_tile, group * height + column,
+        tasks.push_back({index, group, row_tile, column_tile, group * height + column,
                          group * height + std::min(height, column + kRateColumns)});
 }
 
