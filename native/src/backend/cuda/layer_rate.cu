@@ -237,10 +237,7 @@ __global__ void __launch_bounds__(kThreads) layer_rate_kernel(const StepSettings
 
 } // namespace
 
-cudaError_t prepare_layer_rate() {
-  return cudaFuncSetAttribute(projection_kernel<DenseSamples>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                              static_cast<int>(kProductBytes));
-}
+cudaError_t prepare_layer_rate() { return prepare_product(projection_kernel<DenseSamples>); }
 
 cudaError_t launch_rate_projections(const RateLayer* layers, const ProjectionTask* tasks, int32_t task_count,
                                     cudaStream_t stream) {
