@@ -545,6 +545,7 @@ TEST(conv_ignores_what_no_patch_touches) {
 
 // A workspace that no machine has: the call says so, and the optimizer goes on.
 TEST(conv_images_beyond_memory_are_refused) {
+  if (preset(LNGD_PRESET_RECIPE).device != LNGD_DEVICE_CPU) skip("workspaces of the CPU backend");
   lngd_layer_config layer = with_geometry(convolution(4096, 1, 2, 1), 1, 0, 0);
   layer.dilation[0] = 65535;
   const Optimizer conv(preset(LNGD_PRESET_RECIPE), {layer, layer});
@@ -567,6 +568,7 @@ TEST(conv_images_beyond_memory_are_refused) {
 // Beyond the factors a convolution needs a few megabytes, however large the batch: here its patches are 75 MiB.
 TEST(conv_workspace_is_bounded) {
   lngd_config config = preset(LNGD_PRESET_RECIPE);
+  if (config.device != LNGD_DEVICE_CPU) skip("workspaces of the CPU backend");
   config.statistics_samples = 0;
   const lngd_layer_config layer = with_geometry(convolution(16, 4, 3, 3), 1, 1, 1);
   const Optimizer conv(config, {layer});
