@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backend/cuda/cuda_plan.h"
 
-#include <cstdio>
 #include <new>
 
 namespace lngd::cuda {
@@ -104,15 +103,6 @@ void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers
 
 void create(CudaContext& context, CudaPlan& plan, StepLayer* layers, int32_t count, const lngd_config& config) {
   plan.layers = count;
-  for (int32_t i = 0; i < count; ++i) {
-    if (!layers[i].shape->convolution || config.rate != LNGD_RATE_EMPIRICAL) continue;
-    Failure failure;
-    failure.status = LNGD_INVALID_ARGUMENT;
-    std::snprintf(failure.message, sizeof failure.message,
-                  "the CUDA backend has no EMPIRICAL rate for convolutions yet, allowed are KRONECKER and NONE");
-    context.calls.fail(failure);
-    return;
-  }
   for (int32_t i = 0; i < count; ++i) add_mirrors(plan.mirrors, layers[i]);
   if (!plan.mirrors.create(context.calls)) return;
   create_tables(context, plan, layers, count);
