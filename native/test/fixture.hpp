@@ -88,6 +88,7 @@ class Tensor {
   // True if no byte outside the elements changed since construction.
   bool guards_intact() const;
   std::vector<std::uint8_t> bytes() const { return storage_; }
+  std::vector<std::uint8_t>& storage() { return storage_; } // guards included
 
  private:
   void place(Layout layout);

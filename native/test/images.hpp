@@ -41,6 +41,7 @@ class ImageTensor {
   void set(std::int64_t n, std::int64_t c, std::int64_t y, std::int64_t x, double value);
 
   lngd_tensor view() const;
+  std::vector<std::uint8_t>& storage() { return storage_; }
   const lngd_tensor* pointer() const;
   bool guards_intact() const;
 

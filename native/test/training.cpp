@@ -31,6 +31,7 @@ void append(std::vector<std::uint8_t>* bytes, const T* data, std::size_t count) 
 
 Training::Training(const Case& what) : case_(what) {
   optimizer_ = std::make_unique<Optimizer>(case_.config, case_.layers);
+  if (case_.stream) REQUIRE_OK(lngd_set_stream(optimizer_->handle(), case_.stream));
   Random random(case_.seed * 7919 + 13);
   std::vector<lngd_binding> bindings;
   for (int l = 0; l < count(); ++l) {
@@ -49,11 +50,11 @@ Training::Training(const Case& what) : case_(what) {
       for (std::int64_t i = 0; i < m; ++i) tensors.bias->set(i, 0, w(i, d - 1));
     lngd_binding binding{};
     binding.layer = l;
-    binding.weights = tensors.weights->view();
-    binding.weight_gradients = tensors.weight_gradients->view();
+    binding.weights = place(*tensors.weights, kWeightsOnDevice, tensors.weights_there);
+    binding.weight_gradients = place(*tensors.weight_gradients, kGradientsOnDevice, tensors.gradients_there);
     if (layer.bias) {
-      binding.bias = tensors.bias->view();
-      binding.bias_gradients = tensors.bias_gradients->view();
+      binding.bias = place(*tensors.bias, kWeightsOnDevice, tensors.weights_there);
+      binding.bias_gradients = place(*tensors.bias_gradients, kGradientsOnDevice, tensors.gradients_there);
     }
     bindings.push_back(binding);
     tensors_.push_back(std::move(tensors));
@@ -63,7 +64,11 @@ Training::Training(const Case& what) : case_(what) {
   REQUIRE_OK(lngd_plan_create(optimizer_->handle(), bindings.data(), count(), case_.update, &plan_));
 }
 
-Training::~Training() { lngd_plan_destroy(plan_); }
+Training::~Training() {
+  lngd_plan_destroy(plan_);
+  tensors_.clear(); // their memory on the device goes before the optimizer
+  batches_there_.clear();
+}
 
 Layout Training::layout(int layer, int role) const {
   if (!case_.all_layouts) return case_.layout;
@@ -126,12 +131,17 @@ void Training::observe_images(int l, const Batch& data) {
     const std::int64_t begin = case_.batch * part / case_.micro_batches;
     const std::int64_t end = case_.batch * (part + 1) / case_.micro_batches;
     if (begin == end) continue;
-    ImageTensor inputs(end - begin, layer.inputs, data.size.height, data.size.width, image_layout(l, 4), layer.rank);
-    ImageTensor signal(end - begin, layer.outputs, data.size.out_height, data.size.out_width, image_layout(l, 5),
-                       layer.rank);
+    images_.push_back(std::make_unique<ImageTensor>(end - begin, layer.inputs, data.size.height, data.size.width,
+                                                    image_layout(l, 4), layer.rank));
+    ImageTensor& inputs = *images_.back();
+    images_.push_back(std::make_unique<ImageTensor>(end - begin, layer.outputs, data.size.out_height,
+                                                    data.size.out_width, image_layout(l, 5), layer.rank));
+    ImageTensor& signal = *images_.back();
     inputs.fill(data.images, begin);
     signal.fill_rows(data.signal, begin);
-    REQUIRE_OK(lngd_observe(optimizer_->handle(), l, inputs.pointer(), signal.pointer(), data.signal_kind));
+    const lngd_tensor a = place(inputs, kBatchesOnDevice, batches_there_);
+    const lngd_tensor s = place(signal, kBatchesOnDevice, batches_there_);
+    REQUIRE_OK(lngd_observe(optimizer_->handle(), l, &a, &s, data.signal_kind));
     CHECK(inputs.guards_intact() && signal.guards_intact());
   }
 }
@@ -142,7 +152,10 @@ void Training::observe(int l, const Batch& data) {
   for (int part = 0; part < case_.micro_batches; ++part) {
     const std::int64_t begin = n * part / case_.micro_batches, end = n * (part + 1) / case_.micro_batches;
     if (begin == end) continue;
-    Tensor inputs(end - begin, data.inputs.cols, layout(l, 4)), signal(end - begin, data.signal.cols, layout(l, 5));
+    batches_.push_back(std::make_unique<Tensor>(end - begin, data.inputs.cols, layout(l, 4)));
+    Tensor& inputs = *batches_.back();
+    batches_.push_back(std::make_unique<Tensor>(end - begin, data.signal.cols, layout(l, 5)));
+    Tensor& signal = *batches_.back();
     for (std::int64_t k = begin; k < end; ++k) {
       for (std::int64_t j = 0; j < inputs.cols(); ++j) inputs.set(k - begin, j, data.inputs(k, j));
       for (std::int64_t i = 0; i < signal.cols(); ++i) signal.set(k - begin, i, data.signal(k, i));
@@ -153,7 +166,9 @@ void Training::observe(int l, const Batch& data) {
       REQUIRE_OK(lngd_observe_strided(optimizer_->handle(), l, end - begin, a, inputs.cols(), 1, s, signal.cols(), 1,
                                       data.signal_kind));
     } else {
-      REQUIRE_OK(lngd_observe(optimizer_->handle(), l, inputs.pointer(), signal.pointer(), data.signal_kind));
+      const lngd_tensor a = place(inputs, kBatchesOnDevice, batches_there_);
+      const lngd_tensor s = place(signal, kBatchesOnDevice, batches_there_);
+      REQUIRE_OK(lngd_observe(optimizer_->handle(), l, &a, &s, data.signal_kind));
     }
     CHECK(inputs.guards_intact() && signal.guards_intact());
   }
@@ -161,8 +176,6 @@ void Training::observe(int l, const Batch& data) {
 
 void Training::step(double factor) {
   std::vector<Batch> batches;
-  std::vector<std::unique_ptr<Tensor>> kept;
-  std::vector<std::unique_ptr<ImageTensor>> kept_images;
   std::vector<lngd_samples> samples;
   for (int l = 0; l < count(); ++l) {
     batches.push_back(batch(l));
@@ -175,32 +188,41 @@ void Training::step(double factor) {
     tensors.weight_gradients->fill(data.gradient);
     for (std::int64_t i = 0; i < twin.rows(); ++i)
       tensors.bias_gradients->set(i, 0, data.gradient(i, twin.columns() - 1));
+    for (const auto& there : tensors.gradients_there) there->upload();
     lngd_samples sample{};
     const lngd_layer_config& layer = case_.layers[static_cast<std::size_t>(l)];
     if (layer.kind == LNGD_LAYER_CONVOLUTION) {
-      kept_images.push_back(std::make_unique<ImageTensor>(case_.batch, layer.inputs, data.size.height, data.size.width,
-                                                          image_layout(l, 4), layer.rank));
-      kept_images.back()->fill(data.images);
-      sample.inputs = kept_images.back()->view();
-      kept_images.push_back(std::make_unique<ImageTensor>(case_.batch, layer.outputs, data.size.out_height,
-                                                          data.size.out_width, image_layout(l, 5), layer.rank));
-      kept_images.back()->fill_rows(data.deltas);
-      sample.deltas = kept_images.back()->view();
+      images_.push_back(std::make_unique<ImageTensor>(case_.batch, layer.inputs, data.size.height, data.size.width,
+                                                      image_layout(l, 4), layer.rank));
+      images_.back()->fill(data.images);
+      sample.inputs = place(*images_.back(), kBatchesOnDevice, batches_there_);
+      images_.push_back(std::make_unique<ImageTensor>(case_.batch, layer.outputs, data.size.out_height,
+                                                      data.size.out_width, image_layout(l, 5), layer.rank));
+      images_.back()->fill_rows(data.deltas);
+      sample.deltas = place(*images_.back(), kBatchesOnDevice, batches_there_);
       samples.push_back(sample);
       continue;
     }
-    kept.push_back(std::make_unique<Tensor>(case_.batch, data.inputs.cols, layout(l, 4)));
-    kept.back()->fill(data.inputs);
-    sample.inputs = kept.back()->view();
-    kept.push_back(std::make_unique<Tensor>(case_.batch, twin.rows(), layout(l, 5)));
-    kept.back()->fill(data.deltas);
-    sample.deltas = kept.back()->view();
+    batches_.push_back(std::make_unique<Tensor>(case_.batch, data.inputs.cols, layout(l, 4)));
+    batches_.back()->fill(data.inputs);
+    sample.inputs = place(*batches_.back(), kBatchesOnDevice, batches_there_);
+    batches_.push_back(std::make_unique<Tensor>(case_.batch, twin.rows(), layout(l, 5)));
+    batches_.back()->fill(data.deltas);
+    sample.deltas = place(*batches_.back(), kBatchesOnDevice, batches_there_);
     samples.push_back(sample);
   }
   std::vector<twin::Matrix> gradients_before;
   for (const Tensors& tensors : tensors_) gradients_before.push_back(tensors.weight_gradients->values());
   const bool empirical = case_.config.rate == LNGD_RATE_EMPIRICAL;
+  if (case_.refresh) REQUIRE_OK(lngd_refresh(plan_));
   REQUIRE_OK(lngd_step(plan_, factor, empirical ? samples.data() : nullptr));
+  for (Tensors& tensors : tensors_) {
+    for (const auto& there : tensors.weights_there) there->download();
+    for (const auto& there : tensors.gradients_there) there->download();
+  }
+  batches_there_.clear();
+  batches_.clear();
+  images_.clear();
 
   for (int l = 0; l < count(); ++l) {
     const auto k = static_cast<std::size_t>(l);
@@ -234,6 +256,7 @@ void Training::apply_gradient(int l) {
       tensors.weights->set(i, j, tensors.weights->get(i, j) - tensors.weight_gradients->get(i, j));
     if (bias) tensors.bias->set(i, 0, tensors.bias->get(i) - tensors.bias_gradients->get(i));
   }
+  for (const auto& there : tensors.weights_there) there->upload();
 }
 
 twin::Matrix Training::weights(int l) const {
@@ -347,6 +370,7 @@ void Training::adopt_weights(const Training& other) {
     Tensors& tensors = tensors_[static_cast<std::size_t>(l)];
     tensors.weights->fill(w);
     for (std::int64_t i = 0; i < w.rows; ++i) tensors.bias->set(i, 0, w(i, w.cols - 1));
+    for (const auto& there : tensors.weights_there) there->upload();
   }
   step_ = other.step_;
   twins_ = other.twins_;

@@ -9,10 +9,12 @@
 #include <string>
 #include <vector>
 
-#include "fixture.hpp"
+#include "device.hpp"
 #include "images.hpp"
 
 namespace conformance {
+
+enum OnDeviceBits { kWeightsOnDevice = 1, kGradientsOnDevice = 2, kBatchesOnDevice = 4, kAllOnDevice = 7 };
 
 struct Case {
   std::string name;
@@ -26,6 +28,9 @@ struct Case {
   bool strided_observe = false; // through lngd_observe_strided (compact layout only)
   bool all_layouts = false;     // every tensor another layout, rotating with the layer
   Layout layout = Layout::Compact;
+  int on_device = 0;    // bits of OnDeviceBits: these tensors lie in memory of the device
+  bool refresh = false; // lngd_refresh between observing and stepping
+  void* stream = nullptr;
   ImageLayout image_layout = ImageLayout::Nchw; // of inputs, signal and deltas of convolutions
   std::int64_t height = 6, width = 5;           // of the inputs of convolutions
   std::uint64_t seed = 1;
@@ -63,6 +68,7 @@ class Training {
  private:
   struct Tensors {
     std::unique_ptr<Tensor> weights, bias, weight_gradients, bias_gradients;
+    std::vector<std::unique_ptr<OnDevice>> weights_there, gradients_there; // where they lie on the device
   };
   struct Batch {
     twin::Matrix images;                 // samples x (channels height width) of a convolution
@@ -76,6 +82,13 @@ class Training {
   Layout layout(int layer, int role) const;
   ImageLayout image_layout(int layer, int role) const;
   void observe(int layer, const Batch& data);
+  // What the binding of a tensor is: itself, or a copy on the device, which is added to `there`.
+  template <class AnyTensor>
+  lngd_tensor place(AnyTensor& tensor, int bit, std::vector<std::unique_ptr<OnDevice>>& there) {
+    if (!(case_.on_device & bit)) return tensor.view();
+    there.push_back(std::make_unique<OnDevice>(optimizer_->handle(), tensor));
+    return there.back()->view();
+  }
   void observe_images(int layer, const Batch& data);
   void apply_gradient(int layer);
   void compare_layer(int layer) const;
@@ -84,6 +97,9 @@ class Training {
   std::unique_ptr<Optimizer> optimizer_;
   lngd_plan* plan_ = nullptr;
   std::vector<Tensors> tensors_;
+  std::vector<std::unique_ptr<Tensor>> batches_; // of this step
+  std::vector<std::unique_ptr<ImageTensor>> images_;
+  std::vector<std::unique_ptr<OnDevice>> batches_there_; // read until the step has been called
   std::vector<twin::Layer> twins_;
   std::vector<double> weight_error_, momentum_error_; // bounds on the distance from the twin, accumulated
   int step_ = 0;

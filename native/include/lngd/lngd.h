@@ -391,9 +391,9 @@ typedef enum lngd_signal {
  * inputs N x C x H x W, signal N x m x OH x OW with the output positions of that H and W (rank 1: N x C x L and N x m x
  * OL). These are logical orders: NHWC is a matter of strides. float32, any strides and byte alignment, N >= 1. Several
  * calls before one step add up (sums and counts; the running average is taken once, by lngd_step). A call where
- * lngd_needs does not ask for statistics, or beyond statistics_samples, returns LNGD_OK and does nothing. Host tensors are not
- * read after return. Device tensors must stay unchanged until the next lngd_step of the layer has been called: what the
- * caller's stream does after that step comes after the last read. */
+ * lngd_needs does not ask for statistics, or beyond statistics_samples, returns LNGD_OK and does nothing. Host tensors
+ * are not read after return. Device tensors must stay unchanged until the next lngd_step of the layer has been called:
+ * what the caller's stream does after that step comes after the last read. */
 LNGD_API lngd_status lngd_observe(lngd_optimizer* optimizer, int32_t layer, const lngd_tensor* inputs,
                                   const lngd_tensor* signal, int32_t signal_kind);
 
@@ -456,10 +456,10 @@ typedef struct lngd_samples {
  *
  * Errors: LNGD_INVALID_STATE while averaged weights are swapped in, and in a capture that is not possible (see
  * lngd_replay); LNGD_INVALID_ARGUMENT for samples;
- * LNGD_OUT_OF_MEMORY where images larger than any before need a workspace that cannot be had: on the CPU that layer then
- * did not move (skipped_steps). After an error of the device nothing has moved in the caller's
- * tensors, and the step is not counted; an update of the statistics that was under way may be lost, which shows in
- * nothing but its absence. */
+ * LNGD_OUT_OF_MEMORY where images larger than any before need a workspace that cannot be had: on the CPU that layer
+ * then did not move (skipped_steps). After an error of the device nothing has moved in the caller's tensors, and the
+ * step is not counted; an update of the statistics that was under way may be lost, which shows in nothing but its
+ * absence. */
 LNGD_API lngd_status lngd_step(lngd_plan* plan, double factor, const lngd_samples* samples);
 
 /* Takes the running averages and inverses of the coming step now, where they are due; that step then leaves them out.

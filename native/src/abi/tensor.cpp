@@ -66,8 +66,8 @@ int64_t reach(const ConvGeometry& conv, int axis) {
 }
 
 // (samples, channels, height, width), or without the height where rank is 1. sizes: of the spatial axes, nullptr: any.
-Activations activations(const Optimizer& optimizer, const lngd_tensor* t, const char* name, int32_t rank, int64_t samples, int64_t channels,
-                        const int64_t* sizes) {
+Activations activations(const Optimizer& optimizer, const lngd_tensor* t, const char* name, int32_t rank,
+                        int64_t samples, int64_t channels, const int64_t* sizes) {
   const bool device = check_header(optimizer, t, name, rank + 2);
   int64_t strides[4];
   for (int axis = 0; axis < rank + 2; ++axis) {
@@ -113,7 +113,8 @@ Strided vector(const Optimizer& optimizer, const lngd_tensor* t, const char* nam
   return {start(t), stride, 1, device};
 }
 
-Strided weight_matrix(const Optimizer& optimizer, const lngd_tensor* t, const char* name, const lngd_layer_config& layer, const LayerShape& shape) {
+Strided weight_matrix(const Optimizer& optimizer, const lngd_tensor* t, const char* name,
+                      const lngd_layer_config& layer, const LayerShape& shape) {
   if (!shape.convolution || !t || t->ndim == 2) return matrix(optimizer, t, name, shape.outputs, shape.inputs).view;
   require(t->ndim == layer.rank + 2, name, "->ndim is ", t->ndim, ", allowed is 2 (outputs x ", shape.inputs, ") or ",
           layer.rank + 2, " (outputs, channels of a group, kernel sizes)");
@@ -142,7 +143,8 @@ Strided weight_matrix(const Optimizer& optimizer, const lngd_tensor* t, const ch
   return {start(t), strides[0], column, device};
 }
 
-Images conv_inputs(const Optimizer& optimizer, const lngd_tensor* t, const char* name, const lngd_layer_config& layer, const LayerShape& shape) {
+Images conv_inputs(const Optimizer& optimizer, const lngd_tensor* t, const char* name, const lngd_layer_config& layer,
+                   const LayerShape& shape) {
   Images images{};
   images.view = activations(optimizer, t, name, layer.rank, -1, layer.inputs, nullptr);
   images.samples = t->shape[0];
@@ -154,8 +156,8 @@ Images conv_inputs(const Optimizer& optimizer, const lngd_tensor* t, const char*
   return images;
 }
 
-Activations conv_outputs(const Optimizer& optimizer, const lngd_tensor* t, const char* name, const lngd_layer_config& layer,
-                         const LayerShape& shape, const Images& inputs) {
+Activations conv_outputs(const Optimizer& optimizer, const lngd_tensor* t, const char* name,
+                         const lngd_layer_config& layer, const LayerShape& shape, const Images& inputs) {
   const int64_t sizes[2] = {shape.conv.positions(0, inputs.view.height), shape.conv.positions(1, inputs.view.width)};
   return activations(optimizer, t, name, layer.rank, inputs.samples, layer.outputs, sizes);
 }

@@ -24,8 +24,8 @@ Strided vector(const Optimizer& optimizer, const lngd_tensor* tensor, const char
 // The weights or weight gradients of a layer as outputs x inputs: rank 2 or, of a convolution, one axis more than it
 // has spatial ones, then two: (m, channels of a group, kernel...), whose axes behind the first have one stride
 // together.
-Strided weight_matrix(const Optimizer& optimizer, const lngd_tensor* tensor, const char* name, const lngd_layer_config& layer,
-                      const LayerShape& shape);
+Strided weight_matrix(const Optimizer& optimizer, const lngd_tensor* tensor, const char* name,
+                      const lngd_layer_config& layer, const LayerShape& shape);
 
 struct Images {
   Activations view;
@@ -33,11 +33,11 @@ struct Images {
 };
 
 // Inputs of a convolution: (N, channels, sizes...), any sizes that leave an output position.
-Images conv_inputs(const Optimizer& optimizer, const lngd_tensor* tensor, const char* name, const lngd_layer_config& layer,
-                   const LayerShape& shape);
+Images conv_inputs(const Optimizer& optimizer, const lngd_tensor* tensor, const char* name,
+                   const lngd_layer_config& layer, const LayerShape& shape);
 // What belongs to its outputs: (samples, m, positions...) for such inputs.
-Activations conv_outputs(const Optimizer& optimizer, const lngd_tensor* tensor, const char* name, const lngd_layer_config& layer,
-                         const LayerShape& shape, const Images& inputs);
+Activations conv_outputs(const Optimizer& optimizer, const lngd_tensor* tensor, const char* name,
+                         const lngd_layer_config& layer, const LayerShape& shape, const Images& inputs);
 
 // For tensors of a plan that will be written: no two elements at one address.
 void require_distinct(const Strided& view, int64_t rows, int64_t cols, const char* name);

@@ -190,6 +190,7 @@ Backend make_backend() {
   backend.capturable = capturable;
   backend.begin_replay = begin_replay;
   backend.fisher_rows = fisher_rows;
+  backend.conv_fisher_rows = conv_fisher_rows;
 #define LNGD_KERNEL(name, arguments) backend.name = name;
 #include "backend/kernels.def"
 #undef LNGD_KERNEL

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Statistics in the backend table: staging of host tensors, the order of streams, the workspace.
-#include <algorithm>
+#include <cstdio>
 
 #include "backend/cuda/context.h"
 #include "backend/cuda/cuda_step.h"
@@ -30,6 +30,14 @@ bool begin_batch(CudaContext& context, StatisticsArgs& args) {
   return context.staging.upload(context.calls, context.side());
 }
 
+void refuse_convolution(CudaContext& context) {
+  Failure failure;
+  failure.status = LNGD_INVALID_ARGUMENT;
+  std::snprintf(failure.message, sizeof failure.message,
+                "the CUDA backend has no kernels for convolutions yet, allowed are dense layers");
+  context.calls.fail(failure);
+}
+
 void end_batch(CudaContext& context) {
   context.side_changed();
   context.staging.end(context.calls, context.side());
@@ -40,6 +48,10 @@ void end_batch(CudaContext& context) {
 bool reserve_statistics(Context* base, const LayerShape& shape) {
   CudaContext& context = cuda(base);
   const DeviceScope scope(context);
+  if (shape.convolution) {
+    refuse_convolution(context);
+    return false;
+  }
   const int64_t samples = context.statistics_samples > 0 ? context.statistics_samples : kReservedSamples;
   return context.reserve_workspace(layer_statistics_workspace(shape, samples, context.multiprocessors));
 }
@@ -53,6 +65,10 @@ void layer_statistics(Context& base, const StatisticsArgs& args) {
                 [&] { return launch_layer_statistics(batch, workspace(context), context.precision, context.side()); });
   end_batch(context);
 }
+
+void conv_statistics(Context& base, const ConvStatisticsArgs&) { refuse_convolution(cuda(base)); }
+
+void conv_fisher_rows(Context& base, const ConvStatisticsArgs&, const FisherRows&) { refuse_convolution(cuda(base)); }
 
 void discard_statistics(Context& base, const LayerShape& shape, LayerMemory& memory) {
   CudaContext& context = cuda(base);

@@ -18,6 +18,7 @@ void begin_replay(Context&, const StepArgs&);
 bool reserve_statistics(Context*, const LayerShape&);
 void discard_statistics(Context&, const LayerShape&, LayerMemory&);
 void fisher_rows(Context&, const StatisticsArgs&, const FisherRows&);
+void conv_fisher_rows(Context&, const ConvStatisticsArgs&, const FisherRows&);
 
 } // namespace lngd::cuda
 #endif

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Injected failures of every CUDA call that an operation makes, one after the other, recoverable and fatal: the status is
+// right, the message names a call, a recoverable failure leaves an optimizer that works on, a fatal one leaves a handle
+// that says so at once, and nothing leaks. On the emulator, which counts what is allocated.
+#include <cstdlib>
+#include <functional>
+#include <string>
+
+#include "training.hpp"
+
+using namespace conformance;
+
+namespace {
+
+constexpr int kIllegalAddress = 700, kMemoryAllocation = 2, kInvalidValue = 1;
+constexpr int kMost = 400; // calls of an operation; more means that it never succeeds
+
+// A small network with everything in it: host and device tensors, both streams, EMPIRICAL samples.
+Case fault_case(int places) {
+  Case c;
+  c.config = preset(LNGD_PRESET_RECIPE, 20);
+  c.config.block_size = 4;
+  c.config.statistics_interval = 1;
+  c.config.inverse_interval = 1;
+  c.config.rate = LNGD_RATE_EMPIRICAL;
+  c.layers = {dense(5, 3, true, LNGD_ACTIVATION_TANH)};
+  c.batch = 4;
+  c.on_device = places;
+  return c;
+}
+
+// The tensors of a layer on their own, so that an operation can be tried again after it failed.
+struct Bench {
+  Optimizer optimizer;
+  Tensor weights{3, 5}, gradients{3, 5}, inputs{4, 5}, signal{4, 3};
+  lngd_plan* plan = nullptr;
+
+  explicit Bench(const lngd_config& config) : optimizer(config, {dense(5, 3, false, LNGD_ACTIVATION_TANH)}) {
+    Random random(2);
+    for (Tensor* tensor : {&weights, &gradients, &inputs, &signal})
+      tensor->fill(random_matrix(tensor->rows(), tensor->cols(), &random));
+  }
+  lngd_status make_plan() {
+    lngd_binding binding{};
+    binding.weights = weights.view();
+    binding.weight_gradients = gradients.view();
+    return lngd_plan_create(optimizer.handle(), &binding, 1, LNGD_UPDATE_WEIGHTS, &plan);
+  }
+  lngd_status observe() {
+    return lngd_observe(optimizer.handle(), 0, inputs.pointer(), signal.pointer(), LNGD_SIGNAL_PRE_ACTIVATIONS);
+  }
+  lngd_status step() {
+    const lngd_samples samples{inputs.view(), signal.view()};
+    return lngd_step(plan, 1, &samples);
+  }
+};
+
+struct Operation {
+  const char* name;
+  std::function<void(Bench&)> before; // without faults
+  std::function<lngd_status(Bench&)> run;
+};
+
+const std::vector<Operation>& operations() {
+  static const auto nothing = [](Bench&) {};
+  static const auto planned = [](Bench& b) { REQUIRE_OK(b.make_plan()); };
+  static const auto observed = [](Bench& b) {
+    REQUIRE_OK(b.make_plan());
+    REQUIRE_OK(b.observe());
+  };
+  static const auto stepped = [](Bench& b) {
+    REQUIRE_OK(b.make_plan());
+    REQUIRE_OK(b.observe());
+    REQUIRE_OK(b.step());
+  };
+  static const std::vector<Operation> all = {
+      {"plan_create", nothing, [](Bench& b) { return b.make_plan(); }},
+      {"observe", planned, [](Bench& b) { return b.observe(); }},
+      {"refresh", observed, [](Bench& b) { return lngd_refresh(b.plan); }},
+      {"first step", observed, [](Bench& b) { return b.step(); }},
+      {"later step", stepped, [](Bench& b) { return b.step(); }},
+      {"swap_averages", stepped, [](Bench& b) { return lngd_swap_averages(b.plan, nullptr); }},
+      {"layer_health", stepped,
+       [](Bench& b) {
+         lngd_health health{};
+         health.struct_size = sizeof health;
+         return lngd_layer_health(b.optimizer.handle(), 0, &health);
+       }},
+      {"layer_read", stepped,
+       [](Bench& b) {
+         float values[15];
+         return lngd_layer_read(b.optimizer.handle(), 0, LNGD_FIELD_MOMENTUM, values, 15, nullptr);
+       }},
+      {"layer_write", stepped,
+       [](Bench& b) {
+         const float values[3] = {0.25f, 0.5f, 0.25f};
+         return lngd_layer_write(b.optimizer.handle(), 0, LNGD_FIELD_PSI, values, 3);
+       }},
+      {"fisher_rows", nothing,
+       [](Bench& b) {
+         float q[12], r[4], c[4];
+         return lngd_fisher_rows(b.optimizer.handle(), 0, 0, b.inputs.pointer(), b.signal.pointer(),
+                                 LNGD_SIGNAL_PRE_ACTIVATIONS, q, r, c);
+       }},
+      {"state_save", stepped,
+       [](Bench& b) {
+         std::int64_t bytes = 0;
+         if (const lngd_status status = lngd_state_size(b.optimizer.handle(), &bytes)) return status;
+         std::vector<std::uint8_t> state(static_cast<std::size_t>(bytes));
+         return lngd_state_save(b.optimizer.handle(), state.data(), bytes, nullptr);
+       }},
+      {"synchronize", observed, [](Bench& b) { return lngd_synchronize(b.optimizer.handle()); }},
+  };
+  return all;
+}
+
+bool names_a_call() {
+  const std::string message = lngd_last_error();
+  return message.find("cuda") == 0 || message.find("launch ") == 0;
+}
+
+// What a working optimizer must still be able to do.
+void works_on(Bench& b) {
+  if (!b.plan) REQUIRE_OK(b.make_plan());
+  std::int32_t swapped = 0;
+  CHECK_OK(b.observe());
+  lngd_status status = b.step();
+  if (status == LNGD_INVALID_STATE) { // the operation had swapped averages in
+    CHECK_OK(lngd_swap_averages(b.plan, &swapped));
+    status = b.step();
+  }
+  CHECK_OK(status);
+  const lngd_health health = b.optimizer.health(0);
+  CHECK_EQ(health.last_step_skipped, 0);
+  CHECK_GT(health.steps, 0);
+  for (const double w : b.weights.values().values) CHECK(w == w);
+}
+
+void says_lost(Bench& b, const std::string& first) {
+  std::uint32_t bits = 0;
+  CHECK_EQ(lngd_needs(b.optimizer.handle(), 0, &bits), LNGD_DEVICE_LOST);
+  CHECK_EQ(b.observe(), LNGD_DEVICE_LOST);
+  CHECK_EQ(std::string(lngd_last_error()), first);
+  if (b.plan) CHECK_EQ(b.step(), LNGD_DEVICE_LOST);
+  CHECK_EQ(lngd_synchronize(b.optimizer.handle()), LNGD_DEVICE_LOST);
+  if (b.plan) CHECK_OK(lngd_plan_destroy(b.plan)); // which destroying allows
+}
+
+// Runs the operation with its n-th call failing, for n = 1, 2, ... until no call is left to fail.
+void fail_every_call(const lngd::DeviceHooks& hooks, const Operation& operation, int error) {
+  const bool fatal = error == kIllegalAddress;
+  const int live = hooks.live();
+  int failed = 0;
+  for (int n = 1; n <= kMost; ++n) {
+    const Scope scope(std::string(operation.name) + ", call " + std::to_string(n) + ", error " +
+                      std::to_string(error));
+    bool done = false;
+    {
+      Bench bench(fault_case(0).config);
+      operation.before(bench);
+      hooks.inject_fault("*", n, error);
+      const lngd_status status = operation.run(bench);
+      done = hooks.calls_counted() < n;
+      hooks.inject_fault("", 0, 0);
+      if (done) {
+        CHECK_OK(status);
+      } else if (status == LNGD_OK) {
+        // A call whose failure need not be told: freeing what is no longer wanted. Its device, then, is lost unnoticed.
+        CHECK(!fatal || lngd_synchronize(bench.optimizer.handle()) == LNGD_DEVICE_LOST);
+      } else {
+        ++failed;
+        CHECK_EQ(status, fatal ? LNGD_DEVICE_LOST : error == kMemoryAllocation ? LNGD_OUT_OF_MEMORY : LNGD_DEVICE_ERROR);
+        CHECK(names_a_call());
+        if (fatal) says_lost(bench, lngd_last_error());
+      }
+      if (!fatal) works_on(bench);
+    }
+    hooks.reset_device();
+    CHECK_EQ(hooks.live(), live);
+    if (done) break;
+    CHECK(n < kMost);
+  }
+  CHECK_GT(failed, 0);
+}
+
+} // namespace
+
+TEST(faults_that_can_be_recovered_from) {
+  const lngd::DeviceHooks& hooks = emulator_hooks();
+  for (const Operation& operation : operations())
+    for (const int error : {kInvalidValue, kMemoryAllocation}) fail_every_call(hooks, operation, error);
+}
+
+TEST(faults_that_lose_the_device) {
+  const lngd::DeviceHooks& hooks = emulator_hooks();
+  for (const Operation& operation : operations()) fail_every_call(hooks, operation, kIllegalAddress);
+}
+
+TEST(faults_while_creating) {
+  const lngd::DeviceHooks& hooks = emulator_hooks();
+  const lngd_config config = fault_case(0).config;
+  const lngd_layer_config layer = dense(5, 3);
+  const int live = hooks.live();
+  for (const int error : {kInvalidValue, kMemoryAllocation, kIllegalAddress}) {
+    int failed = 0;
+    for (int n = 1; n <= kMost; ++n) {
+      const Scope scope("call " + std::to_string(n) + ", error " + std::to_string(error));
+      hooks.inject_fault("*", n, error);
+      lngd_optimizer* optimizer = nullptr;
+      const lngd_status status = lngd_create(&config, &layer, 1, &optimizer);
+      const bool done = hooks.calls_counted() < n;
+      hooks.inject_fault("", 0, 0);
+      failed += status != LNGD_OK;
+      if (status != LNGD_OK) {
+        CHECK(optimizer == nullptr);
+        CHECK_NE(std::string(lngd_last_error()), std::string());
+      } else {
+        CHECK_EQ(lngd_destroy(optimizer), LNGD_OK);
+      }
+      hooks.reset_device();
+      CHECK_EQ(hooks.live(), live);
+      if (done) break;
+      CHECK(n < kMost);
+    }
+    CHECK_GT(failed, 10);
+  }
+}
+
+// Destroying frees everything, whatever fails while it does.
+TEST(faults_while_destroying) {
+  const lngd::DeviceHooks& hooks = emulator_hooks();
+  const int live = hooks.live();
+  for (const int error : {kInvalidValue, kIllegalAddress})
+    for (int n = 1; n <= kMost; ++n) {
+      const Scope scope("call " + std::to_string(n) + ", error " + std::to_string(error));
+      Case c = fault_case(0);
+      lngd_optimizer* optimizer = nullptr;
+      REQUIRE_OK(lngd_create(&c.config, c.layers.data(), 1, &optimizer));
+      hooks.inject_fault("*", n, error);
+      CHECK_OK(lngd_destroy(optimizer));
+      const bool done = hooks.calls_counted() < n;
+      hooks.reset_device();
+      CHECK_EQ(hooks.live(), live);
+      if (done) break;
+    }
+}
+
+// The hook of the real library, which tests above the ABI use.
+TEST(faults_from_the_environment) {
+  device_hooks();
+  const struct {
+    const char* text;
+    lngd_status status;
+  } cases[] = {{"launch:1:1", LNGD_DEVICE_ERROR},
+               {"cudaHostAlloc:1:2", LNGD_OUT_OF_MEMORY},
+               {"cudaEventRecord:1:700", LNGD_DEVICE_LOST}};
+  for (const auto& fault : cases) {
+    const Scope scope(fault.text);
+    setenv("LNGD_CUDA_FAULT", fault.text, 1);
+    {
+      Bench bench(fault_case(0).config);
+      unsetenv("LNGD_CUDA_FAULT");
+      lngd_status status = bench.observe();
+      if (status == LNGD_OK) status = bench.make_plan();
+      CHECK_EQ(status, fault.status);
+      CHECK(names_a_call());
+      if (fault.status != LNGD_DEVICE_LOST) works_on(bench);
+    }
+    unsetenv("LNGD_CUDA_FAULT");
+  }
+}
