@@ -79,6 +79,8 @@ void skip(const std::string& reason) { throw Skipped{reason}; }
 
 bool quick() { return quick_run; }
 
+bool takes(int number, int every) { return !quick_run || device != "emulated" || number % every == 0; }
+
 const std::string& device_name() { return device; }
 
 Scope::Scope(const std::string& what) {

@@ -42,6 +42,10 @@ const std::string& device_name();
 // True with --quick: loops over many shapes may take fewer of them.
 bool quick();
 
+// Whether case `number` (0, 1, ...) of a long loop is run: always, but on the emulator with --quick only every
+// `every`-th.
+bool takes(int number, int every);
+
 // Adds "while ..." to the messages of failures inside a scope, e.g. the case of a parameterised test.
 class Scope {
  public:

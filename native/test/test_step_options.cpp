@@ -159,8 +159,9 @@ TEST(step_rates) {
                c.config.damping_min = 0.1;
              });
   for (const int samples : {1, 5, 7, 23, 24, 25, 1000})
-    vary("rate samples " + std::to_string(samples), LNGD_PRESET_RECIPE_EMPIRICAL,
-         [samples](Case& c) { c.config.rate_samples = samples; });
+    if (takes(samples, 5) || samples == 23)
+      vary("rate samples " + std::to_string(samples), LNGD_PRESET_RECIPE_EMPIRICAL,
+           [samples](Case& c) { c.config.rate_samples = samples; });
   vary("large mu", LNGD_PRESET_RECIPE_EMPIRICAL, [](Case& c) { c.config.mu = 10; });
 }
 
@@ -188,21 +189,23 @@ TEST(step_trust) {
 }
 
 TEST(step_momentum_and_decay) {
+  int number = 0;
   for (const int nesterov : {0, 1})
     for (const double momentum : {0.0, 0.5, 0.95})
       for (const int decay : {LNGD_DECAY_DECOUPLED, LNGD_DECAY_COUPLED})
         for (const int update : {LNGD_UPDATE_WEIGHTS, LNGD_UPDATE_GRADIENTS})
-          vary("nesterov " + std::to_string(nesterov) + " momentum " + std::to_string(momentum) + " decay " +
-                   std::to_string(decay) + " update " + std::to_string(update),
-               LNGD_PRESET_RECIPE_EMPIRICAL, [=](Case& c) {
-                 c.config.nesterov = nesterov;
-                 c.config.momentum = momentum;
-                 c.config.decay = decay;
-                 c.config.weight_decay = 0.05;
-                 c.config.learning_rate = 0.5;
-                 c.update = update;
-                 c.steps = 5;
-               });
+          if (takes(number++, 5))
+            vary("nesterov " + std::to_string(nesterov) + " momentum " + std::to_string(momentum) + " decay " +
+                     std::to_string(decay) + " update " + std::to_string(update),
+                 LNGD_PRESET_RECIPE_EMPIRICAL, [=](Case& c) {
+                   c.config.nesterov = nesterov;
+                   c.config.momentum = momentum;
+                   c.config.decay = decay;
+                   c.config.weight_decay = 0.05;
+                   c.config.learning_rate = 0.5;
+                   c.update = update;
+                   c.steps = 5;
+                 });
 }
 
 TEST(step_averaging) {
