@@ -44,7 +44,10 @@ class DeviceLibraryTest {
 
     @Test
     void anExplicitFileIsTaken() throws Exception {
-        Path copy = Files.copy(ChildJvm.natives().resolve(FILE), folder.resolve("mine.so"));
+        Path copy =
+                Files.copy(
+                        ChildJvm.natives().resolve(FILE),
+                        folder.resolve("my-lngd_cuda_emulated.so"));
         String option = "-D" + DeviceLibrary.EMULATED_PATH + "=" + copy;
         String output = ChildJvm.probe(ChildJvm.classPath(), option, "emulated");
         assertThat(output)

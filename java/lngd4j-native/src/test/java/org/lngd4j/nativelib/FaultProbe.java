@@ -35,7 +35,8 @@ final class FaultProbe {
             run("plan again", net::create);
         }
         float[] before = net.weights();
-        for (int i = 0; i < 3; i++) {
+        // Without a plan the device is lost, and there is nothing to step.
+        for (int i = 0; i < 3 && !net.plan.isNull(); i++) {
             run("observe", () -> Abi.observe(made, Abi.inputs(), Abi.signal()));
             run("step", () -> lngd.lngd_step(net.plan, 1, null));
         }

@@ -13,6 +13,7 @@ import java.util.function.ToIntFunction;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerPointer;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.lngd4j.nativelib.global.lngd;
 import org.lngd4j.nativelib.global.lngd_config;
@@ -23,6 +24,7 @@ import org.lngd4j.nativelib.global.lngd_plan;
 import org.lngd4j.nativelib.global.lngd_times;
 
 /** Every function that takes a handle, with handles that are none. */
+@Tag(TestDevice.TAG)
 class HandleTest {
     private static final Map<String, ToIntFunction<lngd_optimizer>> OPTIMIZER =
             new LinkedHashMap<>();

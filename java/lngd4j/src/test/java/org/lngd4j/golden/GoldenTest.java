@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.TreeSet;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -36,6 +37,7 @@ class GoldenTest {
         assertThat(files()).hasSize(10);
     }
 
+    @Tag(TestDevice.TAG)
     @ParameterizedTest
     @MethodSource("files")
     void everyFieldIsWithinItsTolerance(Path file) throws IOException {
