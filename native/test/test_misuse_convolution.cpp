@@ -141,7 +141,7 @@ TEST(conv_misuse_of_observe_and_samples) {
   huge.strides = {0, std::int64_t{1} << 47, 0, 0};
   REFUSED(observe(huge, fits), "inputs");
   lngd_tensor x = good.view(), y = fits.view();
-  x.device_type = 2;
+  x.device_type = 7;
   REFUSED(lngd_observe(handle, 0, &x, &y, 0), "inputs");
   x = good.view();
   y.dtype_bits = 64;
