@@ -175,13 +175,14 @@ TEST(a_report_ends_the_context) {
   cudaMalloc(&device, 32 * 4);
   CHECK_EQ(fill(device, 64, 1.0f, nullptr), cudaSuccess); // 32 too many; told by the next synchronisation
   CHECK_EQ(cudaDeviceSynchronize(), cudaErrorLaunchFailure);
-  CHECK_EQ(cudaFree(device), cudaErrorLaunchFailure);
+  CHECK_EQ(cudaFree(device), cudaErrorLaunchFailure); // says so, and frees
   const std::vector<simt::Report> reports = simt::take_reports();
   REQUIRE(reports.size() == 1);
   CHECK_EQ(simt::name(reports[0].kind), std::string("out of bounds"));
   CHECK(reports[0].text.find("runtime_kernels.cu:") != std::string::npos);
+  CHECK_EQ(simt::live().device_allocations, 0);
   simt::reset();
-  CHECK_EQ(cudaFree(device), cudaSuccess);
+  CHECK_EQ(cudaFree(device), cudaErrorInvalidValue);
 }
 
 TEST(grids_and_blocks_of_three_dimensions) {
