@@ -1,13 +1,14 @@
 # cmake -DLIBRARY=liblngd.so -DNM=nm -DREADELF=readelf -P check-exports.cmake
-# Fails if the library exports anything but lngd_*, or needs a library that a bare Linux may lack.
+# Fails if the library exports anything but lngd_* (or, with -DONLY=name, but that), or needs a library that a bare Linux may
+# lack.
 execute_process(COMMAND ${NM} -D --defined-only --format=posix ${LIBRARY} OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
 string(REGEX MATCHALL "[^\n]+" symbols "${symbols}")
 set(count 0)
 foreach(line IN LISTS symbols)
   string(REGEX REPLACE "[@ ].*" "" name "${line}")
-  if(name MATCHES "^lngd_")
+  if(ONLY AND name STREQUAL ONLY OR NOT ONLY AND name MATCHES "^lngd_")
     math(EXPR count "${count} + 1")
-  elseif(NOT name STREQUAL "LNGD_0") # the version node itself
+  elseif(NOT name MATCHES "^LNGD_(CUDA_)?0$") # the version node itself
     message(SEND_ERROR "exported but not part of the ABI: ${name}")
   endif()
 endforeach()

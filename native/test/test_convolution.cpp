@@ -50,6 +50,12 @@ std::vector<Shape> shapes() {
       {"1-D stride 2 dilation 2 padding 3/1", with_geometry(convolution_1d(4, 4, 3), 2, 3, 1, 2, 2), 1, 12},
       {"1-D 1", convolution_1d(5, 3, 1), 1, 9},
   };
+  // Padding above, but no row of padding below and none at the sides: only the first row of the image is not the
+  // caller's.
+  lngd_layer_config above = convolution(3, 2, 2, 2);
+  above.stride[0] = 3;
+  above.padding_before[0] = 1;
+  list.push_back({"stride and padding of the rows alone", above, 8, 5});
   for (Shape& shape : list) shape.layer.activation = LNGD_ACTIVATION_TANH;
   return list;
 }

@@ -182,7 +182,8 @@ TEST(fisher_sampled_mean_is_expected) {
         sum += q;
         squares += q * q;
       }
-      const double mean = sum / static_cast<double>(kDraws), deviation = std::sqrt(squares / static_cast<double>(kDraws) - mean * mean);
+      const double mean = sum / static_cast<double>(kDraws),
+                   deviation = std::sqrt(squares / static_cast<double>(kDraws) - mean * mean);
       CHECK_GT(deviation, 0.0);
       CHECK_NEAR(mean, means.q[static_cast<std::size_t>(i)], 6 * deviation / std::sqrt(static_cast<double>(kDraws)));
     }

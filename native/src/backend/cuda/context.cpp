@@ -56,6 +56,7 @@ bool CudaContext::create(const lngd_config& config) {
   for (cudaEvent_t* event : {&caller_event_, &step_event_, &side_event_})
     calls("cudaEventCreateWithFlags", [&] { return cudaEventCreateWithFlags(event, cudaEventDisableTiming); });
   calls("cudaFuncSetAttribute", [] { return prepare_layer_statistics(); });
+  calls("cudaFuncSetAttribute", [] { return prepare_conv_statistics(); });
   calls("cudaFuncSetAttribute", [] { return prepare_factor_inverse(); });
   calls("cudaFuncSetAttribute", [] { return prepare_precondition(); });
   calls("cudaFuncSetAttribute", [] { return prepare_layer_rate(); });

@@ -61,6 +61,11 @@ struct CudaContext : Context {
   bool side_ahead_ = false, step_marked_ = false, step_unmarked_ = false;
 };
 
+// Channels of the input of a convolution, all groups together.
+inline int64_t conv_channels(const LayerShape& shape) {
+  return shape.inputs / (shape.conv.kernel[0] * shape.conv.kernel[1]) * shape.groups;
+}
+
 inline CudaContext& cuda(Context& context) { return static_cast<CudaContext&>(context); }
 inline CudaContext& cuda(Context* context) { return *static_cast<CudaContext*>(context); }
 inline const CudaContext& cuda(const Context* context) { return *static_cast<const CudaContext*>(context); }

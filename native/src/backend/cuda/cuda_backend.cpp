@@ -18,9 +18,14 @@ constexpr int kOldestMajor = 8; // the kernels need cp.async and mma.sync on TF3
 // What stands in the way of using a device, or "". Makes no CUDA context.
 void check_device(int32_t index, int32_t& devices, char* reason, size_t room) {
   int driver = 0, runtime = 0, count = 0, major = 0, minor = 0;
-  cudaDriverGetVersion(&driver);
+  const cudaError_t asked = cudaDriverGetVersion(&driver); // success and 0 without a driver
   cudaRuntimeGetVersion(&runtime);
   reason[0] = '\0';
+  if (asked != cudaSuccess) {
+    std::snprintf(reason, room, "cudaDriverGetVersion failed: %s, %s", cudaGetErrorName(asked),
+                  cudaGetErrorString(asked));
+    return;
+  }
   if (driver == 0) {
     std::snprintf(reason, room, "there is no NVIDIA driver (libcuda.so.1 was not found, or serves no device)");
     return;

@@ -37,21 +37,6 @@ DeviceLayer device_layer(Mirrors& mirrors, const StepLayer& layer) {
   return d;
 }
 
-// The blocks of a layer as matrices to be inverted.
-void append_factor_tasks(int32_t index, const StepLayer& layer, std::vector<FactorTask>& tasks) {
-  const BlockLayout& blocks = layer.shape->blocks;
-  for (int64_t k = 0; k < blocks.count(); ++k) {
-    FactorTask task{};
-    task.phi = layer.memory->phi + blocks.offset(k);
-    task.inverse = layer.memory->phi_inverse + blocks.offset(k);
-    task.record = layer.memory->record;
-    task.ld = blocks.ld(k);
-    task.size = static_cast<int32_t>(blocks.size(k));
-    task.layer = index;
-    tasks.push_back(task);
-  }
-}
-
 RateLayer rate_layer(const StepLayer& layer, int32_t first_tile, int32_t tiles) {
   const LayerShape& shape = *layer.shape;
   RateLayer r{};
@@ -88,10 +73,7 @@ void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers
     plan.rate_layers.push_back(rate_layer(layers[i], first_tile, static_cast<int32_t>(tiles.size()) - first_tile));
     average_layers.push_back(average_layer(shape, memory));
     append_average_tasks(i, average_layers.back(), kAverageElements, averages);
-    factor_layers.push_back({memory.record, memory.psi, memory.psi_inverse, memory.lambda_phi,
-                             static_cast<int32_t>(shape.outputs), static_cast<int32_t>(factor_tasks.size()),
-                             static_cast<int32_t>(shape.blocks.count()), i});
-    append_factor_tasks(i, layers[i], factor_tasks);
+    factor_layers.push_back(add_factor_layer(shape, memory, i, factor_tasks));
   }
   const size_t results = factor_tasks.size();
   plan.factor_plan = std::make_unique<FactorPlan>(std::move(factor_tasks));

@@ -74,9 +74,10 @@ struct CudaPlan : Plan {
 
   // Changing: which layers are due, on the side stream; the rates' table, on the caller's.
   ChangingTable average_due, inverse_due;
-  std::vector<int32_t> flags;         // of a due list, while it is made
-  std::vector<RateLayer> rate_layers; // as the device has it, but for what changes with the samples
-  std::vector<ProjectionTask> projections;
+  std::vector<int32_t> flags;              // of a due list, while it is made
+  std::vector<RateLayer> rate_layers;      // as the device has it, but for what changes with the samples
+  std::vector<ProjectionTask> projections; // of dense layers, then of convolutions
+  int32_t dense_projections = 0;
   std::vector<char> rate_image;        // layers, then projections
   ChangingTable rates, captured_rates; // and behind them room for the partial sums
   int64_t partials = 0;                // of the present projections

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Statistics in the backend table: staging of host tensors, the order of streams, the workspace.
-#include <cstdio>
-
 #include "backend/cuda/context.h"
 #include "backend/cuda/cuda_step.h"
 
@@ -16,26 +14,43 @@ StatisticsWorkspace workspace(const CudaContext& context) {
   return {context.workspace, context.workspace_bytes, context.multiprocessors};
 }
 
-// The batch on the device: host tensors staged, the order of streams kept, the workspace large enough.
-bool begin_batch(CudaContext& context, StatisticsArgs& args) {
-  const LayerShape& shape = *args.shape;
-  const size_t needed = layer_statistics_workspace(shape, args.samples, context.multiprocessors);
-  if (!context.reserve_workspace(needed)) return false;
-  const size_t bytes = Staging::needed(args.inputs, args.samples, shape.inputs) +
-                       Staging::needed(args.signal, args.samples, shape.outputs);
-  if (!context.staging.begin(context.calls, bytes)) return false;
-  if (args.inputs.device || args.signal.device) context.side_after_caller();
-  args.inputs = context.staging.place(args.inputs, args.samples, shape.inputs);
-  args.signal = context.staging.place(args.signal, args.samples, shape.outputs);
-  return context.staging.upload(context.calls, context.side());
+size_t workspace_needed(const CudaContext& context, const StatisticsArgs& args) {
+  return layer_statistics_workspace(*args.shape, args.samples, context.multiprocessors);
+}
+size_t workspace_needed(const CudaContext& context, const ConvStatisticsArgs& args) {
+  return conv_statistics_workspace(*args.shape, args.inputs, args.samples, context.multiprocessors);
 }
 
-void refuse_convolution(CudaContext& context) {
-  Failure failure;
-  failure.status = LNGD_INVALID_ARGUMENT;
-  std::snprintf(failure.message, sizeof failure.message,
-                "the CUDA backend has no kernels for convolutions yet, allowed are dense layers");
-  context.calls.fail(failure);
+// Columns (channels, of images) of the inputs.
+int64_t input_columns(const StatisticsArgs& args) { return args.shape->inputs; }
+int64_t input_columns(const ConvStatisticsArgs& args) { return conv_channels(*args.shape); }
+
+cudaError_t launch(const StatisticsArgs& args, const CudaContext& context) {
+  return launch_layer_statistics(args, workspace(context), context.precision, context.side());
+}
+cudaError_t launch(const ConvStatisticsArgs& args, const CudaContext& context) {
+  return launch_conv_statistics(args, workspace(context), context.precision, context.side());
+}
+
+cudaError_t launch_rows(const StatisticsArgs& args, const CudaContext& context, const FisherRows& out) {
+  return launch_fisher_rows(args, workspace(context), out, context.side());
+}
+cudaError_t launch_rows(const ConvStatisticsArgs& args, const CudaContext& context, const FisherRows& out) {
+  return launch_conv_fisher_rows(args, workspace(context), out, context.side());
+}
+
+// The batch on the device: host tensors staged, the order of streams kept, the workspace large enough.
+template <class Args>
+bool begin_batch(CudaContext& context, Args& args) {
+  const int64_t columns = input_columns(args), outputs = args.shape->outputs;
+  if (!context.reserve_workspace(workspace_needed(context, args))) return false;
+  const size_t bytes =
+      Staging::needed(args.inputs, args.samples, columns) + Staging::needed(args.signal, args.samples, outputs);
+  if (!context.staging.begin(context.calls, bytes)) return false;
+  if (args.inputs.device || args.signal.device) context.side_after_caller();
+  args.inputs = context.staging.place(args.inputs, args.samples, columns);
+  args.signal = context.staging.place(args.signal, args.samples, outputs);
+  return context.staging.upload(context.calls, context.side());
 }
 
 void end_batch(CudaContext& context) {
@@ -43,32 +58,69 @@ void end_batch(CudaContext& context) {
   context.staging.end(context.calls, context.side());
 }
 
+template <class Args>
+void add_statistics(Context& base, const Args& args, const char* name) {
+  CudaContext& context = cuda(base);
+  const DeviceScope scope(context);
+  Args batch = args;
+  if (!begin_batch(context, batch)) return;
+  context.calls(name, [&] { return launch(batch, context); });
+  end_batch(context);
+}
+
+// `rows` of q; r and c have `groups` numbers in each.
+template <class Args>
+void fetch_rows(Context& base, const Args& args, int64_t rows, int64_t groups, const FisherRows& out) {
+  CudaContext& context = cuda(base);
+  const DeviceScope scope(context);
+  Args batch = args;
+  const size_t q = static_cast<size_t>(rows * args.shape->outputs), rc = static_cast<size_t>(rows * groups);
+  void* memory = nullptr;
+  if (!context.allocate(&memory, (q + 2 * rc) * sizeof(float))) return;
+  float* const floats = static_cast<float*>(memory);
+  const FisherRows device{out.q ? floats : nullptr, out.r ? floats + q : nullptr, out.c ? floats + q + rc : nullptr};
+  if (begin_batch(context, batch)) {
+    context.calls("launch fisher_rows", [&] { return launch_rows(batch, context, device); });
+    end_batch(context);
+    const auto fetch = [&context](float* to, const float* from, size_t count) {
+      if (!to) return;
+      context.calls("cudaMemcpyAsync", [&] {
+        return cudaMemcpyAsync(to, from, count * sizeof(float), cudaMemcpyDeviceToHost, context.side());
+      });
+    };
+    fetch(out.q, device.q, q);
+    fetch(out.r, device.r, rc);
+    fetch(out.c, device.c, rc);
+    context.calls("cudaStreamSynchronize", [&] { return cudaStreamSynchronize(context.side()); });
+  }
+  cudaFree(memory);
+}
+
 } // namespace
 
 bool reserve_statistics(Context* base, const LayerShape& shape) {
   CudaContext& context = cuda(base);
+  if (shape.convolution) return context.calls.ok(); // what it needs depends on the images
   const DeviceScope scope(context);
-  if (shape.convolution) {
-    refuse_convolution(context);
-    return false;
-  }
   const int64_t samples = context.statistics_samples > 0 ? context.statistics_samples : kReservedSamples;
   return context.reserve_workspace(layer_statistics_workspace(shape, samples, context.multiprocessors));
 }
 
 void layer_statistics(Context& base, const StatisticsArgs& args) {
-  CudaContext& context = cuda(base);
-  const DeviceScope scope(context);
-  StatisticsArgs batch = args;
-  if (!begin_batch(context, batch)) return;
-  context.calls("launch layer_statistics",
-                [&] { return launch_layer_statistics(batch, workspace(context), context.precision, context.side()); });
-  end_batch(context);
+  add_statistics(base, args, "launch layer_statistics");
 }
 
-void conv_statistics(Context& base, const ConvStatisticsArgs&) { refuse_convolution(cuda(base)); }
+void conv_statistics(Context& base, const ConvStatisticsArgs& args) {
+  add_statistics(base, args, "launch conv_statistics");
+}
 
-void conv_fisher_rows(Context& base, const ConvStatisticsArgs&, const FisherRows&) { refuse_convolution(cuda(base)); }
+void fisher_rows(Context& base, const StatisticsArgs& args, const FisherRows& out) {
+  fetch_rows(base, args, args.samples, 1, out);
+}
+
+void conv_fisher_rows(Context& base, const ConvStatisticsArgs& args, const FisherRows& out) {
+  fetch_rows(base, args, args.samples * args.signal.height * args.signal.width, args.shape->groups, out);
+}
 
 void discard_statistics(Context& base, const LayerShape& shape, LayerMemory& memory) {
   CudaContext& context = cuda(base);
@@ -82,33 +134,6 @@ void discard_statistics(Context& base, const LayerShape& shape, LayerMemory& mem
   clear(&memory.record->samples, sizeof memory.record->samples);
   clear(&memory.record->poisoned, sizeof memory.record->poisoned);
   context.side_changed();
-}
-
-void fisher_rows(Context& base, const StatisticsArgs& args, const FisherRows& out) {
-  CudaContext& context = cuda(base);
-  const DeviceScope scope(context);
-  StatisticsArgs batch = args;
-  const size_t rows = static_cast<size_t>(args.samples), q = rows * static_cast<size_t>(args.shape->outputs);
-  void* memory = nullptr;
-  if (!context.allocate(&memory, (q + 2 * rows) * sizeof(float))) return;
-  float* const floats = static_cast<float*>(memory);
-  const FisherRows device{out.q ? floats : nullptr, out.r ? floats + q : nullptr, out.c ? floats + q + rows : nullptr};
-  if (begin_batch(context, batch)) {
-    context.calls("launch fisher_rows",
-                  [&] { return launch_fisher_rows(batch, workspace(context), device, context.side()); });
-    end_batch(context);
-    const auto fetch = [&context](float* to, const float* from, size_t count) {
-      if (!to) return;
-      context.calls("cudaMemcpyAsync", [&] {
-        return cudaMemcpyAsync(to, from, count * sizeof(float), cudaMemcpyDeviceToHost, context.side());
-      });
-    };
-    fetch(out.q, device.q, q);
-    fetch(out.r, device.r, rows);
-    fetch(out.c, device.c, rows);
-    context.calls("cudaStreamSynchronize", [&] { return cudaStreamSynchronize(context.side()); });
-  }
-  cudaFree(memory);
 }
 
 } // namespace lngd::cuda

@@ -102,9 +102,11 @@ void layer_rate(Context& base, const StepArgs& args) {
   if (args.config->rate == LNGD_RATE_EMPIRICAL) {
     const auto* const tasks =
         reinterpret_cast<const ProjectionTask*>(reinterpret_cast<const char*>(layers) + rate_projections_offset(plan));
-    context.calls("launch rate_projections", [&] {
-      return launch_rate_projections(layers, tasks, static_cast<int32_t>(plan.projections.size()), context.caller);
-    });
+    const int32_t dense = plan.dense_projections, all = static_cast<int32_t>(plan.projections.size());
+    context.calls("launch rate_projections",
+                  [&] { return launch_rate_projections(layers, tasks, dense, context.caller); });
+    context.calls("launch conv_rate_projections",
+                  [&] { return launch_conv_rate_projections(layers, tasks + dense, all - dense, context.caller); });
   }
   context.calls("launch layer_rate", [&] {
     return launch_layer_rate(plan.settings, layers, plan.layers, plan.tiles, plan.sums, context.caller);

@@ -86,11 +86,11 @@ __device__ void take_inputs(const RowPass<Source>& pass, RowTile<Source, Sampled
   __syncthreads();
   const double c = row_sum<Tile::kParts>(tile.part[thread]) + (pass.bias ? 1.0 : 0.0);
   if (thread % Tile::kParts == 0) tile.c[thread / Tile::kParts] = static_cast<float>(c);
-  if (pass.model.row_first()) {
+  if (pass.model.row_first()) { // over all outputs: groups share a softmax
     for (int r = thread / 32; r < Tile::kRows && row0 + r < pass.rows; r += kRowThreads / 32) {
-      const float* const x = pass.source.signal + tile.base[r];
-      const uint64_t first = pass.first_element(group, row0 + r);
-      const RowParameters parameters = row_parameters<Sampled>(pass.model, pass.stream, pass.group_size, first,
+      const float* const x = pass.source.signal + pass.source.signal_at(row0 + r);
+      const uint64_t first = pass.first_element(0, row0 + r);
+      const RowParameters parameters = row_parameters<Sampled>(pass.model, pass.stream, pass.outputs, first,
                                                                [&](int32_t i) { return x[i * pass.source.stride]; });
       if (thread % 32 == 0) tile.row[r] = parameters;
     }
@@ -169,8 +169,9 @@ __device__ void fill_squares(const RowPass<Source>& pass, RowTile<Source, Sample
     if constexpr (Sampled) {
       if (pass.model.normals()) eps = tile.eps[row * Tile::kPitch + column];
     }
-    q = fisher_square<Sampled>(pass.model, pass.stream, tile.row[row], q, i, element, eps);
-    if (pass.out.q) pass.out.q[int64_t{row0 + row} * pass.outputs + group * pass.group_size + i] = q;
+    const int output = group * pass.group_size + i;
+    q = fisher_square<Sampled>(pass.model, pass.stream, tile.row[row], q, output, element, eps);
+    if (pass.out.q) pass.out.q[int64_t{row0 + row} * pass.outputs + output] = q;
   }
 }
 

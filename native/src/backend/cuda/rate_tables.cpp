@@ -22,41 +22,61 @@ Offsets offsets(const CudaPlan& plan) {
   return o;
 }
 
-// Where the samples of this step lie on the device. Returns whether their number has changed for a layer.
+// Where the samples of this step lie on the device. Returns whether the number of rows has changed for a layer.
 bool place_samples(CudaContext& context, CudaPlan& plan, const StepArgs& args) {
   bool changed = false;
   for (int32_t i = 0; i < plan.layers; ++i) {
     const StepLayer& layer = args.layers[i];
+    const LayerShape& shape = *layer.shape;
     RateLayer& rate = plan.rate_layers[static_cast<size_t>(i)];
-    changed |= rate.samples != layer.samples;
+    const int64_t samples = rate.samples;
+    const int32_t positions = rate.positions;
     rate.samples = layer.samples;
     rate.used = rate_samples(*args.config, layer.samples);
-    if (layer.samples == 0) continue;
-    rate.sample_inputs = context.staging.place(layer.sample_inputs, layer.samples, layer.shape->inputs);
-    rate.sample_deltas = context.staging.place(layer.sample_deltas, layer.samples, layer.shape->outputs);
+    if (layer.samples > 0 && shape.convolution) {
+      const Activations inputs = context.staging.place(layer.conv_inputs, layer.samples, conv_channels(shape));
+      const Activations deltas = context.staging.place(layer.conv_deltas, layer.samples, shape.outputs);
+      set_rate_patches(shape, inputs, deltas, layer.samples, rate);
+    } else if (layer.samples > 0) {
+      rate.sample_inputs = context.staging.place(layer.sample_inputs, layer.samples, shape.inputs);
+      rate.sample_deltas = context.staging.place(layer.sample_deltas, layer.samples, shape.outputs);
+    }
+    changed |= rate.samples != samples || rate.positions != positions;
   }
   return changed;
 }
 
-bool stage_samples(CudaContext& context, CudaPlan& plan, const StepArgs& args) {
-  size_t bytes = 0;
-  for (int32_t i = 0; i < plan.layers; ++i) {
-    const StepLayer& layer = args.layers[i];
-    if (layer.samples == 0) continue;
-    bytes += Staging::needed(layer.sample_inputs, layer.samples, layer.shape->inputs) +
-             Staging::needed(layer.sample_deltas, layer.samples, layer.shape->outputs);
-  }
-  if (!context.staging.begin(context.calls, bytes)) return false;
-  if (place_samples(context, plan, args)) {
-    plan.projections.clear();
-    plan.partials = 0;
+size_t staged_bytes(const StepLayer& layer) {
+  const LayerShape& shape = *layer.shape;
+  if (layer.samples == 0) return 0;
+  if (shape.convolution)
+    return Staging::needed(layer.conv_inputs, layer.samples, conv_channels(shape)) +
+           Staging::needed(layer.conv_deltas, layer.samples, shape.outputs);
+  return Staging::needed(layer.sample_inputs, layer.samples, shape.inputs) +
+         Staging::needed(layer.sample_deltas, layer.samples, shape.outputs);
+}
+
+// The projections of dense layers, then those of convolutions: a launch each.
+void list_projections(CudaPlan& plan, const StepArgs& args) {
+  plan.projections.clear();
+  plan.partials = 0;
+  for (const bool convolution : {false, true}) {
     for (int32_t i = 0; i < plan.layers; ++i) {
       const RateLayer& rate = plan.rate_layers[static_cast<size_t>(i)];
-      if (rate.samples == 0) continue;
-      append_projection_tasks(i, rate, plan.projections);
-      plan.partials += rate_partials(rate);
+      if (rate.samples > 0 && args.layers[i].shape->convolution == convolution)
+        append_projection_tasks(i, rate, plan.projections);
     }
+    if (!convolution) plan.dense_projections = static_cast<int32_t>(plan.projections.size());
   }
+  for (const RateLayer& rate : plan.rate_layers)
+    if (rate.samples > 0) plan.partials += rate_partials(rate);
+}
+
+bool stage_samples(CudaContext& context, CudaPlan& plan, const StepArgs& args) {
+  size_t bytes = 0;
+  for (int32_t i = 0; i < plan.layers; ++i) bytes += staged_bytes(args.layers[i]);
+  if (!context.staging.begin(context.calls, bytes)) return false;
+  if (place_samples(context, plan, args)) list_projections(plan, args);
   return context.staging.upload(context.calls, context.caller);
 }
 

@@ -23,6 +23,18 @@ void gather(const Strided& from, int64_t rows, int64_t columns, float* to, int64
   }
 }
 
+void gather(const Activations& from, int64_t samples, int64_t channels, float* to) {
+  for (int64_t n = 0; n < samples; ++n)
+    for (int64_t c = 0; c < channels; ++c) {
+      // A plane is a matrix; its data pointer is not used for anything but its address.
+      char* const corner = reinterpret_cast<char*>(from.data) +
+                           (n * from.stride[0] + c * from.stride[1]) * static_cast<int64_t>(sizeof(float));
+      const Strided plane{reinterpret_cast<float*>(corner), from.stride[2], from.stride[3], false};
+      gather(plane, from.height, from.width, to, from.width);
+      to += int64_t{from.height} * from.width;
+    }
+}
+
 void scatter(const float* from, int64_t pitch, const Strided& to, int64_t rows, int64_t columns) {
   for (int64_t i = 0; i < rows; ++i, from += pitch) {
     if (to.cs == 1) {
@@ -68,6 +80,22 @@ Strided Staging::place(const Strided& matrix, int64_t rows, int64_t columns) {
   gather(matrix, rows, columns, reinterpret_cast<float*>(slot.pinned + used_), pitch);
   const Strided staged{reinterpret_cast<float*>(slot.device + used_), pitch, 1, true};
   used_ += needed(matrix, rows, columns);
+  return staged;
+}
+
+Activations Staging::place(const Activations& images, int64_t samples, int64_t channels) {
+  if (images.device) return images;
+  const Slot& slot = slots_[current_];
+  gather(images, samples, channels, reinterpret_cast<float*>(slot.pinned + used_));
+  Activations staged = images;
+  staged.data = reinterpret_cast<float*>(slot.device + used_);
+  staged.device = true;
+  const int64_t plane = int64_t{images.height} * images.width;
+  staged.stride[0] = channels * plane;
+  staged.stride[1] = plane;
+  staged.stride[2] = images.width;
+  staged.stride[3] = 1;
+  used_ += needed(images, samples, channels);
   return staged;
 }
 

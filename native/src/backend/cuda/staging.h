@@ -15,6 +15,8 @@ inline int64_t staged_pitch(int64_t columns) { return (columns + 3) / 4 * 4; }
 
 // Between the caller's matrix in host memory (any strides, any alignment) and rows of `pitch` floats. Bit for bit.
 void gather(const Strided& from, int64_t rows, int64_t columns, float* to, int64_t pitch);
+// The caller's images into compact samples x channels x height x width.
+void gather(const Activations& from, int64_t samples, int64_t channels, float* to);
 void scatter(const float* from, int64_t pitch, const Strided& to, int64_t rows, int64_t columns);
 
 class Staging {
@@ -25,6 +27,7 @@ class Staging {
   // Takes the next part of the batch: a host matrix is gathered and its device copy returned; a device matrix is
   // returned as it is.
   Strided place(const Strided& matrix, int64_t rows, int64_t columns);
+  Activations place(const Activations& images, int64_t samples, int64_t channels);
   // Enqueues the copy of what was placed. Kernels may follow on `stream`; after the last of them: end.
   bool upload(Calls& calls, cudaStream_t stream);
   bool end(Calls& calls, cudaStream_t stream);
@@ -34,6 +37,10 @@ class Staging {
   // What place will take.
   static size_t needed(const Strided& matrix, int64_t rows, int64_t columns) {
     return matrix.device ? 0 : static_cast<size_t>(rows * staged_pitch(columns)) * sizeof(float);
+  }
+  static size_t needed(const Activations& images, int64_t samples, int64_t channels) {
+    const int64_t floats = samples * channels * images.height * images.width;
+    return images.device ? 0 : static_cast<size_t>(staged_pitch(floats)) * sizeof(float);
   }
 
  private:
