@@ -58,6 +58,14 @@ final class LngdChoice {
         return builder.build();
     }
 
+    /**
+     * Where it will run: {@code cpu} or {@code cuda}. A device that is asked for and cannot be had
+     * is bad input, with the reason.
+     */
+    static String device(TrainSettings settings) {
+        return Devices.word(Devices.usable(settings.device()));
+    }
+
     private static Preset preset(TrainSettings settings) {
         return settings.preset() == null
                 ? Preset.RECIPE

@@ -11,7 +11,6 @@ import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.lngd4j.KernelTimes;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.TrustRatio;
-import org.lngd4j.cli.support.Devices;
 import org.lngd4j.dl4j.AveragedWeights;
 import org.lngd4j.dl4j.Lngd;
 import org.lngd4j.dl4j.LngdTraining;
@@ -19,10 +18,12 @@ import org.lngd4j.dl4j.LngdTraining;
 /** LNGD, attached to DL4J's network by one line, as a user would. */
 final class LngdMethod implements TrainingMethod {
     private final LngdOptions options;
+    private final String device;
     private final LngdTraining training;
 
-    LngdMethod(MultiLayerNetwork net, LngdOptions options) {
+    LngdMethod(MultiLayerNetwork net, LngdOptions options, String device) {
         this.options = options;
+        this.device = device;
         this.training = Lngd.attach(net, options);
     }
 
@@ -43,7 +44,7 @@ final class LngdMethod implements TrainingMethod {
 
     @Override
     public String device() {
-        return Devices.word(options.device());
+        return device;
     }
 
     @Override

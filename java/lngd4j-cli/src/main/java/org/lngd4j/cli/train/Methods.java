@@ -2,7 +2,6 @@
 package org.lngd4j.cli.train;
 
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
-import org.lngd4j.cli.support.Devices;
 import org.nd4j.linalg.learning.config.IUpdater;
 import org.nd4j.linalg.learning.config.Sgd;
 
@@ -13,7 +12,7 @@ final class Methods {
     /** Refuses a device that cannot be had, before anything is read or written. */
     static void checkDevice(TrainSettings settings) {
         if (settings.optimizer() == OptimizerKind.LNGD) {
-            Devices.usable(settings.device());
+            LngdChoice.device(settings);
         }
     }
 
@@ -37,7 +36,11 @@ final class Methods {
     static TrainingMethod attach(TrainSettings settings, MultiLayerNetwork net, long totalSteps) {
         return switch (settings.optimizer()) {
             case ADAM, SGD -> new FirstOrder(net, settings);
-            case LNGD -> new LngdMethod(net, LngdChoice.options(settings, totalSteps));
+            case LNGD ->
+                    new LngdMethod(
+                            net,
+                            LngdChoice.options(settings, totalSteps),
+                            LngdChoice.device(settings));
         };
     }
 }
