@@ -12,7 +12,7 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 enum ArrayForm {
     /** Weights [nIn, nOut] in 'f' order: m x d_w in row-major order, seen through a transpose. */
     DENSE,
-    /** Convolution on NCHW or NCW, weights [m, channels, kernel] in 'c' order. */
+    /** Convolution on NCHW, weights [m, channels, kernel] in 'c' order. */
     CHANNELS_FIRST,
     /** Convolution on NHWC; DL4J permutes pre-activations and deltas itself, but not the inputs. */
     CHANNELS_LAST,

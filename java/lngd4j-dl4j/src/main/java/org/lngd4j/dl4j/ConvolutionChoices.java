@@ -4,7 +4,6 @@ package org.lngd4j.dl4j;
 import org.deeplearning4j.nn.api.Layer;
 import org.deeplearning4j.nn.conf.CNN2DFormat;
 import org.deeplearning4j.nn.conf.ConvolutionMode;
-import org.deeplearning4j.nn.conf.RNNFormat;
 import org.deeplearning4j.nn.conf.layers.ConvolutionLayer;
 import org.deeplearning4j.nn.layers.convolution.Convolution1DLayer;
 import org.deeplearning4j.nn.layers.convolution.DepthwiseConvolution2DLayer;
@@ -25,22 +24,22 @@ final class ConvolutionChoices {
     /** Why a convolution is not trained by LNGD; null if it is. */
     static String problem(Layer layer) {
         ConvolutionLayer conf = (ConvolutionLayer) layer.conf().getLayer();
-        if (layer instanceof Convolution1DLayer
-                && ((org.deeplearning4j.nn.conf.layers.Convolution1DLayer) conf).getRnnDataFormat()
-                        == RNNFormat.NWC) {
-            return "DL4J's 1-D convolution on NWC gives its activations in a mixed order";
+        if (conf.getConvolutionMode() == ConvolutionMode.Causal) {
+            return "causal padding is for 1-D convolutions";
         }
-        return null;
+        return layer instanceof Convolution1DLayer
+                ? "DL4J keeps the weights of a 1-D convolution by kernel element and channel, and no view"
+                        + " of them is by channel and kernel element"
+                : null;
     }
 
     static LayerSpec spec(String name, Layer layer) {
         ConvolutionLayer conf = (ConvolutionLayer) layer.conf().getLayer();
-        boolean one = layer instanceof Convolution1DLayer;
-        int[] kernel = axes(conf.getKernelSize(), one);
         LayerSpec spec =
-                LayerSpec.convolution(name, conf.getNIn(), outputs(layer, conf), kernel)
-                        .stride(axes(conf.getStride(), one))
-                        .dilation(axes(conf.getDilation(), one))
+                LayerSpec.convolution(
+                                name, conf.getNIn(), outputs(layer, conf), conf.getKernelSize())
+                        .stride(conf.getStride())
+                        .dilation(conf.getDilation())
                         .bias(conf.hasBias());
         if (layer instanceof DepthwiseConvolution2DLayer) {
             spec = spec.groups(Math.toIntExact(conf.getNIn()));
@@ -48,18 +47,12 @@ final class ConvolutionChoices {
         if (conf.getConvolutionMode() == ConvolutionMode.Same) {
             return spec.same();
         }
-        if (conf.getConvolutionMode() == ConvolutionMode.Causal) {
-            int before = axes(conf.getDilation(), one)[0] * (kernel[0] - 1);
-            return spec.padding(new int[] {before}, new int[] {0});
-        }
-        return spec.padding(axes(conf.getPadding(), one));
+        return spec.padding(conf.getPadding());
     }
 
     static ArrayForm form(Layer layer) {
         ConvolutionLayer conf = (ConvolutionLayer) layer.conf().getLayer();
-        boolean last =
-                !(layer instanceof Convolution1DLayer)
-                        && conf.getCnn2dDataFormat() == CNN2DFormat.NHWC;
+        boolean last = conf.getCnn2dDataFormat() == CNN2DFormat.NHWC;
         if (layer instanceof DepthwiseConvolution2DLayer) {
             return last ? ArrayForm.DEPTHWISE_LAST : ArrayForm.DEPTHWISE_FIRST;
         }
@@ -72,9 +65,5 @@ final class ConvolutionChoices {
                         * ((org.deeplearning4j.nn.conf.layers.DepthwiseConvolution2D) conf)
                                 .getDepthMultiplier()
                 : conf.getNOut();
-    }
-
-    private static int[] axes(int[] values, boolean one) {
-        return one ? new int[] {values[0]} : values.clone();
     }
 }

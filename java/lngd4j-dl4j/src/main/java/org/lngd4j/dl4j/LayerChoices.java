@@ -79,6 +79,9 @@ final class LayerChoices {
         if (unit.preProcessor() instanceof RnnToFeedForwardPreProcessor) {
             return firstOrder(unit, "its input has a time axis");
         }
+        if (convolution) {
+            return convolution(unit, (ConvolutionLayer) conf);
+        }
         return dense ? dense(unit, (DenseLayer) conf) : output(unit, (OutputLayer) conf);
     }
 
