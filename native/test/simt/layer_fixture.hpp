@@ -103,7 +103,8 @@ struct Layer {
   Array<float> momentum, average, direction, psi;
   Array<LayerRecord> record;
 
-  Layer(const Shape& s, const LayerRecord& r, uint32_t seed) : Layer(s, r, Numbers(seed)) {}
+  // `scale`: of the weights and gradients.
+  Layer(const Shape& s, const LayerRecord& r, uint32_t seed, float scale = 1) : Layer(s, r, Numbers(seed), scale) {}
 
   lngd::cuda::DeviceLayer device(bool with_average = true) const {
     return {record.data,
@@ -122,12 +123,12 @@ struct Layer {
   }
 
  private:
-  Layer(const Shape& s, const LayerRecord& r, Numbers numbers)
+  Layer(const Shape& s, const LayerRecord& r, Numbers numbers, float scale)
       : shape(s),
-        w(numbers.vector(int64_t{s.outputs} * s.inputs)),
-        b(numbers.vector(s.outputs)),
-        g(numbers.vector(int64_t{s.outputs} * s.inputs)),
-        gb(numbers.vector(s.outputs)),
+        w(numbers.vector(int64_t{s.outputs} * s.inputs, scale)),
+        b(numbers.vector(s.outputs, scale)),
+        g(numbers.vector(int64_t{s.outputs} * s.inputs, scale)),
+        gb(numbers.vector(s.outputs, scale)),
         m(numbers.vector(s.outputs * s.ldw())),
         a(numbers.vector(s.outputs * s.ldw())),
         d(numbers.vector(s.outputs * s.ldw())),

@@ -9,7 +9,7 @@ namespace {
 
 using namespace fixture;
 using lngd::cuda::DeviceLayer;
-using lngd::cuda::UpdateSettings;
+using lngd::cuda::StepSettings;
 using lngd::cuda::UpdateTask;
 
 constexpr double kEps = 0x1p-23;
@@ -27,16 +27,17 @@ struct Twin {
   double m, u, average;
 };
 
-Twin twin(const UpdateSettings& s, const LayerRecord& record, double w, double m, double a, double d) {
+Twin twin(const StepSettings& s, const LayerRecord& record, double w, double m, double a, double d) {
   const double zeta = record.coefficient * d, tau = static_cast<double>(s.momentum);
+  const double decay = s.decoupled ? s.learning_rate * s.factor * s.weight_decay : 0.0;
   Twin t;
   t.m = tau * m + zeta;
-  t.u = s.decay * w - (s.nesterov ? tau * t.m + zeta : t.m);
-  t.average = a + s.window / (s.window + static_cast<double>(record.moves - 1)) * (w - t.u - a);
+  t.u = decay * w - (s.nesterov ? tau * t.m + zeta : t.m);
+  t.average = a + s.averaging_window / (s.averaging_window + static_cast<double>(record.moves - 1)) * (w - t.u - a);
   return t;
 }
 
-void check_layer(const Layer& layer, const UpdateSettings& s, const LayerRecord& record, bool averages) {
+void check_layer(const Layer& layer, const StepSettings& s, const LayerRecord& record, bool gradients, bool averages) {
   const Shape& shape = layer.shape;
   const std::vector<float> w = layer.weights.read(), b = layer.bias.read(), g = layer.gradients.read(),
                            gb = layer.bias_gradients.read(), m = layer.momentum.read(), a = layer.average.read();
@@ -54,35 +55,28 @@ void check_layer(const Layer& layer, const UpdateSettings& s, const LayerRecord&
       const float g_old = (is_bias ? layer.gb : layer.g)[at], g_new = (is_bias ? gb : g)[at];
       if (record.last_step_skipped) {
         moved_elsewhere += w_new != w_old;
-        moved_elsewhere += g_new != (s.gradients ? 0.0f : g_old);
+        moved_elsewhere += g_new != (gradients ? 0.0f : g_old);
         continue;
       }
       const Twin t = twin(s, record, w_old, layer.m[own], layer.a[own], layer.d[own]);
-      moved_elsewhere += s.gradients ? w_new != w_old : g_new != g_old;
-      const double u = s.gradients ? static_cast<double>(g_new) : static_cast<double>(w_old) - w_new;
+      moved_elsewhere += gradients ? w_new != w_old : g_new != g_old;
+      const double u = gradients ? static_cast<double>(g_new) : static_cast<double>(w_old) - w_new;
       worst = std::max({worst, std::fabs(m[own] - t.m), std::fabs(u - t.u)});
       if (averages) worst = std::max(worst, std::fabs(a[own] - t.average));
-      // The average is made of the very bits that the weights have, or will have.
+      // The average is made of the very bits that the weights have, or will have: avg + (W - avg), of which the
+      // difference and the sum are below 4 and rounded by up to kEps each.
       if (averages && record.moves == 1)
-        moved_elsewhere += std::fabs(a[own] - (s.gradients ? w_old - g_new : w_new)) > kEps;
+        moved_elsewhere += std::fabs(a[own] - (gradients ? w_old - g_new : w_new)) > 2 * kEps;
     }
   CHECK_EQ(moved_elsewhere, 0);
   CHECK_WITHIN(worst, 4 * kEps); // numbers below 4, a few roundings each; fused or not
-}
-
-// Rows in tasks of about kUpdateElements, and of `most` rows, so that small layers have several as well.
-std::vector<UpdateTask> tasks_of(int32_t layer, const Shape& shape, int32_t most) {
-  const int32_t rows = std::max(1, std::min(most, lngd::cuda::kUpdateElements / shape.columns()));
-  std::vector<UpdateTask> tasks;
-  for (int32_t row = 0; row < shape.outputs; row += rows)
-    tasks.push_back({layer, row, std::min(shape.outputs, row + rows)});
-  return tasks;
 }
 
 } // namespace
 
 TEST(kernel_apply_update) {
   start();
+  Array<StepSettings> device_settings(1);
   for (const Schedule& schedule : kSchedules)
     for (const Layout layout : kLayouts)
       for (const bool gradients : {false, true})
@@ -90,7 +84,16 @@ TEST(kernel_apply_update) {
           const conformance::Scope scope(std::string(name(layout)) + (gradients ? ", gradients" : ", weights") +
                                          (averages ? ", averages" : ""));
           simt::set_schedule(schedule.order, schedule.seed);
-          const UpdateSettings settings{0.004, 8.0, 0.9f, averages != gradients, gradients};
+          StepSettings settings{};
+          settings.learning_rate = 0.1;
+          settings.factor = 0.8;
+          settings.weight_decay = 0.05;
+          settings.averaging_window = 8;
+          settings.momentum = 0.9f;
+          settings.nesterov = averages != gradients;
+          settings.decoupled = schedule.order != simt::Order::Reverse;
+          device_settings.write({settings});
+          // Rows of 65 and more by columns: several bands of 8 rows, several tiles, the last of the bias alone.
           const Shape shapes[] = {{1, 1, false, layout, 0},   {7, 3, true, layout, 0},   {33, 64, true, layout, 0},
                                   {5, 130, false, layout, 0}, {40, 27, true, layout, 0}, {2, 600, true, layout, 0}};
           std::vector<std::unique_ptr<Layer>> layers;
@@ -102,15 +105,15 @@ TEST(kernel_apply_update) {
             records.push_back(record_of(i == 2 ? 1 : 5, i == 4));
             layers.push_back(std::make_unique<Layer>(shape, records.back(), 11u + static_cast<uint32_t>(i)));
             table.push_back(layers.back()->device(averages));
-            for (const UpdateTask& task : tasks_of(i, shape, 9)) tasks.push_back(task);
+            lngd::cuda::append_update_tasks(i, table.back(), 560, tasks);
           }
           const Array<DeviceLayer> device_table(table);
           const Array<UpdateTask> device_tasks(tasks);
-          CHECK_EQ(lngd::cuda::launch_apply_update(device_table.data, device_tasks.data,
-                                                   static_cast<int32_t>(tasks.size()), settings, nullptr),
+          CHECK_EQ(lngd::cuda::launch_apply_update(device_settings.data, device_table.data, device_tasks.data,
+                                                   static_cast<int32_t>(tasks.size()), gradients, nullptr),
                    cudaSuccess);
           finish_launches();
-          for (size_t i = 0; i < layers.size(); ++i) check_layer(*layers[i], settings, records[i], averages);
+          for (size_t i = 0; i < layers.size(); ++i) check_layer(*layers[i], settings, records[i], gradients, averages);
         }
   simt::set_schedule(simt::Order::Forward);
 }
@@ -127,7 +130,7 @@ TEST(kernel_swap_averages) {
     const int32_t i = static_cast<int32_t>(layers.size());
     layers.push_back(std::make_unique<Layer>(shape, record_of(i == 2 ? 0 : 3, false), 31u + static_cast<uint32_t>(i)));
     table.push_back(layers.back()->device());
-    for (const UpdateTask& task : tasks_of(i, shape, 3)) tasks.push_back(task);
+    lngd::cuda::append_update_tasks(i, table.back(), 20, tasks);
   }
   const Array<DeviceLayer> device_table(table);
   const Array<UpdateTask> device_tasks(tasks);

@@ -11,7 +11,7 @@ using namespace fixture;
 using lngd::cuda::DeviceLayer;
 using lngd::cuda::DirectionSums;
 using lngd::cuda::DirectionTile;
-using lngd::cuda::kDirectionTile;
+using lngd::cuda::StepSettings;
 
 // A layer with its inverse: blocks of a symmetric matrix, the padding of their rows NaN.
 struct Case {
@@ -21,10 +21,11 @@ struct Case {
   std::unique_ptr<Array<float>> device_inverse;
   bool has_inverse;
 
-  Case(const Shape& shape, bool inverted, uint32_t seed) : blocks(shape.columns(), shape.block), has_inverse(inverted) {
+  Case(const Shape& shape, int32_t groups, bool inverted, uint32_t seed, float scale)
+      : blocks(shape.columns(), shape.block, groups), has_inverse(inverted) {
     LayerRecord record{};
     record.has_inverse = inverted;
-    layer = std::make_unique<Layer>(shape, record, seed);
+    layer = std::make_unique<Layer>(shape, record, seed, scale);
     Numbers numbers(seed + 100);
     inverse.assign(static_cast<size_t>(blocks.floats()), std::nanf(""));
     for (int64_t k = 0; k < blocks.count(); ++k)
@@ -38,11 +39,7 @@ struct Case {
   }
 
   void add_tiles(int32_t index, std::vector<DirectionTile>& tiles) const {
-    for (int64_t k = 0; k < blocks.count(); ++k)
-      for (int32_t row = 0; row < layer->shape.outputs; row += kDirectionTile)
-        for (int32_t column = 0; column < blocks.size(k); column += kDirectionTile)
-          tiles.push_back({device_inverse->data + blocks.offset(k), blocks.ld(k), index,
-                           static_cast<int32_t>(blocks.begin(k)), static_cast<int32_t>(blocks.size(k)), row, column});
+    lngd::cuda::append_direction_tiles(index, blocks, layer->shape.outputs, device_inverse->data, tiles);
   }
 
   double weight(int64_t i, int64_t j) const {
@@ -75,7 +72,8 @@ Expected check_direction(Case& c, double decay) {
         changed += d[own] != c.layer->d[own];
         continue;
       }
-      const int64_t k = j / c.blocks.block, begin = c.blocks.begin(k);
+      const int64_t group = i / (s.outputs / c.blocks.groups);
+      const int64_t k = group * c.blocks.group_blocks() + j / c.blocks.block, begin = c.blocks.begin(k);
       double sum = 0, size = 0;
       for (int64_t x = 0; x < c.blocks.size(k); ++x) {
         const double term = c.gradient(i, begin + x, decay) * c.at(k, x, j - begin);
@@ -98,12 +96,21 @@ Expected check_direction(Case& c, double decay) {
   return sums;
 }
 
-void check_layers(const std::vector<Shape>& shapes, float decay) {
+struct LayerCase {
+  Shape shape;
+  int32_t groups;
+};
+
+void check_layers(const std::vector<LayerCase>& shapes, float decay, float scale = 1) {
+  StepSettings settings{};
+  settings.weight_decay = decay == 0.0f ? 0.3 : static_cast<double>(decay); // decoupled is none of its business
+  settings.decoupled = decay == 0.0f;
+  const Array<StepSettings> device_settings(std::vector<StepSettings>{settings});
   std::vector<Case> cases;
   std::vector<DeviceLayer> table;
   std::vector<DirectionTile> tiles;
   for (size_t i = 0; i < shapes.size(); ++i) {
-    cases.emplace_back(shapes[i], i != 1, static_cast<uint32_t>(50 + i));
+    cases.emplace_back(shapes[i].shape, shapes[i].groups, i != 1, static_cast<uint32_t>(50 + i), scale);
     table.push_back(cases.back().layer->device());
     cases.back().add_tiles(static_cast<int32_t>(i), tiles);
   }
@@ -111,13 +118,14 @@ void check_layers(const std::vector<Shape>& shapes, float decay) {
   const Array<DirectionTile> device_tiles(tiles);
   const Array<DirectionSums> device_sums(tiles.size());
   REQUIRE(cudaMemset(device_sums.data, 0, tiles.size() * sizeof(DirectionSums)) == cudaSuccess);
-  CHECK_EQ(lngd::cuda::launch_precondition(device_table.data, device_tiles.data, static_cast<int32_t>(tiles.size()),
-                                           decay, device_sums.data, nullptr),
+  CHECK_EQ(lngd::cuda::prepare_precondition(), cudaSuccess);
+  CHECK_EQ(lngd::cuda::launch_precondition(device_settings.data, device_table.data, device_tiles.data,
+                                           static_cast<int32_t>(tiles.size()), device_sums.data, nullptr),
            cudaSuccess);
   finish_launches();
   const std::vector<DirectionSums> sums = device_sums.read();
   for (size_t i = 0; i < cases.size(); ++i) {
-    const Shape& s = shapes[i];
+    const Shape& s = shapes[i].shape;
     const conformance::Scope scope("layer of " + std::to_string(s.outputs) + " x " + std::to_string(s.columns()) +
                                    ", blocks of " + std::to_string(s.block) + ", " + name(s.layout));
     const Expected e = check_direction(cases[i], decay);
@@ -130,11 +138,12 @@ void check_layers(const std::vector<Shape>& shapes, float decay) {
       total.direction_psi += sums[t].direction_psi;
       total.psi_gradient += sums[t].psi_gradient;
     }
-    CHECK_NEAR(total.direction_gradient, e.dg, 0x1p-21 * e.size);
-    CHECK_NEAR(total.psi_gradient, e.psi_g, 0x1p-20 * e.size); // psi_inverse is below 1.5
-    CHECK_NEAR(total.direction_direction, e.dd, 1e-6 * e.dd);
-    CHECK_NEAR(total.direction_psi, e.d_psi, 1e-6 * e.d_psi);
-    CHECK_NEAR(total.weight_weight, e.ww, 1e-12 * e.ww);
+    // As D itself; and eight products in float before they go on in double.
+    CHECK_NEAR(total.direction_gradient, e.dg, 0x1p-20 * e.size);
+    CHECK_NEAR(total.psi_gradient, e.psi_g, 0x1p-19 * e.size); // psi_inverse is below 1.5
+    CHECK_NEAR(total.direction_direction, e.dd, 0x1p-20 * e.dd);
+    CHECK_NEAR(total.direction_psi, e.d_psi, 0x1p-20 * e.d_psi);
+    CHECK_NEAR(total.weight_weight, e.ww, 0x1p-21 * e.ww);
   }
 }
 
@@ -147,15 +156,26 @@ TEST(kernel_precondition) {
       for (const Layout layout : kLayouts) {
         if (schedule.order != simt::Order::Forward && layout != Layout::Rows) continue; // time
         simt::set_schedule(schedule.order, schedule.seed);
-        // 5 slices of the summed index, so that each stage is used again; ragged tiles of both kinds; a bias that is
-        // in the last block, that fills a slice of its own, and that is a block of its own.
-        check_layers({{66, 160, false, layout, 0},
-                      {3, 9, false, layout, 128},
-                      {1, 1, false, layout, 128},
-                      {20, 64, true, layout, 128},
-                      {17, 128, true, layout, 128},
-                      {5, 75, true, layout, 32}},
+        // Slots that are used again: 7 slices. Ragged tiles of both kinds, warps with nothing to do; a bias that is in
+        // the last block, that fills a slice of its own, and that is a block of its own; groups that end inside of a
+        // tile; blocks that begin at odd columns.
+        check_layers({{{66, 200, false, layout, 0}, 1},
+                      {{3, 9, false, layout, 128}, 1},
+                      {{1, 1, false, layout, 128}, 1},
+                      {{70, 150, true, layout, 128}, 1},
+                      {{17, 128, true, layout, 128}, 1},
+                      {{5, 75, true, layout, 32}, 1},
+                      {{21, 40, true, layout, 27}, 3}},
                      decay);
       }
   simt::set_schedule(simt::Order::Forward);
+}
+
+// Numbers whose squares leave float's range.
+TEST(kernel_precondition_range) {
+  start();
+  for (const float scale : {1e-24f, 1e24f}) {
+    const conformance::Scope scope(scale < 1 ? "small" : "large");
+    check_layers({{{9, 40, true, Layout::Rows, 128}, 1}}, 0.0f, scale);
+  }
 }

@@ -6,9 +6,13 @@
 
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <cstdlib>
+#include <vector>
 
 #include "backend/backend.h"
+#include "backend/cuda/step_settings.h"
 
 namespace lngd::cuda {
 
@@ -26,36 +30,60 @@ struct DeviceLayer {
   int32_t bias_column; // 1: column `inputs` of momentum, average and direction is the bias
 };
 
-// Rows [row0, row1) of a layer: one block of apply_update. Rows times columns fit 31 bits.
+// Rows and columns of a layer (with its bias column): one block of apply_update. column0 is a multiple of 4.
 struct UpdateTask {
-  int32_t layer, row0, row1;
+  int32_t layer, row0, row1, column0, column1;
 };
 constexpr int32_t kUpdateElements = 8192; // about as many elements as a task should have
 
-struct UpdateSettings {
-  double decay;  // learning rate * factor * weight decay where it is decoupled, or 0
-  double window; // c of the averaged weights
-  float momentum;
-  bool nesterov;
-  bool gradients; // leave W_old - W_new in the gradient instead of writing W
-};
+// Whether two neighbours in a column of `m` are nearer to each other than two in a row.
+inline bool by_columns(const Strided& m) { return std::abs(m.rs) < std::abs(m.cs); }
 
-// apply_update.cu
-cudaError_t launch_apply_update(const DeviceLayer* layers, const UpdateTask* tasks, int32_t task_count,
-                                const UpdateSettings& settings, cudaStream_t stream);
+// Whole rows (of ordinary length), or, where one of the caller's tensors lies by columns, tiles whose columns are long
+// enough to be read in whole sectors.
+inline void append_update_tasks(int32_t index, const DeviceLayer& layer, int32_t elements,
+                                std::vector<UpdateTask>& tasks) {
+  const int32_t columns = layer.inputs + layer.bias_column;
+  const bool tiled = by_columns(layer.weights) || by_columns(layer.weight_gradients);
+  const int32_t width = std::min(columns, tiled ? 64 : std::max(4, elements / 4 * 4));
+  const int32_t height = std::max(tiled ? 8 : 1, elements / width);
+  for (int32_t row = 0; row < layer.outputs; row += height)
+    for (int32_t column = 0; column < columns; column += width)
+      tasks.push_back({index, row, std::min(layer.outputs, row + height), column, std::min(columns, column + width)});
+}
+
+// apply_update.cu. `gradients`: leave W_old - W_new in the gradient instead of writing W.
+cudaError_t launch_apply_update(const StepSettings* settings, const DeviceLayer* layers, const UpdateTask* tasks,
+                                int32_t task_count, bool gradients, cudaStream_t stream);
 cudaError_t launch_swap_averages(const DeviceLayer* layers, const UpdateTask* tasks, int32_t task_count,
                                  cudaStream_t stream);
 
-// One tile of precondition: kDirectionTile rows from row0 and as many columns of a diagonal block from column0.
+// One tile of precondition: rows [row0, row0 + kDirectionRows) as far as row_end (where the rows of the group end), and
+// kDirectionColumns columns of a diagonal block from column0.
 struct DirectionTile {
   const float* inverse; // size x size, row-major, symmetric, 16-byte aligned
   int64_t ld;           // its leading dimension, a multiple of 4
   int32_t layer;
+  int32_t block;       // of the layer
   int32_t begin, size; // the block's columns of the layer
-  int32_t row0;
+  int32_t row0, row_end;
   int32_t column0; // in the block
 };
-constexpr int32_t kDirectionTile = 64;
+constexpr int32_t kDirectionRows = 64, kDirectionColumns = 128;
+
+// All tiles of a layer. The tiles of one block follow each other along its rows, and the blocks of a row of tiles are
+// not neighbours: what they share is Phi_inv, which is read from the second cache.
+inline void append_direction_tiles(int32_t index, const BlockLayout& blocks, int32_t outputs, const float* inverse,
+                                   std::vector<DirectionTile>& tiles) {
+  const int32_t height = outputs / static_cast<int32_t>(blocks.groups);
+  for (int64_t k = 0; k < blocks.count(); ++k) {
+    const int32_t first = static_cast<int32_t>(blocks.group(k)) * height, size = static_cast<int32_t>(blocks.size(k));
+    for (int32_t row = 0; row < height; row += kDirectionRows)
+      for (int32_t column = 0; column < size; column += kDirectionColumns)
+        tiles.push_back({inverse + blocks.offset(k), blocks.ld(k), index, static_cast<int32_t>(k),
+                         static_cast<int32_t>(blocks.begin(k)), size, first + row, first + height, column});
+  }
+}
 
 // Sums over the elements of a tile.
 struct DirectionSums {
@@ -66,9 +94,10 @@ struct DirectionSums {
   double psi_gradient;        // <D, Psi^-1 G>
 };
 
-// precondition.cu; sums has one entry for each tile. `decay` is the coupled weight decay, or 0.
-cudaError_t launch_precondition(const DeviceLayer* layers, const DirectionTile* tiles, int32_t tile_count, float decay,
-                                DirectionSums* sums, cudaStream_t stream);
+// precondition.cu; sums has one entry for each tile. prepare_precondition is called once before.
+cudaError_t prepare_precondition();
+cudaError_t launch_precondition(const StepSettings* settings, const DeviceLayer* layers, const DirectionTile* tiles,
+                                int32_t tile_count, DirectionSums* sums, cudaStream_t stream);
 
 // One diagonal block of a factor, of at most kBlockFactor rows.
 struct FactorTask {

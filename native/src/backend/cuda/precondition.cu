@@ -1,193 +1,140 @@
 // SPDX-License-Identifier: Apache-2.0
 // precondition: D = Psi_inv G Phi_inv (paper alg. 1, line 12), all layers of a plan in one launch.
 //
-// A block of 4 warps computes a tile of 64 x 64 of D as a GEMM over the columns of its diagonal block of Phi_inv, in
-// slices of 32 that come by cp.async in two stages; then scales the rows by Psi_inv and takes every inner product that
-// the layer rate and the trust ratio want, while D is still in registers.
-//
-// Precision is 3xTF32: x = high + low, both in TF32, and D += low high + high low + high high. Tensor cores truncate
-// when they accumulate, so each slice starts from zero and is added in float (docs/kernels.md).
+// A block of threads computes a tile of 64 x 128 of D as a product over the columns of its diagonal block of Phi_inv
+// (tile_product.cuh: sizes and stages with their reasons); then scales the rows by Psi_inv and takes every inner
+// product that the layer rate and the trust ratio want, while D is still in registers.
 //
 // Phi_inv is symmetric, so a slice of its rows is also a slice of its columns: both operands lie in shared memory along
 // the summed index, which is what ldmatrix wants.
 #include "backend/cuda/kernels.h"
-#include "backend/cuda/simt.cuh"
+#include "backend/cuda/tile_product.cuh"
 
 namespace lngd::cuda {
 namespace {
 
-constexpr int kThreads = 128;
-constexpr int kTile = kDirectionTile;
-constexpr int kSlice = 32;
-constexpr int kPitch = kSlice + 4; // floats; 8 rows of 16 bytes then fall into 32 different banks
-constexpr int kStages = 2;
-constexpr int kStageFloats = 2 * kTile * kPitch; // G, then Phi_inv
-constexpr size_t kSharedBytes = size_t{kStages} * kStageFloats * sizeof(float);
-static_assert(kSharedBytes <= 48 * 1024, "more has to be asked for");
+static_assert(kDirectionRows == kProductRows && kDirectionColumns == kProductColumns, "a tile is a product");
 
-// Element (row, column) of a layer's matrix with its bias column.
-__device__ __forceinline__ const float* element(const Strided& matrix, const Strided& bias, int inputs, int row,
-                                                int column) {
-  return column < inputs ? matrix.data + row * matrix.rs + column * matrix.cs : bias.data + row * bias.rs;
-}
+// A layer's matrix with its bias column, seen from the first row of the tile and the first column of its block.
+struct View {
+  const float* data;
+  int64_t rs, cs;
+  const float* bias;
+  int64_t bias_stride;
+  int columns; // without the bias; may be negative
 
-// What a block works on.
-struct Tile {
-  const DeviceLayer& layer;
-  const DirectionTile& at;
-  float decay;
+  __device__ View(const Strided& matrix, const Strided& vector, int inputs, int row, int column)
+      : data(matrix.data + row * matrix.rs + column * matrix.cs),
+        rs(matrix.rs),
+        cs(matrix.cs),
+        bias(vector.data + row * vector.rs),
+        bias_stride(vector.rs),
+        columns(inputs - column) {}
 
-  __device__ bool inside(int row, int k) const { return at.row0 + row < layer.outputs && k < at.size; }
-
-  __device__ const float* gradient_at(int row, int k) const {
-    return element(layer.weight_gradients, layer.bias_gradients, layer.inputs, at.row0 + row, at.begin + k);
-  }
-  __device__ float weight(int row, int k) const {
-    return *element(layer.weights, layer.bias, layer.inputs, at.row0 + row, at.begin + k);
-  }
-  __device__ float gradient(int row, int k) const {
-    const float g = *gradient_at(row, k);
-    return decay == 0.0f ? g : g + decay * weight(row, k); // W is not read where it does not count
-  }
-  // Whether four columns of G from a multiple of 4 can be copied at once.
-  __device__ bool by_quads() const {
-    const Strided& g = layer.weight_gradients;
-    return decay == 0.0f && g.cs == 1 && g.rs % 4 == 0 && reinterpret_cast<uintptr_t>(g.data + at.begin) % 16 == 0;
+  __device__ __forceinline__ const float* at(int row, int k) const {
+    return k < columns ? data + row * rs + k * cs : bias + row * bias_stride;
   }
 };
 
-// Columns [k0, k0 + kSlice) of 64 rows of G into shared memory; 0 outside of the block.
-__device__ void load_gradient(const Tile& tile, float* to, int k0, bool by_quads) {
-  for (int i = static_cast<int>(threadIdx.x); i < kTile * kSlice / 4; i += kThreads) {
-    const int row = i / (kSlice / 4), k = i % (kSlice / 4) * 4;
-    float* const shared = to + row * kPitch + k;
-    const int inputs_left = tile.layer.inputs - tile.at.begin; // the bias column lies elsewhere
-    if (by_quads && tile.inside(row, k0 + k + 3) && k0 + k + 3 < inputs_left) {
-      cp_async_16(shared, tile.gradient_at(row, k0 + k));
-      continue;
-    }
-    for (int j = 0; j < 4; ++j) {
-      const bool inside = tile.inside(row, k0 + k + j);
-      if (tile.decay == 0.0f) {
-        cp_async_4(shared + j, inside ? tile.gradient_at(row, k0 + k + j) : tile.at.inverse, inside ? 4 : 0);
-      } else {
-        shared[j] = inside ? tile.gradient(row, k0 + k + j) : 0.0f;
-      }
-    }
+// G, or G + decay W, as the operand of the product. `quads` as tile_product.cuh has it.
+struct Gradient {
+  View g, w;
+  float decay;
+  const float* aligned;
+  int rows, size, quads;
+
+  __device__ __forceinline__ bool inside(int row, int k) const { return row < rows && k < size; }
+  __device__ __forceinline__ const float* at(int row, int k) const { return g.at(row, k); }
+  __device__ __forceinline__ const float* anywhere() const { return aligned; }
+  __device__ __forceinline__ bool computes() const { return decay != 0.0f; }
+  __device__ __forceinline__ float value(int row, int k) const {
+    return computes() ? *g.at(row, k) + decay * *w.at(row, k) : *g.at(row, k); // W is not read where it does not count
   }
-}
+};
 
-// The same columns of the 64 rows of Phi_inv that are the tile's columns.
-__device__ void load_inverse(const Tile& tile, float* to, int k0) {
-  for (int i = static_cast<int>(threadIdx.x); i < kTile * kSlice / 4; i += kThreads) {
-    const int row = i / (kSlice / 4), k = i % (kSlice / 4) * 4;
-    const int valid = tile.at.column0 + row < tile.at.size ? max(0, min(4, tile.at.size - k0 - k)) : 0;
-    const float* const from = tile.at.inverse + (tile.at.column0 + row) * tile.at.ld + k0 + k;
-    cp_async_16(to + row * kPitch + k, valid > 0 ? from : tile.at.inverse, 4 * valid);
-  }
-}
+// Squares of floats leave float's range below 1e-19 and above 1e19.
+__device__ __forceinline__ bool in_float_range(float square) { return square > 1e-30f && square < 1e30f; }
 
-__device__ void load_stage(const Tile& tile, float* stage, int k0, bool by_quads) {
-  load_gradient(tile, stage, k0, by_quads);
-  load_inverse(tile, stage + kTile * kPitch, k0);
-}
+template <class T>
+struct RowSums {
+  T dg, dd, ww;
+};
 
-// x = high + low + what is below 2^-22 of x.
-template <int N>
-__device__ __forceinline__ void split(const uint32_t (&x)[N], uint32_t (&high)[N], uint32_t (&low)[N]) {
+// A thread's up to 8 elements of one row. `kept`: where G lies in shared memory (first column), or nullptr.
+template <class T>
+__device__ __forceinline__ RowSums<T> row_sums(const Gradient& gradient, const float (&d)[4][2], const float* kept,
+                                               int row, int column0) {
+  RowSums<T> sums{0, 0, 0};
 #pragma unroll
-  for (int i = 0; i < N; ++i) {
-    const float value = __uint_as_float(x[i]);
-    high[i] = to_tf32(value);
-    low[i] = to_tf32(value - __uint_as_float(high[i]));
-  }
+  for (int j = 0; j < 4; ++j)
+#pragma unroll
+    for (int e = 0; e < 2; ++e) {
+      const int column = column0 + product_column(j) + e;
+      if (column >= gradient.size) continue;
+      const T x = d[j][e];
+      const T w = *gradient.w.at(row, column);
+      sums.dg += x * static_cast<T>(kept ? kept[j * 8 + e] : gradient.value(row, column));
+      sums.dd += x * x;
+      sums.ww += w * w;
+    }
+  return sums;
 }
 
-// A warp's 32 x 32 of the product of one stage, into sums that start from zero.
-__device__ __forceinline__ void multiply_stage(const float* stage, float (&acc)[2][4][4]) {
+// Scales, stores, and adds up. Eight products in float, the rest in double: conversions to double have a 32nd of the
+// rate of float arithmetic, and would take a quarter of the product's time if each element had three. Where the float
+// sums leave float's range they are taken again in double.
+__device__ DirectionSums finish(const DeviceLayer& layer, const DirectionTile& at, const Gradient& gradient,
+                                const float* shared, const float (&acc)[2][4][4]) {
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
-  const float* const a = stage + (warp / 2 * 32 + lane % 16) * kPitch + lane / 16 * 4;
-  const float* const b = stage + (kTile + warp % 2 * 32 + lane / 16 * 8 + lane % 8) * kPitch + lane / 8 % 2 * 4;
-  float part[2][4][4] = {};
-#pragma unroll
-  for (int k = 0; k < kSlice; k += 8) {
-    uint32_t a_high[2][4], a_low[2][4];
-#pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      uint32_t x[4];
-      ldmatrix_x4(x, a + i * 16 * kPitch + k);
-      split(x, a_high[i], a_low[i]);
-    }
-#pragma unroll
-    for (int j = 0; j < 4; j += 2) {
-      uint32_t x[4];
-      ldmatrix_x4(x, b + j * 8 * kPitch + k);
-      uint32_t high[4], low[4];
-      split(x, high, low);
-#pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        const uint32_t b_high[2] = {high[2 * half], high[2 * half + 1]}, b_low[2] = {low[2 * half], low[2 * half + 1]};
-#pragma unroll
-        for (int i = 0; i < 2; ++i) {
-          mma_tf32(part[i][j + half], a_low[i], b_high);
-          mma_tf32(part[i][j + half], a_high[i], b_low);
-          mma_tf32(part[i][j + half], a_high[i], b_high);
-        }
-      }
-    }
-  }
-#pragma unroll
-  for (int i = 0; i < 2; ++i)
-#pragma unroll
-    for (int j = 0; j < 4; ++j)
-#pragma unroll
-      for (int e = 0; e < 4; ++e) acc[i][j][e] += part[i][j][e];
-}
-
-// Scales, stores, and adds up in double: squares of floats leave float's range, and both cards have the units.
-__device__ DirectionSums finish(const Tile& tile, const float (&acc)[2][4][4]) {
-  const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
+  const bool pairs = at.begin % 2 == 0; // rows of D begin at multiples of 64 bytes
   DirectionSums sums{};
 #pragma unroll
   for (int i = 0; i < 2; ++i)
 #pragma unroll
     for (int high = 0; high < 2; ++high) {
-      const int row = warp / 2 * 32 + i * 16 + high * 8 + lane / 4;
-      if (tile.at.row0 + row >= tile.layer.outputs) continue;
-      const float psi_inverse = tile.layer.psi_inverse[tile.at.row0 + row];
-      float* const out = tile.layer.direction + (tile.at.row0 + row) * tile.layer.ldw + tile.at.begin;
-      double dg = 0, dd = 0;
+      const int row = product_row(i, high);
+      if (row >= gradient.rows) continue;
+      const float psi_inverse = layer.psi_inverse[at.row0 + row];
+      float* const out = layer.direction + (at.row0 + row) * layer.ldw + at.begin + at.column0;
+      // Slice `warp % 4` of G has the columns of this warp.
+      const float* const kept =
+          at.size <= kRowSlots * kSlice ? shared + warp % 4 * kRowSlot + row * kPitch + lane % 4 * 2 : nullptr;
+      float d[4][2];
 #pragma unroll
-      for (int j = 0; j < 4; ++j)
-#pragma unroll
-        for (int e = 0; e < 2; ++e) {
-          const int column = tile.at.column0 + warp % 2 * 32 + j * 8 + lane % 4 * 2 + e;
-          if (column >= tile.at.size) continue;
-          const float d = psi_inverse * acc[i][j][2 * high + e];
-          const double w = static_cast<double>(tile.weight(row, column));
-          out[column] = d;
-          dg += static_cast<double>(d) * static_cast<double>(tile.gradient(row, column));
-          dd += static_cast<double>(d) * static_cast<double>(d);
-          sums.weight_weight += w * w;
+      for (int j = 0; j < 4; ++j) {
+        const int column = product_column(j), left = at.size - at.column0 - column;
+        d[j][0] = psi_inverse * acc[i][j][2 * high];
+        d[j][1] = psi_inverse * acc[i][j][2 * high + 1];
+        if (pairs && left > 1) {
+          *reinterpret_cast<float2*>(out + column) = make_float2(d[j][0], d[j][1]);
+        } else {
+          if (left > 0) out[column] = d[j][0];
+          if (left > 1) out[column + 1] = d[j][1];
         }
-      sums.direction_gradient += dg;
-      sums.direction_direction += dd;
-      sums.direction_psi += dd / static_cast<double>(psi_inverse);
-      sums.psi_gradient += dg * static_cast<double>(psi_inverse);
+      }
+      const RowSums<float> quick = row_sums<float>(gradient, d, kept, row, at.column0);
+      RowSums<double> exact{quick.dg, quick.dd, quick.ww};
+      if (!in_float_range(quick.dd) || !in_float_range(quick.ww) || !(fabsf(quick.dg) < 1e30f))
+        exact = row_sums<double>(gradient, d, kept, row, at.column0);
+      sums.direction_gradient += exact.dg;
+      sums.direction_direction += exact.dd;
+      sums.weight_weight += exact.ww;
+      sums.direction_psi += exact.dd / static_cast<double>(psi_inverse);
+      sums.psi_gradient += exact.dg * static_cast<double>(psi_inverse);
     }
   return sums;
 }
 
 // Over the block, always in the same order.
 __device__ void store_sums(const DirectionSums& mine, DirectionSums* to) {
-  __shared__ DirectionSums of_warp[kThreads / 32];
+  __shared__ DirectionSums of_warp[kProductThreads / 32];
   const DirectionSums sums{warp_sum(mine.direction_gradient), warp_sum(mine.direction_direction),
                            warp_sum(mine.weight_weight), warp_sum(mine.direction_psi), warp_sum(mine.psi_gradient)};
   if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = sums;
   __syncthreads();
   if (threadIdx.x != 0) return;
   DirectionSums total = of_warp[0];
-  for (int warp = 1; warp < kThreads / 32; ++warp) {
+  for (int warp = 1; warp < kProductThreads / 32; ++warp) {
     total.direction_gradient += of_warp[warp].direction_gradient;
     total.direction_direction += of_warp[warp].direction_direction;
     total.weight_weight += of_warp[warp].weight_weight;
@@ -197,35 +144,42 @@ __device__ void store_sums(const DirectionSums& mine, DirectionSums* to) {
   *to = total;
 }
 
-__global__ void __launch_bounds__(kThreads)
-    precondition_kernel(const DeviceLayer* layers, const DirectionTile* tiles, float decay, DirectionSums* sums) {
-  SIMT_DYNAMIC_SHARED(float, stages);
-  const DirectionTile& at = tiles[blockIdx.x];
-  const Tile tile{layers[at.layer], at, decay};
-  if (!tile.layer.record->has_inverse) return; // the whole block; layer_rate skips the layer
-  const bool by_quads = tile.by_quads();
-  const int slices = (at.size + kSlice - 1) / kSlice;
+__global__ void __launch_bounds__(kProductThreads, 2)
+    precondition_kernel(const StepSettings* settings, const DeviceLayer* layers, const DirectionTile* tiles,
+                        DirectionSums* sums) {
+  SIMT_DYNAMIC_SHARED(float, shared);
+  const DirectionTile at = tiles[blockIdx.x];
+  const DeviceLayer& layer = layers[at.layer];
+  if (!layer.record->has_inverse) return; // the whole block; layer_rate skips the layer
+  const View g(layer.weight_gradients, layer.bias_gradients, layer.inputs, at.row0, at.begin);
+  const View w(layer.weights, layer.bias, layer.inputs, at.row0, at.begin);
+  const float decay = settings->decoupled ? 0.0f : static_cast<float>(settings->weight_decay);
+  const Gradient gradient{
+      g, w, decay, at.inverse, at.row_end - at.row0, at.size, decay == 0.0f ? min(g.columns, at.size) : 0};
+  const Along way = along(g.data, g.rs, g.cs);
+  const float* const inverse = at.inverse + at.column0 * at.ld;
+  const int columns = at.size - at.column0;
   float acc[2][4][4] = {};
-  load_stage(tile, stages, 0, by_quads);
-  cp_async_commit();
-  for (int s = 0; s < slices; ++s) {
-    if (s + 1 < slices) load_stage(tile, stages + (s + 1) % kStages * kStageFloats, (s + 1) * kSlice, by_quads);
-    cp_async_commit(); // an empty group at the end, so that the wait below always means the same
-    cp_async_wait<1>();
-    __syncthreads();
-    multiply_stage(stages + s % kStages * kStageFloats, acc);
-    __syncthreads(); // the next turn loads into this stage
-  }
-  store_sums(finish(tile, acc), sums + blockIdx.x);
+  const int warp = static_cast<int>(threadIdx.x) / 32;
+  multiply_tile(
+      shared, (at.size + kSlice - 1) / kSlice, warp / 4 * 32 < gradient.rows && warp % 4 * 32 < columns,
+      [&](float* slot, int k0) { load_rows(gradient, way, slot, k0); },
+      [&](float* slot, int k0) { load_columns(inverse, at.ld, columns, at.size, slot, k0); }, acc);
+  store_sums(finish(layer, at, gradient, shared, acc), sums + blockIdx.x);
 }
 
 } // namespace
 
-cudaError_t launch_precondition(const DeviceLayer* layers, const DirectionTile* tiles, int32_t tile_count, float decay,
-                                DirectionSums* sums, cudaStream_t stream) {
+cudaError_t prepare_precondition() {
+  return cudaFuncSetAttribute(precondition_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                              static_cast<int>(kProductBytes));
+}
+
+cudaError_t launch_precondition(const StepSettings* settings, const DeviceLayer* layers, const DirectionTile* tiles,
+                                int32_t tile_count, DirectionSums* sums, cudaStream_t stream) {
   if (tile_count == 0) return cudaSuccess;
-  return launch(precondition_kernel, dim3(static_cast<unsigned>(tile_count)), dim3(kThreads), kSharedBytes, stream,
-                layers, tiles, decay, sums);
+  return launch(precondition_kernel, dim3(static_cast<unsigned>(tile_count)), dim3(kProductThreads), kProductBytes,
+                stream, settings, layers, tiles, sums);
 }
 
 } // namespace lngd::cuda

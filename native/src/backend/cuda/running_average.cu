@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// running_average: the sums of the observed update into the running averages (spec section 3), all layers of a plan:
+//
+//   Phi_hat <- rho Phi_hat + (1 - rho) Phi / N        psi_hat <- rho psi_hat + (1 - rho) psi / denominator
+//
+// The first update initialises. An update with NaN, Inf or overflow, or in which every c_n r_n was 0 (a dead layer),
+// changes nothing, and neither does one group of a convolution in which they were. The sums are zero afterwards in
+// every case.
+//
+// Bound by memory: 16 bytes for each element of a lower triangle (sum and average, read and written). A warp takes a
+// row of a block, a lane four columns. Two launches: the first reads what the second resets, the record and the
+// denominators. One launch whose last block resets them would save a microsecond or two every T_FIM steps, for a
+// counter and a fence in each block.
+#include "backend/cuda/running_average.h"
+#include "backend/cuda/simt.cuh"
+
+namespace lngd::cuda {
+namespace {
+
+constexpr int kThreads = 256;
+
+// The decision over a layer, the same in every thread of the block; every thread must come.
+struct Decision {
+  bool accept;
+  double keep; // weight of the old average
+};
+
+__device__ Decision decide(const AverageLayer& layer, double rho) {
+  bool any = false; // of the groups
+  for (int g = static_cast<int>(threadIdx.x); g < layer.groups; g += kThreads) any |= layer.denominator[g] > 0;
+  const LayerRecord& record = *layer.record;
+  return {__syncthreads_or(any) != 0 && !record.poisoned && record.samples > 0, record.has_average ? rho : 0.0};
+}
+
+__device__ __forceinline__ float4& quad(float* p) { return *reinterpret_cast<float4*>(p); }
+
+// Leading dimension of a block of n columns, as BlockLayout has it.
+__device__ __forceinline__ int64_t leading(int n) { return (int64_t{n} + kRowAlign - 1) / kRowAlign * kRowAlign; }
+
+// Row `at` of Phi, in the order of AverageTask; by one warp.
+__device__ void average_row(const AverageLayer& layer, const Decision& decision, int at) {
+  const int group = at / layer.d, row = at % layer.d, i = row % layer.block, begin = row - i;
+  const int64_t offset = group * layer.group_floats + begin * leading(layer.block) +
+                         i * leading(min(layer.block, layer.d - begin)); // a multiple of 16
+  const bool accept = decision.accept && layer.denominator[group] > 0;
+  const float keep = static_cast<float>(decision.keep);
+  const float weight =
+      accept ? static_cast<float>((1.0 - decision.keep) / static_cast<double>(layer.record->samples)) : 0.0f;
+  for (int j = static_cast<int>(threadIdx.x) % 32 * 4; j <= i; j += 128) {
+    float4& sum = quad(layer.phi_sum + offset + j);
+    if (accept) {
+      float4& average = quad(layer.phi + offset + j);
+      const float4 s = sum;
+      float4 a = average; // what lies above the diagonal stays
+      a.x = keep * a.x + weight * s.x;
+      if (j + 1 <= i) a.y = keep * a.y + weight * s.y;
+      if (j + 2 <= i) a.z = keep * a.z + weight * s.z;
+      if (j + 3 <= i) a.w = keep * a.w + weight * s.w;
+      average = a;
+    }
+    sum = make_float4(0, 0, 0, 0);
+  }
+}
+
+__device__ void average_psi(const AverageLayer& layer, const Decision& decision, int i) {
+  const double total = layer.denominator[i / (layer.outputs / layer.groups)];
+  if (decision.accept && total > 0)
+    layer.psi[i] = static_cast<float>(decision.keep * static_cast<double>(layer.psi[i]) +
+                                      (1.0 - decision.keep) / total * layer.psi_sum[i]);
+  layer.psi_sum[i] = 0;
+}
+
+__global__ void __launch_bounds__(kThreads)
+    running_average_kernel(const StepSettings* settings, const AverageLayer* layers, const int32_t* due,
+                           const AverageTask* tasks) {
+  const AverageTask task = tasks[blockIdx.x];
+  if (!due[task.layer]) return; // the whole block
+  const AverageLayer& layer = layers[task.layer];
+  const Decision decision = decide(layer, settings->rho);
+  const int thread = static_cast<int>(threadIdx.x);
+  if (task.of_psi) {
+    for (int i = task.row0 + thread; i < task.row1; i += kThreads) average_psi(layer, decision, i);
+  } else {
+    for (int row = task.row0 + thread / 32; row < task.row1; row += kThreads / 32) average_row(layer, decision, row);
+  }
+}
+
+// A block a layer.
+__global__ void __launch_bounds__(kThreads)
+    average_records_kernel(const StepSettings* settings, const AverageLayer* layers, const int32_t* due) {
+  if (!due[blockIdx.x]) return;
+  const AverageLayer& layer = layers[blockIdx.x];
+  const Decision decision = decide(layer, settings->rho);
+  __syncthreads(); // the denominators have been read
+  for (int g = static_cast<int>(threadIdx.x); g < layer.groups; g += kThreads) layer.denominator[g] = 0;
+  if (threadIdx.x != 0) return;
+  LayerRecord& record = *layer.record;
+  if (decision.accept) {
+    record.has_average = 1;
+    ++record.statistics_updates;
+  } else {
+    ++record.skipped_statistics;
+  }
+  record.samples = 0;
+  record.poisoned = 0;
+}
+
+} // namespace
+
+cudaError_t launch_running_average(const StepSettings* settings, const AverageLayer* layers, const int32_t* due,
+                                   int32_t layer_count, const AverageTask* tasks, int32_t task_count,
+                                   cudaStream_t stream) {
+  if (task_count == 0 || layer_count == 0) return cudaSuccess;
+  const cudaError_t error = launch(running_average_kernel, dim3(static_cast<unsigned>(task_count)), dim3(kThreads), 0,
+                                   stream, settings, layers, due, tasks);
+  if (error != cudaSuccess) return error;
+  return launch(average_records_kernel, dim3(static_cast<unsigned>(layer_count)), dim3(kThreads), 0, stream, settings,
+                layers, due);
+}
+
+} // namespace lngd::cuda
