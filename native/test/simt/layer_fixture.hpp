@@ -103,8 +103,8 @@ struct Layer {
   Array<float> momentum, average, direction, psi;
   Array<LayerRecord> record;
 
-  // `scale`: of the weights and gradients.
-  Layer(const Shape& s, const LayerRecord& r, uint32_t seed, float scale = 1) : Layer(s, r, Numbers(seed), scale) {}
+  Layer(const Shape& s, const LayerRecord& r, uint32_t seed, float weight_scale = 1, float gradient_scale = 1)
+      : Layer(s, r, Numbers(seed), weight_scale, gradient_scale) {}
 
   lngd::cuda::DeviceLayer device(bool with_average = true) const {
     return {record.data,
@@ -123,12 +123,12 @@ struct Layer {
   }
 
  private:
-  Layer(const Shape& s, const LayerRecord& r, Numbers numbers, float scale)
+  Layer(const Shape& s, const LayerRecord& r, Numbers numbers, float weight_scale, float gradient_scale)
       : shape(s),
-        w(numbers.vector(int64_t{s.outputs} * s.inputs, scale)),
-        b(numbers.vector(s.outputs, scale)),
-        g(numbers.vector(int64_t{s.outputs} * s.inputs, scale)),
-        gb(numbers.vector(s.outputs, scale)),
+        w(numbers.vector(int64_t{s.outputs} * s.inputs, weight_scale)),
+        b(numbers.vector(s.outputs, weight_scale)),
+        g(numbers.vector(int64_t{s.outputs} * s.inputs, gradient_scale)),
+        gb(numbers.vector(s.outputs, gradient_scale)),
         m(numbers.vector(s.outputs * s.ldw())),
         a(numbers.vector(s.outputs * s.ldw())),
         d(numbers.vector(s.outputs * s.ldw())),

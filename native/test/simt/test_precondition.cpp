@@ -21,11 +21,11 @@ struct Case {
   std::unique_ptr<Array<float>> device_inverse;
   bool has_inverse;
 
-  Case(const Shape& shape, int32_t groups, bool inverted, uint32_t seed, float scale)
+  Case(const Shape& shape, int32_t groups, bool inverted, uint32_t seed, float weight_scale, float gradient_scale)
       : blocks(shape.columns(), shape.block, groups), has_inverse(inverted) {
     LayerRecord record{};
     record.has_inverse = inverted;
-    layer = std::make_unique<Layer>(shape, record, seed, scale);
+    layer = std::make_unique<Layer>(shape, record, seed, weight_scale, gradient_scale);
     Numbers numbers(seed + 100);
     inverse.assign(static_cast<size_t>(blocks.floats()), std::nanf(""));
     for (int64_t k = 0; k < blocks.count(); ++k)
@@ -101,7 +101,7 @@ struct LayerCase {
   int32_t groups;
 };
 
-void check_layers(const std::vector<LayerCase>& shapes, float decay, float scale = 1) {
+void check_layers(const std::vector<LayerCase>& shapes, float decay, float weight_scale = 1, float gradient_scale = 1) {
   StepSettings settings{};
   settings.weight_decay = decay == 0.0f ? 0.3 : static_cast<double>(decay); // decoupled is none of its business
   settings.decoupled = decay == 0.0f;
@@ -110,7 +110,8 @@ void check_layers(const std::vector<LayerCase>& shapes, float decay, float scale
   std::vector<DeviceLayer> table;
   std::vector<DirectionTile> tiles;
   for (size_t i = 0; i < shapes.size(); ++i) {
-    cases.emplace_back(shapes[i].shape, shapes[i].groups, i != 1, static_cast<uint32_t>(50 + i), scale);
+    cases.emplace_back(shapes[i].shape, shapes[i].groups, i != 1, static_cast<uint32_t>(50 + i), weight_scale,
+                       gradient_scale);
     table.push_back(cases.back().layer->device());
     cases.back().add_tiles(static_cast<int32_t>(i), tiles);
   }
@@ -174,8 +175,10 @@ TEST(kernel_precondition) {
 // Numbers whose squares leave float's range.
 TEST(kernel_precondition_range) {
   start();
+  const std::vector<LayerCase> layers{{{9, 40, true, Layout::Rows, 128}, 1}};
   for (const float scale : {1e-24f, 1e24f}) {
     const conformance::Scope scope(scale < 1 ? "small" : "large");
-    check_layers({{{9, 40, true, Layout::Rows, 128}, 1}}, 0.0f, scale);
+    check_layers(layers, 0.0f, scale, 1);
+    check_layers(layers, 0.0f, 1, scale);
   }
 }

@@ -60,19 +60,18 @@ __device__ __forceinline__ Along along(const float* data, int64_t rs, int64_t cs
   return (rs < 0 ? -rs : rs) < (cs < 0 ? -cs : cs) ? Along::Rows : Along::Columns;
 }
 
-// One element of A into shared memory, 0 outside. A Source has
-//   inside(row, k)   whether the element exists
-//   at(row, k)       its address
-//   anywhere()       an address that is a multiple of 16 bytes
-//   quads            columns below this lie in one matrix, so four at a time can be copied (Along::Quads)
-//   computes()       value(row, k) counts instead of what lies at at(row, k)
+// One element of A into shared memory. A Source has
+//   find(row, k)        the address of an element of the tile, nullptr where it is zero
+//   find_quad(row, k)   the address of four neighbours from a multiple of 4, nullptr where they cannot be copied at
+//   once anywhere()          an address that is a multiple of 16 bytes computes()          value(row, k) counts instead
+//   of what lies at find(row, k)
 template <class Source>
 __device__ __forceinline__ void load_element(const Source& source, float* to, int row, int k) {
-  const bool inside = source.inside(row, k);
+  const float* const from = source.find(row, k);
   if (source.computes()) {
-    *to = inside ? source.value(row, k) : 0.0f;
+    *to = from ? source.value(row, k) : 0.0f;
   } else {
-    cp_async_4(to, inside ? source.at(row, k) : source.anywhere(), inside ? 4 : 0);
+    cp_async_4(to, from ? from : source.anywhere(), from ? 4 : 0);
   }
 }
 
@@ -83,8 +82,8 @@ __device__ void load_rows(const Source& source, Along way, float* to, int k0) {
   if (way == Along::Quads) {
     for (int i = thread; i < kProductRows * kSlice / 4; i += kProductThreads) {
       const int row = i / (kSlice / 4), k = i % (kSlice / 4) * 4;
-      if (source.inside(row, k0 + k + 3) && k0 + k + 3 < source.quads) {
-        cp_async_16(to + row * kPitch + k, source.at(row, k0 + k));
+      if (const float* const from = source.find_quad(row, k0 + k)) {
+        cp_async_16(to + row * kPitch + k, from);
       } else {
         for (int j = k; j < k + 4; ++j) load_element(source, to + row * kPitch + j, row, k0 + j);
       }

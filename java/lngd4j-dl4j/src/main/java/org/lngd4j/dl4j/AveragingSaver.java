@@ -3,23 +3,23 @@ package org.lngd4j.dl4j;
 
 import java.io.IOException;
 import org.deeplearning4j.earlystopping.EarlyStoppingModelSaver;
-import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.deeplearning4j.nn.api.Model;
 
 /** A model saver of early stopping whose best model has averaged weights. */
 @SuppressWarnings("try") // scopes that are only opened and closed
-final class AveragingSaver implements EarlyStoppingModelSaver<MultiLayerNetwork> {
+final class AveragingSaver<M extends Model> implements EarlyStoppingModelSaver<M> {
     private static final long serialVersionUID = 1L;
 
     private final transient LngdTraining training;
-    private final EarlyStoppingModelSaver<MultiLayerNetwork> saver;
+    private final EarlyStoppingModelSaver<M> saver;
 
-    AveragingSaver(LngdTraining training, EarlyStoppingModelSaver<MultiLayerNetwork> saver) {
+    AveragingSaver(LngdTraining training, EarlyStoppingModelSaver<M> saver) {
         this.training = training;
         this.saver = saver;
     }
 
     @Override
-    public void saveBestModel(MultiLayerNetwork net, double score) throws IOException {
+    public void saveBestModel(M net, double score) throws IOException {
         try (AveragedWeights averaged =
                 net == training.network() ? training.averagedIfPossible() : null) {
             saver.saveBestModel(net, score);
@@ -27,17 +27,17 @@ final class AveragingSaver implements EarlyStoppingModelSaver<MultiLayerNetwork>
     }
 
     @Override
-    public void saveLatestModel(MultiLayerNetwork net, double score) throws IOException {
+    public void saveLatestModel(M net, double score) throws IOException {
         saver.saveLatestModel(net, score);
     }
 
     @Override
-    public MultiLayerNetwork getBestModel() throws IOException {
+    public M getBestModel() throws IOException {
         return saver.getBestModel();
     }
 
     @Override
-    public MultiLayerNetwork getLatestModel() throws IOException {
+    public M getLatestModel() throws IOException {
         return saver.getLatestModel();
     }
 }

@@ -39,7 +39,7 @@ final class Captures {
                 if (capture.samples() == null) {
                     throw new LngdStateException(
                             "layer "
-                                    + capture.layer.getIndex()
+                                    + capture.name
                                     + " had no backward pass before this update, so its per-sample"
                                     + " deltas are not known");
                 }

@@ -18,8 +18,7 @@ import java.util.zip.ZipEntry;
 import java.util.zip.ZipException;
 import java.util.zip.ZipFile;
 import java.util.zip.ZipOutputStream;
-import org.deeplearning4j.nn.api.Layer;
-import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.util.ModelSerializer;
 import org.lngd4j.nativelib.LngdStateDataException;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -47,8 +46,7 @@ record Checkpoint(
      */
     record Counters(long steps, int epoch, int netIteration, int netEpoch) {}
 
-    static void write(
-            Path file, MultiLayerNetwork net, Counters counters, byte[] lngd, List<INDArray> extra)
+    static void write(Path file, Model net, Counters counters, byte[] lngd, List<INDArray> extra)
             throws IOException {
         Path folder = file.toAbsolutePath().getParent();
         Path model = Files.createTempFile(folder, file.getFileName().toString(), ".model.tmp");
@@ -169,9 +167,9 @@ record Checkpoint(
     }
 
     /** Refuses a file of another network, before anything is changed. */
-    void check(MultiLayerNetwork net, List<INDArray> mine) {
-        same("parameters", params.length(), net.numParams());
-        INDArray state = net.getUpdater().getStateViewArray();
+    void check(Network net, List<INDArray> mine) {
+        same("parameters", params.length(), net.model().numParams());
+        INDArray state = net.updater().getStateViewArray();
         same("numbers of updater state", length(updaterState), length(state));
         same("arrays of fallback state", extra.size(), mine.size());
         for (int i = 0; i < mine.size(); i++) {
@@ -190,19 +188,14 @@ record Checkpoint(
         }
     }
 
-    void apply(MultiLayerNetwork net, List<INDArray> mine) {
-        net.setParams(params);
+    void apply(Network net, List<INDArray> mine) {
+        net.model().setParams(params);
         if (updaterState != null) {
-            net.getUpdater().setStateViewArray(net, updaterState, false);
+            net.updater().setStateViewArray(updaterState);
         }
         for (int i = 0; i < mine.size(); i++) {
             mine.get(i).assign(extra.get(i).reshape(mine.get(i).shape()));
         }
-        net.getLayerWiseConfigurations().setIterationCount(counters.netIteration());
-        net.getLayerWiseConfigurations().setEpochCount(counters.netEpoch());
-        for (Layer layer : net.getLayers()) {
-            layer.setIterationCount(counters.netIteration());
-            layer.setEpochCount(counters.netEpoch());
-        }
+        net.setCounts(counters.netIteration(), counters.netEpoch());
     }
 }

@@ -19,6 +19,7 @@ import org.nd4j.linalg.factory.Nd4j;
 final class LayerCapture {
     final int lngdIndex;
     final Layer layer;
+    final String name;
     private final LngdTraining training;
     private final LngdOptimizer optimizer;
     private final IActivation derivative;
@@ -33,6 +34,7 @@ final class LayerCapture {
         this.optimizer = optimizer;
         this.lngdIndex = lngdIndex;
         this.layer = choice.layer();
+        this.name = choice.name();
         this.derivative = choice.derivative();
         this.buffer = new SampleBuffer(choice.spec());
     }

@@ -8,27 +8,20 @@ import org.nd4j.linalg.activations.IActivation;
 /**
  * What was decided for a layer.
  *
- * @param index index in the network
- * @param layer the live layer
+ * @param unit the layer in its network
  * @param treatment what is done with it
  * @param spec for LNGD, otherwise null
  * @param derivative activation that gives phi', where the library does not know it; otherwise null
  * @param detail how, or why not
  */
 record LayerChoice(
-        int index,
-        Layer layer,
-        Treatment treatment,
-        LayerSpec spec,
-        IActivation derivative,
-        String detail) {
+        Unit unit, Treatment treatment, LayerSpec spec, IActivation derivative, String detail) {
 
-    String name() {
-        return name(layer, index);
+    Layer layer() {
+        return unit.layer();
     }
 
-    static String name(Layer layer, int index) {
-        String name = layer.conf() == null ? null : layer.conf().getLayer().getLayerName();
-        return name == null || name.isEmpty() ? "layer" + index : name;
+    String name() {
+        return unit.name();
     }
 }

@@ -12,7 +12,6 @@ import org.deeplearning4j.nn.conf.layers.OutputLayer;
 import org.deeplearning4j.nn.conf.preprocessor.RnnToFeedForwardPreProcessor;
 import org.deeplearning4j.nn.layers.FrozenLayer;
 import org.deeplearning4j.nn.layers.FrozenLayerWithBackprop;
-import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.lngd4j.Fisher;
 import org.lngd4j.LayerSpec;
 import org.lngd4j.LngdOptions;
@@ -32,58 +31,50 @@ import org.nd4j.linalg.lossfunctions.impl.LossMCXENT;
  * Decides for every layer of a network what is done with it, and with which model of its output.
  */
 final class LayerChoices {
-    private final MultiLayerNetwork net;
     private final LngdOptions options;
 
-    private LayerChoices(MultiLayerNetwork net, LngdOptions options) {
-        this.net = net;
+    private LayerChoices(LngdOptions options) {
         this.options = options;
     }
 
-    static List<LayerChoice> of(MultiLayerNetwork net, LngdOptions options) {
-        LayerChoices choices = new LayerChoices(net, options);
+    static List<LayerChoice> of(Network net, LngdOptions options) {
+        LayerChoices choices = new LayerChoices(options);
         List<LayerChoice> result = new ArrayList<>();
-        for (int i = 0; i < net.getnLayers(); i++) {
-            result.add(choices.choose(i, net.getLayer(i)));
+        for (Unit unit : net.units()) {
+            result.add(choices.choose(unit));
         }
         return result;
     }
 
-    private LayerChoice choose(int index, Layer layer) {
-        if (layer.numParams() == 0) {
-            return other(index, layer, Treatment.NO_PARAMETERS, "");
+    private LayerChoice choose(Unit unit) {
+        Layer layer = unit.layer();
+        if (unit.trainable().numParams() == 0) {
+            return other(unit, Treatment.NO_PARAMETERS, "");
+        }
+        if (layer == null) {
+            return firstOrder(unit, "a vertex with parameters of its own");
         }
         if (layer instanceof FrozenLayer || layer instanceof FrozenLayerWithBackprop) {
-            return other(index, layer, Treatment.FROZEN, "frozen in the configuration");
+            return other(unit, Treatment.FROZEN, "frozen in the configuration");
         }
-        for (int i = index + 1; i < net.getnLayers(); i++) {
-            if (net.getLayer(i) instanceof FrozenLayer) {
-                return other(
-                        index,
-                        layer,
-                        Treatment.FROZEN,
-                        "the backward pass ends at the frozen layer " + i);
-            }
+        if (unit.unreached() != null) {
+            return other(unit, Treatment.FROZEN, unit.unreached());
         }
         // By exact class: a subclass may compute something else.
         boolean dense =
                 layer.getClass() == org.deeplearning4j.nn.layers.feedforward.dense.DenseLayer.class;
         boolean output = layer.getClass() == org.deeplearning4j.nn.layers.OutputLayer.class;
         if (!dense && !output) {
-            String type = layer.conf().getLayer().getClass().getSimpleName();
-            return firstOrder(index, layer, "no Kronecker block for " + type + " yet");
+            return firstOrder(unit, "no Kronecker block for " + unit.type() + " yet");
         }
         FeedForwardLayer conf = (FeedForwardLayer) layer.conf().getLayer();
         if (isStill(conf.getIUpdater())) {
-            return other(index, layer, Treatment.FROZEN, "the learning rate of its updater is 0");
+            return other(unit, Treatment.FROZEN, "the learning rate of its updater is 0");
         }
-        if (net.getLayerWiseConfigurations().getInputPreProcess(index)
-                instanceof RnnToFeedForwardPreProcessor) {
-            return firstOrder(index, layer, "its input has a time axis");
+        if (unit.preProcessor() instanceof RnnToFeedForwardPreProcessor) {
+            return firstOrder(unit, "its input has a time axis");
         }
-        return dense
-                ? dense(index, layer, (DenseLayer) conf)
-                : output(index, layer, (OutputLayer) conf);
+        return dense ? dense(unit, (DenseLayer) conf) : output(unit, (OutputLayer) conf);
     }
 
     /**
@@ -99,66 +90,56 @@ final class LayerChoices {
                 && updater.getLearningRate(100_000, 100) == 0;
     }
 
-    private LayerChoice dense(int index, Layer layer, DenseLayer conf) {
+    private LayerChoice dense(Unit unit, DenseLayer conf) {
         if (conf.hasLayerNorm()) {
             return firstOrder(
-                    index, layer, "its layer normalisation stands between weights and activation");
+                    unit, "its layer normalisation stands between weights and activation");
         }
         LayerSpec spec =
-                LayerSpec.dense(LayerChoice.name(layer, index), conf.getNIn(), conf.getNOut())
-                        .bias(conf.hasBias());
-        org.deeplearning4j.nn.conf.layers.Layer next = follower(index);
+                LayerSpec.dense(unit.name(), conf.getNIn(), conf.getNOut()).bias(conf.hasBias());
+        org.deeplearning4j.nn.conf.layers.Layer next = follower(unit);
         if (ActivationModel.isBare(conf) && next instanceof LossLayer loss) {
-            return modelled(index, layer, spec, loss.getActivationFn(), loss.getLossFn());
+            return modelled(unit, spec, loss.getActivationFn(), loss.getLossFn());
         }
         if (ActivationModel.isBare(conf) && next instanceof ActivationLayer activation) {
-            return modelled(index, layer, spec, activation.getActivationFn(), null);
+            return modelled(unit, spec, activation.getActivationFn(), null);
         }
-        return modelled(index, layer, spec, conf.getActivationFn(), null);
+        return modelled(unit, spec, conf.getActivationFn(), null);
     }
 
-    private LayerChoice output(int index, Layer layer, OutputLayer conf) {
+    private LayerChoice output(Unit unit, OutputLayer conf) {
         LayerSpec spec =
-                LayerSpec.dense(LayerChoice.name(layer, index), conf.getNIn(), conf.getNOut())
-                        .bias(conf.hasBias());
-        return modelled(index, layer, spec, conf.getActivationFn(), conf.getLossFn());
+                LayerSpec.dense(unit.name(), conf.getNIn(), conf.getNOut()).bias(conf.hasBias());
+        return modelled(unit, spec, conf.getActivationFn(), conf.getLossFn());
     }
 
     /**
      * The layer after this one, if nothing stands between them: its activation is then phi of this
      * one.
      */
-    private org.deeplearning4j.nn.conf.layers.Layer follower(int index) {
-        if (index + 1 >= net.getnLayers()
-                || net.getLayerWiseConfigurations().getInputPreProcess(index + 1) != null) {
+    private static org.deeplearning4j.nn.conf.layers.Layer follower(Unit unit) {
+        if (unit.follower() == null) {
             return null;
         }
-        org.deeplearning4j.nn.conf.layers.Layer next = net.getLayer(index + 1).conf().getLayer();
+        org.deeplearning4j.nn.conf.layers.Layer next = unit.follower().conf().getLayer();
         return next.getIDropout() == null ? next : null;
     }
 
     /** loss is null for a hidden layer. */
-    private LayerChoice modelled(
-            int index, Layer layer, LayerSpec spec, IActivation phi, ILossFunction loss) {
+    private LayerChoice modelled(Unit unit, LayerSpec spec, IActivation phi, ILossFunction loss) {
         if (phi instanceof ActivationSoftmax) {
             boolean categorical = loss instanceof LossMCXENT || loss instanceof LossKLD;
             if (categorical && options.preset() != Preset.PAPER) {
-                return lngd(
-                        index,
-                        layer,
-                        spec.output(OutputModel.SOFTMAX),
-                        null,
-                        "softmax, categorical");
+                return lngd(unit, spec.output(OutputModel.SOFTMAX), null, "softmax, categorical");
             }
             return lngd(
-                    index,
-                    layer,
+                    unit,
                     spec.output(OutputModel.SOFTMAX_GAUSSIAN),
                     null,
                     "softmax, Gaussian around it");
         }
         if (phi instanceof ActivationSigmoid && loss instanceof LossBinaryXENT) {
-            return lngd(index, layer, spec.output(OutputModel.SIGMOID), null, "sigmoid, Bernoulli");
+            return lngd(unit, spec.output(OutputModel.SIGMOID), null, "sigmoid, Bernoulli");
         }
         OutputModel model = loss == null ? OutputModel.HIDDEN : OutputModel.SQUARED_ERROR;
         String detail = phi + ", Gaussian";
@@ -167,11 +148,11 @@ final class LayerChoices {
         }
         ActivationModel activation = ActivationModel.of(phi);
         if (activation.problem() != null) {
-            return firstOrder(index, layer, activation.problem());
+            return firstOrder(unit, activation.problem());
         }
         if (activation.known() != null) {
             LayerSpec known = spec.activation(activation.known(), activation.parameter());
-            return lngd(index, layer, known.output(model), null, detail);
+            return lngd(unit, known.output(model), null, detail);
         }
         detail += ", phi' by its own backprop";
         if (options.fisher() == Fisher.SAMPLED) {
@@ -181,20 +162,20 @@ final class LayerChoices {
                 spec.activation(org.lngd4j.Activation.IDENTITY)
                         .output(model)
                         .fisher(Fisher.PROVIDED);
-        return lngd(index, layer, provided, activation.derivative(), detail);
+        return lngd(unit, provided, activation.derivative(), detail);
     }
 
     private static LayerChoice lngd(
-            int index, Layer layer, LayerSpec spec, IActivation derivative, String detail) {
+            Unit unit, LayerSpec spec, IActivation derivative, String detail) {
         String blocks = spec.inputs() + (spec.bias() ? "+1" : "") + " x " + spec.outputs() + ", ";
-        return new LayerChoice(index, layer, Treatment.LNGD, spec, derivative, blocks + detail);
+        return new LayerChoice(unit, Treatment.LNGD, spec, derivative, blocks + detail);
     }
 
-    private static LayerChoice firstOrder(int index, Layer layer, String reason) {
-        return other(index, layer, Treatment.FIRST_ORDER, reason);
+    private static LayerChoice firstOrder(Unit unit, String reason) {
+        return other(unit, Treatment.FIRST_ORDER, reason);
     }
 
-    private static LayerChoice other(int index, Layer layer, Treatment treatment, String reason) {
-        return new LayerChoice(index, layer, treatment, null, null, reason);
+    private static LayerChoice other(Unit unit, Treatment treatment, String reason) {
+        return new LayerChoice(unit, treatment, null, null, reason);
     }
 }

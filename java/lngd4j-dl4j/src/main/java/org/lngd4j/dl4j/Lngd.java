@@ -2,11 +2,12 @@
 package org.lngd4j.dl4j;
 
 import java.util.List;
-import org.deeplearning4j.nn.api.Layer;
+import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.nn.api.OptimizationAlgorithm;
 import org.deeplearning4j.nn.conf.layers.BaseLayer;
 import org.deeplearning4j.nn.conf.layers.BaseOutputLayer;
 import org.deeplearning4j.nn.conf.stepfunctions.NegativeGradientStepFunction;
+import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.lngd4j.Fisher;
 import org.lngd4j.LngdOptions;
@@ -57,9 +58,46 @@ public final class Lngd {
     public static LngdTraining attach(
             MultiLayerNetwork net, LngdOptions options, AttachOptions attachOptions) {
         notNull("net", net);
+        net.init();
+        return attach(new SequentialNetwork(net), options, attachOptions);
+    }
+
+    /**
+     * Attaches LNGD to a graph with {@link AttachOptions#defaults()}.
+     *
+     * @param graph the graph; see {@link #attach(ComputationGraph, LngdOptions, AttachOptions)}
+     * @param options what LNGD shall do
+     * @return the attachment; close it
+     */
+    public static LngdTraining attach(ComputationGraph graph, LngdOptions options) {
+        return attach(graph, options, AttachOptions.defaults());
+    }
+
+    /**
+     * Attaches LNGD to a graph: residual blocks, merges, several inputs and outputs. Everything
+     * that {@link #attach(MultiLayerNetwork, LngdOptions, AttachOptions)} says holds for it. A
+     * vertex with parameters of its own keeps its updater.
+     *
+     * @param graph the graph, of data type FLOAT, trained with the mean loss by stochastic gradient
+     *     descent (DL4J's defaults); initialised if it is not yet
+     * @param options what LNGD shall do; {@link Fisher#PROVIDED} is not possible here
+     * @param attachOptions fallback updater, and which weights are left at the end
+     * @return the attachment; close it to get the graph back as it was
+     * @throws LngdArgumentException if the graph cannot be trained by LNGD; the message says what
+     *     stands in the way
+     * @throws LngdStateException if LNGD is attached to the graph already
+     */
+    public static LngdTraining attach(
+            ComputationGraph graph, LngdOptions options, AttachOptions attachOptions) {
+        notNull("graph", graph);
+        graph.init();
+        return attach(new GraphNetwork(graph), options, attachOptions);
+    }
+
+    private static LngdTraining attach(
+            Network net, LngdOptions options, AttachOptions attachOptions) {
         notNull("options", options);
         notNull("attachOptions", attachOptions);
-        net.init();
         check(net, options);
         List<LayerChoice> choices = LayerChoices.of(net, options);
         if (choices.stream().noneMatch(c -> c.treatment() == Treatment.LNGD)) {
@@ -71,8 +109,9 @@ public final class Lngd {
         return LngdTraining.start(net, options, attachOptions, choices);
     }
 
-    private static void check(MultiLayerNetwork net, LngdOptions options) {
-        if (isAttached(net)) {
+    private static void check(Network network, LngdOptions options) {
+        Model net = network.model();
+        if (isAttached(network)) {
             throw new LngdStateException(
                     "LNGD is attached to this network already; close that attachment first");
         }
@@ -102,7 +141,7 @@ public final class Lngd {
                             + "; allowed is the default, NegativeGradientStepFunction");
         }
         // getOptimizer() alone fails after net.clear(); getUpdater() makes a new one.
-        if (net.getUpdater() != null && net.getOptimizer().getGradientsAccumulator() != null) {
+        if (network.updater() != null && net.getOptimizer().getGradientsAccumulator() != null) {
             throw new LngdArgumentException(
                     "net has a gradients accumulator (distributed training); allowed is a network that trains alone");
         }
@@ -113,13 +152,15 @@ public final class Lngd {
         }
     }
 
-    private static boolean isAttached(MultiLayerNetwork net) {
-        if (net.getUpdater(false) instanceof LngdUpdater) {
+    private static boolean isAttached(Network net) {
+        if (net.updaterIfAny() instanceof Network.AttachedUpdater) {
             return true;
         }
         // MultiLayerNetwork.clear() drops the updater, so it alone does not tell.
-        for (Layer layer : net.getLayers()) {
-            if (layer.conf() != null && layer.conf().getLayer() instanceof BaseLayer conf) {
+        for (Unit unit : net.units()) {
+            if (unit.layer() != null
+                    && unit.layer().conf() != null
+                    && unit.layer().conf().getLayer() instanceof BaseLayer conf) {
                 boolean loss =
                         conf instanceof BaseOutputLayer output
                                 && output.getLossFn() instanceof CapturingLoss;

@@ -4,13 +4,15 @@ package org.lngd4j.dl4j;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Set;
 import org.deeplearning4j.earlystopping.EarlyStoppingModelSaver;
 import org.deeplearning4j.earlystopping.scorecalc.ScoreCalculator;
+import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.nn.api.Trainable;
-import org.deeplearning4j.nn.api.Updater;
-import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
-import org.deeplearning4j.nn.updater.MultiLayerUpdater;
+import org.deeplearning4j.nn.updater.BaseMultiLayerUpdater;
 import org.deeplearning4j.optimize.api.TrainingListener;
 import org.lngd4j.KernelTimes;
 import org.lngd4j.LayerSpec;
@@ -35,14 +37,15 @@ import org.nd4j.linalg.learning.config.IUpdater;
  */
 @SuppressWarnings("try") // scopes that are only opened and closed
 public final class LngdTraining implements AutoCloseable {
-    private final MultiLayerNetwork net;
+    private final Network net;
     private final LngdOptions options;
     private final AttachOptions attachOptions;
     private final LngdOptimizer optimizer;
     private final RegistrationReport report;
     private final Captures captures = new Captures();
     private final List<Decoration> decorations = new ArrayList<>();
-    private LngdUpdater updater;
+    private final Set<Trainable> firstOrder = Collections.newSetFromMap(new IdentityHashMap<>());
+    private Network.AttachedUpdater updater;
     private AveragedWeights averaged;
     private long steps;
     private int startEpoch;
@@ -50,15 +53,18 @@ public final class LngdTraining implements AutoCloseable {
     private boolean closed;
 
     private LngdTraining(
-            MultiLayerNetwork net,
+            Network net,
             LngdOptions options,
             AttachOptions attachOptions,
             List<LayerChoice> choices) {
         this.net = net;
         this.options = options;
         this.attachOptions = attachOptions;
-        this.startEpoch = net.getEpochCount();
+        this.startEpoch = net.epochCount();
         this.report = Reports.of(net, options, attachOptions, choices);
+        choices.stream()
+                .filter(c -> c.treatment() == Treatment.FIRST_ORDER)
+                .forEach(c -> firstOrder.add(c.unit().trainable()));
         List<LayerChoice> ours =
                 choices.stream().filter(c -> c.treatment() == Treatment.LNGD).toList();
         List<LayerSpec> specs = ours.stream().map(LayerChoice::spec).toList();
@@ -72,7 +78,7 @@ public final class LngdTraining implements AutoCloseable {
     }
 
     static LngdTraining start(
-            MultiLayerNetwork net,
+            Network net,
             LngdOptions options,
             AttachOptions attachOptions,
             List<LayerChoice> choices) {
@@ -89,9 +95,8 @@ public final class LngdTraining implements AutoCloseable {
     }
 
     private void install() {
-        MultiLayerUpdater replaced = (MultiLayerUpdater) net.getUpdater();
-        updater = new LngdUpdater(net, replaced, this, captures.list());
-        net.setUpdater(updater);
+        updater = net.attachedUpdater(net.updater(), this, captures.list());
+        net.setUpdater(updater.updater());
     }
 
     /**
@@ -100,19 +105,19 @@ public final class LngdTraining implements AutoCloseable {
      * LNGD unseen.
      */
     void keepUpdater() {
-        Updater now = net.getUpdater(false);
-        if (now == updater && updater.fits()) {
+        BaseMultiLayerUpdater<?> now = net.updaterIfAny();
+        if (now == updater && updater.lngd().fits()) {
             return;
         }
         // What is made here must outlive the backward pass that this is called from.
         try (MemoryWorkspace outside = Nd4j.getMemoryManager().scopeOutOfWorkspaces()) {
-            List<INDArray> extra = updater.extraState();
-            MultiLayerUpdater old = updater.dismiss();
+            List<INDArray> extra = updater.lngd().extraState();
+            BaseMultiLayerUpdater<?> old = updater.lngd().dismiss();
             if (now == updater) {
-                net.setUpdater(new MultiLayerUpdater(net, old.getStateViewArray()));
+                net.setUpdater(net.plainUpdater(old.getStateViewArray()));
             }
             install();
-            List<INDArray> fresh = updater.extraState();
+            List<INDArray> fresh = updater.lngd().extraState();
             for (int i = 0; i < fresh.size(); i++) {
                 fresh.get(i).assign(extra.get(i));
             }
@@ -158,10 +163,10 @@ public final class LngdTraining implements AutoCloseable {
     /**
      * The network that LNGD is attached to.
      *
-     * @return the network
+     * @return the {@code MultiLayerNetwork} or {@code ComputationGraph}
      */
-    public MultiLayerNetwork network() {
-        return net;
+    public Model network() {
+        return net.model();
     }
 
     /**
@@ -184,11 +189,8 @@ public final class LngdTraining implements AutoCloseable {
     }
 
     /** The updater that was chosen for a layer at attach; null if the layer keeps its own. */
-    IUpdater chosenUpdater(Trainable layer) {
-        boolean firstOrder =
-                report.with(Treatment.FIRST_ORDER).stream()
-                        .anyMatch(l -> net.getLayer(l.index()) == layer);
-        return firstOrder ? attachOptions.fallback() : null;
+    IUpdater chosenUpdater(Trainable trainable) {
+        return firstOrder.contains(trainable) ? attachOptions.fallback() : null;
     }
 
     /**
@@ -205,7 +207,7 @@ public final class LngdTraining implements AutoCloseable {
     }
 
     int epoch() {
-        return net.getEpochCount() - startEpoch;
+        return net.epochCount() - startEpoch;
     }
 
     /**
@@ -234,7 +236,7 @@ public final class LngdTraining implements AutoCloseable {
                     "averaging is off: switch it on with LngdOptions.Builder.averaging(true)");
         }
         checkNotSwapped("asking for them again");
-        boolean active = steps > 0 && updater.swapAverages();
+        boolean active = steps > 0 && updater.lngd().swapAverages();
         averaged = new AveragedWeights(this, active);
         return averaged;
     }
@@ -243,7 +245,7 @@ public final class LngdTraining implements AutoCloseable {
         if (averaged == weights) {
             averaged = null;
             if (weights.active()) {
-                updater.swapAverages();
+                updater.lngd().swapAverages();
             }
         }
     }
@@ -271,24 +273,25 @@ public final class LngdTraining implements AutoCloseable {
     /**
      * A score calculator for early stopping that sees the averaged weights.
      *
+     * @param <M> the class of the network
      * @param calculator the calculator
      * @return the calculator for {@code EarlyStoppingConfiguration}
      */
-    public ScoreCalculator<MultiLayerNetwork> averaging(
-            ScoreCalculator<? super MultiLayerNetwork> calculator) {
-        return new AveragingScore(this, calculator);
+    public <M extends Model> ScoreCalculator<M> averaging(ScoreCalculator<? super M> calculator) {
+        return new AveragingScore<>(this, calculator);
     }
 
     /**
      * A model saver for early stopping that saves the averaged weights as the best model. The
      * latest model is saved with the weights of the training.
      *
+     * @param <M> the class of the network
      * @param saver the saver
      * @return the saver for {@code EarlyStoppingConfiguration}
      */
-    public EarlyStoppingModelSaver<MultiLayerNetwork> averaging(
-            EarlyStoppingModelSaver<MultiLayerNetwork> saver) {
-        return new AveragingSaver(this, saver);
+    public <M extends Model> EarlyStoppingModelSaver<M> averaging(
+            EarlyStoppingModelSaver<M> saver) {
+        return new AveragingSaver<>(this, saver);
     }
 
     /**
@@ -307,10 +310,11 @@ public final class LngdTraining implements AutoCloseable {
         checkOpen();
         checkNotSwapped("saving");
         // A listener is called after the update, but before DL4J counts it.
-        int iteration = Math.max(net.getIterationCount(), lastIteration + 1);
+        int iteration = Math.max(net.iterationCount(), lastIteration + 1);
         Checkpoint.Counters counters =
-                new Checkpoint.Counters(steps, epoch(), iteration, net.getEpochCount());
-        Checkpoint.write(file, net, counters, optimizer.saveState(), updater.extraState());
+                new Checkpoint.Counters(steps, epoch(), iteration, net.epochCount());
+        Checkpoint.write(
+                file, net.model(), counters, optimizer.saveState(), updater.lngd().extraState());
     }
 
     /**
@@ -327,12 +331,12 @@ public final class LngdTraining implements AutoCloseable {
         checkNotSwapped("restoring");
         keepUpdater();
         Checkpoint checkpoint = Checkpoint.read(file);
-        checkpoint.check(net, updater.extraState());
+        checkpoint.check(net, updater.lngd().extraState());
         optimizer.restoreState(checkpoint.lngd());
-        checkpoint.apply(net, updater.extraState());
+        checkpoint.apply(net, updater.lngd().extraState());
         steps = checkpoint.counters().steps();
-        startEpoch = net.getEpochCount() - checkpoint.counters().epoch();
-        lastIteration = net.getIterationCount() - 1;
+        startEpoch = net.epochCount() - checkpoint.counters().epoch();
+        lastIteration = net.iterationCount() - 1;
         prepare();
     }
 
@@ -356,7 +360,7 @@ public final class LngdTraining implements AutoCloseable {
             if (averaged != null && !leave) {
                 averaged.close();
             } else if (averaged == null && leave && steps > 0) {
-                updater.swapAverages();
+                updater.lngd().swapAverages();
             }
         } finally {
             averaged = null;
@@ -369,8 +373,8 @@ public final class LngdTraining implements AutoCloseable {
         decorations.forEach(Decoration::remove);
         try {
             if (updater != null) {
-                boolean installed = net.getUpdater(false) == updater;
-                MultiLayerUpdater replaced = updater.dismiss();
+                boolean installed = net.updaterIfAny() == updater;
+                BaseMultiLayerUpdater<?> replaced = updater.lngd().dismiss();
                 if (installed) {
                     net.setUpdater(replaced);
                 }
@@ -391,7 +395,7 @@ public final class LngdTraining implements AutoCloseable {
         return "LngdTraining["
                 + captures.list().size()
                 + " of "
-                + net.getnLayers()
+                + report.layers().size()
                 + " layers, "
                 + steps
                 + " steps"

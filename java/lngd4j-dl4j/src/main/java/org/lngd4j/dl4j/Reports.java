@@ -7,7 +7,6 @@ import org.deeplearning4j.nn.api.Layer;
 import org.deeplearning4j.nn.conf.BackpropType;
 import org.deeplearning4j.nn.conf.layers.BaseLayer;
 import org.deeplearning4j.nn.conf.layers.BatchNormalization;
-import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.lngd4j.LngdOptions;
 import org.nd4j.linalg.learning.config.IUpdater;
 
@@ -16,7 +15,7 @@ final class Reports {
     private Reports() {}
 
     static RegistrationReport of(
-            MultiLayerNetwork net,
+            Network net,
             LngdOptions options,
             AttachOptions attachOptions,
             List<LayerChoice> choices) {
@@ -26,14 +25,14 @@ final class Reports {
             boolean ours = c.treatment() == Treatment.LNGD;
             String detail = c.detail();
             if (c.treatment() == Treatment.FIRST_ORDER) {
-                detail += "; " + updater(c.layer(), attachOptions);
+                detail += "; " + updater(c.unit(), attachOptions);
             }
             layers.add(
                     new LayerRegistration(
-                            c.index(),
+                            c.unit().index(),
                             c.name(),
-                            c.layer().conf().getLayer().getClass().getSimpleName(),
-                            c.layer().numParams(),
+                            c.unit().type(),
+                            c.unit().trainable().numParams(),
                             c.treatment(),
                             ours ? lngdIndex++ : -1,
                             c.spec(),
@@ -42,12 +41,16 @@ final class Reports {
         return new RegistrationReport(layers, notes(net, options, choices));
     }
 
-    private static String updater(Layer layer, AttachOptions attachOptions) {
+    private static String updater(Unit unit, AttachOptions attachOptions) {
+        Layer layer = unit.layer();
         IUpdater updater = attachOptions.fallback();
         String origin = "chosen at attach";
         if (updater == null) {
             origin = "its own";
-            updater = layer.conf().getLayer() instanceof BaseLayer conf ? conf.getIUpdater() : null;
+            updater =
+                    layer != null && layer.conf().getLayer() instanceof BaseLayer conf
+                            ? conf.getIUpdater()
+                            : null;
         }
         if (updater == null) {
             return "its own updaters";
@@ -56,14 +59,16 @@ final class Reports {
         return updater.getClass().getSimpleName() + rate + " (" + origin + ")";
     }
 
-    private static List<String> notes(
-            MultiLayerNetwork net, LngdOptions options, List<LayerChoice> choices) {
+    private static List<String> notes(Network net, LngdOptions options, List<LayerChoice> choices) {
         List<String> notes = new ArrayList<>();
         boolean regularised = false;
         boolean constrained = false;
         boolean normalised = false;
         boolean batchNormalised = false;
         for (LayerChoice c : choices) {
+            if (c.layer() == null) {
+                continue;
+            }
             batchNormalised |= c.layer().conf().getLayer() instanceof BatchNormalization;
             if (c.treatment() == Treatment.LNGD
                     && c.layer().conf().getLayer() instanceof BaseLayer conf) {
@@ -94,7 +99,7 @@ final class Reports {
         if (batchNormalised && options.averaging()) {
             notes.add("the running mean and variance of batch normalisation are not averaged.");
         }
-        if (net.getLayerWiseConfigurations().getBackpropType() == BackpropType.TruncatedBPTT) {
+        if (net.backpropType() == BackpropType.TruncatedBPTT) {
             notes.add("truncated backpropagation through time: each segment is one step.");
         }
         return notes;

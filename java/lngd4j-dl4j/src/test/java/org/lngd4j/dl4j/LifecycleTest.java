@@ -9,6 +9,7 @@ import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.nn.api.OptimizationAlgorithm;
 import org.deeplearning4j.nn.api.Updater;
 import org.deeplearning4j.nn.conf.NeuralNetConfiguration;
+import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.deeplearning4j.optimize.api.BaseTrainingListener;
 import org.deeplearning4j.util.NetworkUtils;
@@ -149,7 +150,10 @@ class LifecycleTest {
                 OPTIONS,
                 "LBFGS");
         refused(Nets.mlp(), OPTIONS.toBuilder().fisher(Fisher.PROVIDED).build(), "PROVIDED");
-        assertThatThrownBy(() -> Lngd.attach(null, OPTIONS)).hasMessageContaining("net is null");
+        assertThatThrownBy(() -> Lngd.attach((MultiLayerNetwork) null, OPTIONS))
+                .hasMessageContaining("net is null");
+        assertThatThrownBy(() -> Lngd.attach((ComputationGraph) null, OPTIONS))
+                .hasMessageContaining("graph is null");
         assertThatThrownBy(() -> Lngd.attach(Nets.mlp(), null))
                 .hasMessageContaining("options is null");
     }

@@ -5,16 +5,15 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import org.deeplearning4j.nn.api.Layer;
 import org.deeplearning4j.nn.api.Trainable;
 import org.deeplearning4j.nn.conf.GradientNormalization;
 import org.deeplearning4j.nn.gradient.DefaultGradient;
 import org.deeplearning4j.nn.gradient.Gradient;
+import org.deeplearning4j.nn.graph.vertex.GraphVertex;
 import org.deeplearning4j.nn.layers.FrozenLayer;
 import org.deeplearning4j.nn.layers.FrozenLayerWithBackprop;
-import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.deeplearning4j.nn.params.DefaultParamInitializer;
-import org.deeplearning4j.nn.updater.MultiLayerUpdater;
+import org.deeplearning4j.nn.updater.BaseMultiLayerUpdater;
 import org.deeplearning4j.nn.updater.UpdaterBlock;
 import org.deeplearning4j.nn.updater.UpdaterBlock.ParamState;
 import org.deeplearning4j.nn.workspace.ArrayType;
@@ -29,45 +28,52 @@ import org.nd4j.linalg.learning.config.IUpdater;
 import org.nd4j.linalg.learning.regularization.Regularization.ApplyStep;
 
 /**
- * Takes the place of a network's updater: turns the gradient view into the update, by LNGD in one
- * native call for all its layers, and by first-order updaters for the rest. It stands on the state
- * array of the updater that it replaces. The configured {@code IUpdater}s stay as they are:
+ * What takes the place of a network's updater: turns the gradient view into the update, by LNGD in
+ * one native call for all its layers, and by first-order updaters for the rest. It stands on the
+ * state array of the updater that it replaces. The configured {@code IUpdater}s stay as they are:
  * replacing those, layer by layer, was the other way to do this; it gives a native call for each
  * run of layers, and every saved or cloned network would carry our class.
  */
 @SuppressWarnings("try") // scopes that are only opened and closed
-final class LngdUpdater extends MultiLayerUpdater {
-    private static final long serialVersionUID = 1L;
+final class LngdUpdate {
+    /** DL4J's division of the gradient by the batch size, which only subclasses can call. */
+    interface Division {
+        void divide(Gradient gradient, int batchSize);
+    }
 
-    private final transient MultiLayerUpdater replaced;
-    private final transient LngdTraining training;
-    private final transient List<LayerCapture> captures;
-    private final transient List<INDArray> weights = new ArrayList<>();
-    private final transient List<FirstOrderRun> runs = new ArrayList<>();
-    private final transient List<AveragedParameter> averages = new ArrayList<>();
-    private final transient List<Regularised> before = new ArrayList<>();
-    private final transient List<Regularised> after = new ArrayList<>();
-    private final transient StepPlan plan;
-    private final transient INDArray gradients;
-    private final transient INDArray firstGradients;
-    private final transient boolean normalised;
+    private final BaseMultiLayerUpdater<?> updater;
+    private final Division division;
+    private final BaseMultiLayerUpdater<?> replaced;
+    private final LngdTraining training;
+    private final List<LayerCapture> captures;
+    private final List<INDArray> weights = new ArrayList<>();
+    private final List<FirstOrderRun> runs = new ArrayList<>();
+    private final List<AveragedParameter> averages = new ArrayList<>();
+    private final List<Regularised> before = new ArrayList<>();
+    private final List<Regularised> after = new ArrayList<>();
+    private final StepPlan plan;
+    private final INDArray gradients;
+    private final INDArray firstGradients;
+    private final boolean normalised;
 
-    LngdUpdater(
-            MultiLayerNetwork net,
-            MultiLayerUpdater replaced,
+    LngdUpdate(
+            BaseMultiLayerUpdater<?> updater,
+            Division division,
+            BaseMultiLayerUpdater<?> replaced,
             LngdTraining training,
             List<LayerCapture> captures) {
-        super(net, replaced.getStateViewArray());
+        this.updater = updater;
+        this.division = division;
         this.replaced = replaced;
         this.training = training;
         this.captures = captures;
-        this.gradients = net.getFlattenedGradients();
+        this.gradients = updater.getFlattenedGradientsView();
         this.firstGradients = captures.get(0).layer.getGradientsViewArray();
-        for (UpdaterBlock block : getUpdaterBlocks()) {
+        for (UpdaterBlock block : updater.getUpdaterBlocks()) {
             split(block);
         }
         boolean any = false;
-        for (Layer layer : net.getLayers()) {
+        for (Trainable layer : updater.getLayersByName().values()) {
             GradientNormalization mode =
                     layer.getConfig() == null ? null : layer.getConfig().getGradientNormalization();
             any |= layer.numParams() > 0 && mode != null && mode != GradientNormalization.None;
@@ -116,11 +122,19 @@ final class LngdUpdater extends MultiLayerUpdater {
     }
 
     private static boolean isFrozen(ParamState param) {
-        return param.getLayer() instanceof FrozenLayer
-                || param.getLayer() instanceof FrozenLayerWithBackprop;
+        Trainable layer = liveLayer(param.getLayer());
+        return layer instanceof FrozenLayer || layer instanceof FrozenLayerWithBackprop;
     }
 
-    private boolean isOurs(Trainable layer) {
+    /** In a graph DL4J's updater sees the vertex around a layer. */
+    private static Trainable liveLayer(Trainable trainable) {
+        return trainable instanceof GraphVertex vertex && vertex.hasLayer()
+                ? vertex.getLayer()
+                : trainable;
+    }
+
+    private boolean isOurs(Trainable trainable) {
+        Trainable layer = liveLayer(trainable);
         return captures.stream().anyMatch(c -> c.layer == layer);
     }
 
@@ -154,8 +168,7 @@ final class LngdUpdater extends MultiLayerUpdater {
         return captures.get(0).layer.getGradientsViewArray() == firstGradients;
     }
 
-    @Override
-    public synchronized void update(
+    void update(
             Gradient gradient,
             int iteration,
             int epoch,
@@ -163,7 +176,7 @@ final class LngdUpdater extends MultiLayerUpdater {
             LayerWorkspaceMgr workspaceMgr) {
         training.checkMayStep();
         checkArrays(gradient);
-        divideByMinibatch(false, gradient, batchSize);
+        division.divide(gradient, batchSize);
         if (normalised) {
             normalise(gradient, iteration);
         }
@@ -202,7 +215,7 @@ final class LngdUpdater extends MultiLayerUpdater {
                     != weights.get(i)) {
                 throw new LngdStateException(
                         "the weight array of layer "
-                                + captures.get(i).layer.getIndex()
+                                + captures.get(i).name
                                 + " was replaced since LNGD was attached; close the attachment first, then"
                                 + " attach again");
             }
@@ -220,30 +233,19 @@ final class LngdUpdater extends MultiLayerUpdater {
                                             key.substring(0, cut), k -> new DefaultGradient())
                                     .setGradientFor(key.substring(cut + 1), value);
                         });
-        byLayer.forEach((name, part) -> preApply(getLayersByName().get(name), part, iteration));
+        byLayer.forEach(
+                (name, part) ->
+                        updater.preApply(updater.getLayersByName().get(name), part, iteration));
     }
 
-    /** The state that plain DL4J would have. */
-    @Override
-    public INDArray getStateViewArray() {
-        if (runs != null) {
-            runs.forEach(FirstOrderRun::scatter);
-        }
-        return super.getStateViewArray();
+    /** Own state of the fallback layers into the network's state array. */
+    void scatterState() {
+        runs.forEach(FirstOrderRun::scatter);
     }
 
-    @Override
-    public synchronized INDArray getStateViewArrayCopy() {
-        INDArray state = getStateViewArray();
-        return state == null ? null : state.dup();
-    }
-
-    @Override
-    public void setStateViewArray(INDArray viewArray) {
-        super.setStateViewArray(viewArray);
-        if (runs != null) {
-            runs.forEach(FirstOrderRun::gather);
-        }
+    /** And back, after the array was set from outside. */
+    void gatherState() {
+        runs.forEach(FirstOrderRun::gather);
     }
 
     /**
@@ -277,9 +279,9 @@ final class LngdUpdater extends MultiLayerUpdater {
     /**
      * Frees the plan and brings the updater state home; gives the updater that was there before.
      */
-    MultiLayerUpdater dismiss() {
+    BaseMultiLayerUpdater<?> dismiss() {
         try {
-            getStateViewArray();
+            scatterState();
         } finally {
             plan.close();
         }
