@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The activations phi, their derivatives phi', and exp, as branch-free scalar code that a compiler turns into vectors.
 // Accuracy: a few units in the last place of float over the whole range; NaN propagates.
-//
-// Always inlined: kernels compile this once for each instruction set, and an out-of-line copy could be the wrong one.
 #ifndef LNGD_BACKEND_ACTIVATION_H
 #define LNGD_BACKEND_ACTIVATION_H
 
@@ -10,9 +8,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "backend/portable.h"
 #include "lngd/lngd.h"
-
-#define LNGD_INLINE [[gnu::always_inline]] inline
 
 namespace lngd {
 

@@ -11,13 +11,15 @@
 #include <cmath>
 #include <cstdint>
 
+#include "backend/portable.h"
+
 namespace lngd {
 
 struct PhiloxWords {
   uint32_t w[4];
 };
 
-inline PhiloxWords philox4x32_10(PhiloxWords counter, uint32_t key0, uint32_t key1) {
+LNGD_INLINE PhiloxWords philox4x32_10(PhiloxWords counter, uint32_t key0, uint32_t key1) {
   constexpr uint32_t kMul0 = 0xD2511F53u, kMul1 = 0xCD9E8D57u;   // the two multipliers
   constexpr uint32_t kWeyl0 = 0x9E3779B9u, kWeyl1 = 0xBB67AE85u; // golden ratio, sqrt(3) - 1
   for (int round = 0; round < 10; ++round) {
@@ -34,25 +36,25 @@ inline PhiloxWords philox4x32_10(PhiloxWords counter, uint32_t key0, uint32_t ke
 // The stream of one (seed, layer, step).
 class PhiloxStream {
  public:
-  PhiloxStream(uint64_t seed, int32_t layer, int64_t step)
+  LNGD_INLINE PhiloxStream(uint64_t seed, int32_t layer, int64_t step)
       : key0_(static_cast<uint32_t>(seed)),
         key1_(static_cast<uint32_t>(seed >> 32)),
         layer_(static_cast<uint32_t>(layer)),
         step_(static_cast<uint32_t>(step)) {}
 
-  PhiloxWords words(uint64_t element) const {
+  LNGD_INLINE PhiloxWords words(uint64_t element) const {
     const uint64_t group = element / 4;
     return philox4x32_10({{static_cast<uint32_t>(group), static_cast<uint32_t>(group >> 32), step_, layer_}}, key0_,
                          key1_);
   }
 
   // Uniform in (0, 1): the centre of one of 2^32 equal cells.
-  double uniform(uint64_t element) const { return unit(words(element).w[element % 4]); }
+  LNGD_INLINE double uniform(uint64_t element) const { return unit(words(element).w[element % 4]); }
 
   // Standard normals of the four elements 4 group .. 4 group + 3: Box-Muller on the pairs (0, 1) and (2, 3). In double,
   // so that two math libraries differ by less than a float's rounding; a polynomial of our own would be no more
   // portable and less accurate.
-  void normals(uint64_t group, float out[4]) const {
+  LNGD_INLINE void normals(uint64_t group, float out[4]) const {
     const PhiloxWords u = words(group * 4);
     for (int pair = 0; pair < 4; pair += 2) {
       const double radius = std::sqrt(-2.0 * std::log(unit(u.w[pair])));
@@ -65,7 +67,7 @@ class PhiloxStream {
  private:
   static constexpr double kCell = 1.0 / 4294967296.0;
   static constexpr double kTwoPi = 6.283185307179586476925286766559;
-  static double unit(uint32_t u) { return (u + 0.5) * kCell; }
+  LNGD_INLINE static double unit(uint32_t u) { return (u + 0.5) * kCell; }
 
   uint32_t key0_, key1_, layer_, step_;
 };

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+// The row pass of the statistics: r_n = sum_i q_ni, c_n = ||a_n||^2, and the parts of psi_i = sum_n c_n q_ni and of
+// sum_n c_n r_n, in one pass over the signal.
+//
+// A block takes kRows rows at a time (dense: samples; convolution: output positions). q goes through a tile of shared
+// memory, written along whichever index is contiguous in the caller's memory, and is summed from there both ways: over
+// i for r, over n for psi. c_n is taken before. What a block has of psi and of the denominator goes to the workspace,
+// and finish_statistics adds it up in the order of the blocks: no atomics, the same bits each time.
+//
+// Source (layer_statistics.cu, conv_statistics.cu) says where a row lies:
+//   kRows                          rows at a time
+//   signal(row) + i * stride       element i of a row's signal
+//   signal_by_rows, inputs_by_rows neighbouring rows are neighbours in memory, so lanes run over rows
+//   input_square(group, row, p, P) the p-th of P parts of c of a row, without the bias
+#ifndef LNGD_BACKEND_CUDA_FISHER_ROWS_CUH
+#define LNGD_BACKEND_CUDA_FISHER_ROWS_CUH
+
+#include "backend/cuda/fisher_row.cuh"
+#include "backend/cuda/simt.cuh"
+
+namespace lngd::cuda {
+
+constexpr int kRowThreads = 256;
+
+template <class Source>
+struct RowPass {
+  Source source;
+  FisherModel model;
+  PhiloxStream stream;
+  uint64_t first_row;   // of SAMPLED: rows of this update seen before
+  int32_t rows;         // of this batch
+  int32_t outputs;      // m
+  int32_t group_size;   // outputs of a group; blockIdx.y is the group
+  int32_t block_chunks; // chunks of kRows rows that a block takes
+  bool bias;
+  float* weights;      // groups x rows: sqrt(r)
+  double* psi;         // blocks x m
+  double* denominator; // blocks x groups
+  FisherRows out;      // of lngd_fisher_rows: one group only
+
+  // The number of element 0 of a group's row.
+  __device__ uint64_t first_element(int group, int row) const {
+    return (first_row + static_cast<uint64_t>(row)) * static_cast<uint64_t>(outputs) +
+           static_cast<uint64_t>(group * group_size);
+  }
+};
+
+// Over the P neighbouring threads of a row, in all of them.
+template <int P>
+__device__ __forceinline__ double row_sum(double value) {
+#pragma unroll
+  for (int distance = P / 2; distance > 0; distance /= 2) value += __shfl_xor_sync(kFullWarp, value, distance);
+  return value;
+}
+
+template <class Source, bool Sampled>
+struct RowTile {
+  static constexpr int kRows = Source::kRows;
+  static constexpr int kParts = kRowThreads / kRows; // threads of a row
+  static constexpr int kColumns = 4096 / kRows;      // a tile is 4096 elements: 16 loads in flight in each thread
+  static constexpr int kPitch = kColumns + 8;        // 4 rows at once, or lanes over 8 rows: few bank conflicts
+  static_assert(kParts <= 32, "a row's threads are in one warp");
+
+  float q[kRows * kPitch];
+  float eps[Sampled ? kRows * kPitch : 1];
+  double part[kRowThreads];
+  int64_t base[kRows]; // of the row's signal
+  float c[kRows];
+  RowParameters row[kRows];
+};
+
+// c of the rows of a chunk, and where their signals lie.
+template <class Source, bool Sampled>
+__device__ void take_inputs(const RowPass<Source>& pass, RowTile<Source, Sampled>& tile, int group, int row0) {
+  using Tile = RowTile<Source, Sampled>;
+  const int thread = static_cast<int>(threadIdx.x);
+  const bool by_rows = pass.source.inputs_by_rows;
+  const int row = by_rows ? thread % Tile::kRows : thread / Tile::kParts;
+  const int part = by_rows ? thread / Tile::kRows : thread % Tile::kParts;
+  tile.part[row * Tile::kParts + part] =
+      row0 + row < pass.rows ? pass.source.input_square(group, row0 + row, part, Tile::kParts) : 0.0;
+  if (thread < Tile::kRows)
+    tile.base[thread] = row0 + thread < pass.rows
+                            ? pass.source.signal_at(row0 + thread) + group * pass.group_size * pass.source.stride
+                            : 0;
+  __syncthreads();
+  const double c = row_sum<Tile::kParts>(tile.part[thread]) + (pass.bias ? 1.0 : 0.0);
+  if (thread % Tile::kParts == 0) tile.c[thread / Tile::kParts] = static_cast<float>(c);
+  if (pass.model.row_first()) {
+    for (int r = thread / 32; r < Tile::kRows && row0 + r < pass.rows; r += kRowThreads / 32) {
+      const float* const x = pass.source.signal + tile.base[r];
+      const uint64_t first = pass.first_element(group, row0 + r);
+      const RowParameters parameters = row_parameters<Sampled>(pass.model, pass.stream, pass.group_size, first,
+                                                               [&](int32_t i) { return x[i * pass.source.stride]; });
+      if (thread % 32 == 0) tile.row[r] = parameters;
+    }
+  }
+  __syncthreads();
+}
+
+// The normals of the tile's elements. A thread makes the four of one Philox block, so that none is made twice.
+template <class Source>
+__device__ void fill_normals(const RowPass<Source>& pass, RowTile<Source, true>& tile, int group, int row0,
+                             int column0) {
+  using Tile = RowTile<Source, true>;
+  constexpr int kQuads = Tile::kColumns / 4 + 1; // a row need not begin with a block
+  if (!pass.model.normals()) return;
+  const int columns = min(Tile::kColumns, pass.group_size - column0);
+  for (int at = static_cast<int>(threadIdx.x); at < Tile::kRows * kQuads; at += kRowThreads) {
+    const int row = at / kQuads;
+    const uint64_t first = pass.first_element(group, row0 + row) + static_cast<uint64_t>(column0);
+    const uint64_t quad = first / 4 + static_cast<uint64_t>(at % kQuads);
+    if (row0 + row >= pass.rows || quad * 4 >= first + static_cast<uint64_t>(columns)) continue;
+    float four[4];
+    pass.stream.normals(quad, four);
+#pragma unroll
+    for (uint64_t lane = 0; lane < 4; ++lane) {
+      const int64_t column = static_cast<int64_t>(quad * 4 + lane - first);
+      if (column >= 0 && column < columns) tile.eps[row * Tile::kPitch + static_cast<int>(column)] = four[lane];
+    }
+  }
+}
+
+// Which element of a tile a thread takes in its k-th turn, along the contiguous index; a narrow tile takes fewer turns.
+template <class Tile>
+struct TileOrder {
+  bool by_rows;
+  int shift; // log2 of the columns, rounded up
+  int turns;
+
+  __device__ TileOrder(bool rows_first, int columns)
+      : by_rows(rows_first), shift(columns > 1 ? 32 - __clz(min(columns, Tile::kColumns) - 1) : 0) {
+    turns = max(1, (Tile::kRows << shift) / kRowThreads);
+  }
+  __device__ int row(int k) const {
+    const int at = static_cast<int>(threadIdx.x) + k * kRowThreads;
+    return by_rows ? at % Tile::kRows : at >> shift;
+  }
+  __device__ int column(int k) const {
+    const int at = static_cast<int>(threadIdx.x) + k * kRowThreads;
+    return by_rows ? at / Tile::kRows : at & ((1 << shift) - 1);
+  }
+};
+
+// q of the tile's columns, 0 in rows beyond the last. The signal comes first, all loads at once, and waits in the place
+// of its q.
+template <class Source, bool Sampled>
+__device__ void fill_squares(const RowPass<Source>& pass, RowTile<Source, Sampled>& tile, int group, int row0,
+                             int column0) {
+  using Tile = RowTile<Source, Sampled>;
+  constexpr int kMostTurns = Tile::kRows * Tile::kColumns / kRowThreads;
+  const int columns = min(Tile::kColumns, pass.group_size - column0), rows = pass.rows - row0;
+  const TileOrder<Tile> order(pass.source.signal_by_rows, columns);
+#pragma unroll
+  for (int k = 0; k < kMostTurns; ++k) {
+    const int row = order.row(k), column = order.column(k);
+    if (k >= order.turns || row >= Tile::kRows || column >= columns) continue;
+    float x = 0;
+    if (row < rows) x = pass.source.signal[tile.base[row] + (column0 + column) * pass.source.stride];
+    tile.q[row * Tile::kPitch + column] = x;
+  }
+#pragma unroll 1
+  for (int k = 0; k < order.turns; ++k) {
+    const int row = order.row(k), column = order.column(k), i = column0 + column;
+    if (row >= min(Tile::kRows, rows) || column >= columns) continue;
+    float& q = tile.q[row * Tile::kPitch + column];
+    const uint64_t element = pass.first_element(group, row0 + row) + static_cast<uint64_t>(i);
+    float eps = 0;
+    if constexpr (Sampled) {
+      if (pass.model.normals()) eps = tile.eps[row * Tile::kPitch + column];
+    }
+    q = fisher_square<Sampled>(pass.model, pass.stream, tile.row[row], q, i, element, eps);
+    if (pass.out.q) pass.out.q[int64_t{row0 + row} * pass.outputs + i] = q;
+  }
+}
+
+template <class Source, bool Sampled>
+__global__ void __launch_bounds__(kRowThreads, Sampled ? 1 : 2) fisher_rows_kernel(const RowPass<Source> pass) {
+  using Tile = RowTile<Source, Sampled>;
+  __shared__ Tile tile;
+  const int thread = static_cast<int>(threadIdx.x), group = static_cast<int>(blockIdx.y);
+  const int block = static_cast<int>(blockIdx.x), my_row = thread / Tile::kParts, my_part = thread % Tile::kParts;
+  const int first = block * pass.block_chunks * Tile::kRows;
+  const int last = min(pass.rows, first + pass.block_chunks * Tile::kRows);
+  double denominator = 0;
+  for (int row0 = first; row0 < last; row0 += Tile::kRows) {
+    take_inputs(pass, tile, group, row0);
+    double r = 0;
+    for (int column0 = 0; column0 < pass.group_size; column0 += Tile::kColumns) {
+      if constexpr (Sampled) {
+        fill_normals(pass, tile, group, row0, column0);
+        __syncthreads();
+      }
+      fill_squares(pass, tile, group, row0, column0);
+      __syncthreads();
+      const int columns = min(Tile::kColumns, pass.group_size - column0);
+      float run = 0;
+#pragma unroll 4
+      for (int k = my_part; k < columns; k += Tile::kParts) run += tile.q[my_row * Tile::kPitch + k];
+      r += static_cast<double>(run);
+      for (int k = thread; k < columns; k += kRowThreads) {
+        float sum = 0;
+        for (int row = 0; row < Tile::kRows && row0 + row < pass.rows; ++row)
+          sum += tile.c[row] * tile.q[row * Tile::kPitch + k];
+        double& psi = pass.psi[int64_t{block} * pass.outputs + group * pass.group_size + column0 + k];
+        psi = row0 == first ? static_cast<double>(sum) : psi + static_cast<double>(sum);
+      }
+      __syncthreads(); // the tile has been read
+    }
+    r = row_sum<Tile::kParts>(r);
+    if (my_part == 0 && row0 + my_row < pass.rows) {
+      // With c as a float: where it overflows, psi has, and the update is kept out.
+      denominator += static_cast<double>(tile.c[my_row]) * r;
+      pass.weights[int64_t{group} * pass.rows + row0 + my_row] = static_cast<float>(sqrt(r));
+      if (pass.out.r) pass.out.r[row0 + my_row] = static_cast<float>(r);
+      if (pass.out.c) pass.out.c[row0 + my_row] = tile.c[my_row];
+    }
+    __syncthreads(); // c has been read
+  }
+  if (my_part == 0) tile.part[my_row] = denominator;
+  __syncthreads();
+  if (thread == 0) {
+    double sum = 0;
+    for (int row = 0; row < Tile::kRows; ++row) sum += tile.part[row];
+    pass.denominator[block * static_cast<int>(gridDim.y) + group] = sum;
+  }
+}
+
+template <class Source>
+cudaError_t launch_fisher_rows_kernel(const RowPass<Source>& pass, int blocks, int groups, cudaStream_t stream) {
+  const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(groups));
+  return pass.model.sampled ? launch(fisher_rows_kernel<Source, true>, grid, dim3(kRowThreads), 0, stream, pass)
+                            : launch(fisher_rows_kernel<Source, false>, grid, dim3(kRowThreads), 0, stream, pass);
+}
+
+} // namespace lngd::cuda
+#endif

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// layer_statistics: one observed batch of a dense layer into the sums of the coming update (paper eq. 3-5), in three
+// launches:
+//
+//   fisher_rows        q in registers; sqrt(r_n); parts of psi_i += sum_n c_n q_ni and denominator += sum_n c_n r_n
+//   weighted_syrk      Phi += sum_n r_n a_n a_n^T, the lower triangles of the diagonal blocks, on tensor cores
+//   finish_statistics  the parts in order; samples and poisoned
+#include "backend/cuda/fisher_rows.cuh"
+#include "backend/cuda/statistics.h"
+#include "backend/cuda/statistics_plan.h"
+#include "backend/cuda/syrk_launch.cuh"
+
+namespace lngd::cuda {
+namespace {
+
+// The rows of a dense layer: inputs and signal are strided matrices.
+struct DenseSource {
+  static constexpr int kRows = 8; // few: a batch of the default preset has 64 samples for all multiprocessors
+  const float* signal;
+  int64_t signal_rs, stride;
+  Strided inputs;
+  int32_t columns;
+  bool signal_by_rows, inputs_by_rows;
+
+  __device__ int64_t signal_at(int row) const { return row * signal_rs; }
+
+  // Float runs of 8, all loads of a run at once, double beyond.
+  __device__ double input_square(int /*group*/, int row, int part, int parts) const {
+    const float* const a = inputs.data + row * inputs.rs;
+    double total = 0;
+    for (int j0 = part; j0 < columns; j0 += 8 * parts) {
+      float run = 0;
+#pragma unroll
+      for (int k = 0; k < 8; ++k) {
+        const int j = j0 + k * parts;
+        const float x = j < columns ? a[j * inputs.cs] : 0.0f;
+        run += x * x;
+      }
+      total += static_cast<double>(run);
+    }
+    return total;
+  }
+};
+
+// The inputs as operand of weighted_syrk, with the constant 1 of a bias in column d_w.
+struct DenseLoader {
+  static constexpr bool kQuads = true;
+  struct Row {
+    const float* base;
+    bool valid;
+  };
+  Strided inputs;
+  int32_t rows, columns;
+  bool by_rows, aligned;
+
+  __device__ const float* base() const { return inputs.data; }
+  __device__ bool sorted() const { return false; }
+  __device__ bool quads(int column) const { return aligned && column % 4 == 0; }
+  __device__ SyrkColumn column(int /*group*/, int j) const {
+    return {j * inputs.cs, 0, 0, 0, j < columns ? ColumnKind::Data : ColumnKind::One};
+  }
+  __device__ Row row(int /*group*/, int n) const { return {inputs.data + n * inputs.rs, n < rows}; }
+  __device__ const float* address(const Row& row, const SyrkColumn& column) const { return row.base + column.offset; }
+};
+
+StatisticsPlan plan_of(const LayerShape& shape, int64_t samples, int32_t multiprocessors, void* memory) {
+  return statistics_plan(shape, samples, DenseSource::kRows, 0, multiprocessors, memory);
+}
+
+RowPass<DenseSource> row_pass(const StatisticsArgs& args, const StatisticsPlan& plan) {
+  const LayerShape& shape = *args.shape;
+  return {{args.signal.data, args.signal.rs, args.signal.cs, args.inputs, static_cast<int32_t>(shape.inputs),
+           args.signal.rs == 1 && args.signal.cs != 1, args.inputs.rs == 1 && args.inputs.cs != 1},
+          fisher_model(shape, args.signal_kind),
+          PhiloxStream(args.seed, shape.index, args.step),
+          static_cast<uint64_t>(args.first_sample),
+          static_cast<int32_t>(args.samples),
+          static_cast<int32_t>(shape.outputs),
+          static_cast<int32_t>(shape.outputs),
+          plan.block_chunks,
+          shape.bias,
+          plan.weights,
+          plan.psi,
+          plan.denominator,
+          {}};
+}
+
+} // namespace
+
+cudaError_t prepare_layer_statistics() { return prepare_weighted_syrk<DenseLoader>(); }
+
+size_t layer_statistics_workspace(const LayerShape& shape, int64_t samples, int32_t multiprocessors) {
+  return plan_of(shape, samples, multiprocessors, nullptr).bytes;
+}
+
+cudaError_t launch_layer_statistics(const StatisticsArgs& args, const StatisticsWorkspace& workspace,
+                                    Precision precision, cudaStream_t stream) {
+  const LayerShape& shape = *args.shape;
+  if (args.samples == 0) return cudaSuccess;
+  if (args.samples > INT32_MAX) return cudaErrorInvalidValue;
+  const StatisticsPlan plan = plan_of(shape, args.samples, workspace.multiprocessors, workspace.memory);
+  if (plan.bytes > workspace.bytes) return cudaErrorInvalidValue;
+  cudaError_t error = launch_fisher_rows_kernel(row_pass(args, plan), plan.row_blocks, 1, stream);
+  if (error != cudaSuccess) return error;
+  const Strided& a = args.inputs;
+  const DenseLoader loader{a, static_cast<int32_t>(args.samples), static_cast<int32_t>(shape.inputs),
+                           a.rs == 1 && a.cs != 1,
+                           a.cs == 1 && a.rs % 4 == 0 && reinterpret_cast<uintptr_t>(a.data) % 16 == 0};
+  const SyrkArgs<DenseLoader> syrk{loader, plan.grid, plan.weights, args.memory->phi_sum, plan.tiles};
+  error = launch_weighted_syrk(syrk, syrk_class(shape.blocks), precision, stream);
+  if (error != cudaSuccess) return error;
+  return launch_finish_statistics(shape, *args.memory, plan, args.samples, stream);
+}
+
+cudaError_t launch_fisher_rows(const StatisticsArgs& args, const StatisticsWorkspace& workspace, const FisherRows& out,
+                               cudaStream_t stream) {
+  if (args.samples == 0) return cudaSuccess;
+  if (args.samples > INT32_MAX) return cudaErrorInvalidValue;
+  const StatisticsPlan plan = plan_of(*args.shape, args.samples, workspace.multiprocessors, workspace.memory);
+  if (plan.bytes > workspace.bytes) return cudaErrorInvalidValue;
+  RowPass<DenseSource> pass = row_pass(args, plan);
+  pass.out = out;
+  return launch_fisher_rows_kernel(pass, plan.row_blocks, 1, stream);
+}
+
+} // namespace lngd::cuda

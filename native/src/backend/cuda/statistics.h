@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// layer_statistics and conv_statistics on CUDA: what the backend calls. Every pointer in the arguments is a device
+// pointer, the caller's tensors have any strides and any alignment of 4 bytes or more. All of it is asynchronous on the
+// stream, allocates nothing, asks the device nothing, and returns the launch's own error. The same inputs give the same
+// bits on cards with the same number of multiprocessors.
+#ifndef LNGD_BACKEND_CUDA_STATISTICS_H
+#define LNGD_BACKEND_CUDA_STATISTICS_H
+
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "backend/backend.h"
+
+namespace lngd::cuda {
+
+// Of the products in Phi; everything else is float or better.
+enum class Precision : int32_t {
+  Float32,    // CUDA cores
+  TripleTf32, // tensor cores, x = high + low: as good as float, the default
+  Tf32,       // 11 bits of each element
+  Bfloat16    // 8 bits
+};
+
+// Device memory, 256-byte aligned, of at least the bytes told below for as many samples or more. It is free again when
+// the launch has run.
+struct StatisticsWorkspace {
+  void* memory;
+  size_t bytes;
+  int32_t multiprocessors; // of the device
+};
+
+// Called once for each device before the first launch: the shared memory that the kernels ask for.
+cudaError_t prepare_layer_statistics();
+size_t layer_statistics_workspace(const LayerShape& shape, int64_t samples, int32_t multiprocessors);
+cudaError_t launch_layer_statistics(const StatisticsArgs& args, const StatisticsWorkspace& workspace,
+                                    Precision precision, cudaStream_t stream);
+
+// q, r, c of a batch into compact device arrays, each of which may be nullptr; uses the same workspace.
+cudaError_t launch_fisher_rows(const StatisticsArgs& args, const StatisticsWorkspace& workspace, const FisherRows& out,
+                               cudaStream_t stream);
+
+} // namespace lngd::cuda
+#endif
