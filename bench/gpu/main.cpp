@@ -47,10 +47,10 @@ int run(const Options& options) {
       const Set set{set_name(file), read_layers(file), preset};
       // bench_factor_inverse(options, set, report);
       bench_precondition(options, set, report);
-      // bench_layer_rate(options, set, report);
+      bench_layer_rate(options, set, report);
       bench_apply_update(options, set, report);
       bench_running_average(options, set, report);
-      // bench_statistics(options, set, report);
+      bench_statistics(options, set, report);
     }
   if (report.failures() > 0) std::fprintf(stderr, "%d cases failed\n", report.failures());
   return report.failures() > 0 ? 1 : 0;

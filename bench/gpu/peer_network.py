@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from peer_layers import random
+from peer_layers import distinct, random
 from peer_timing import Case
 
 
@@ -172,36 +172,26 @@ def _step(clock, layers, preset):
 
 
 def _empirical(clock, layers):
-    """C = (1/N) sum_n (sum_t delta_nt^T D a_nt)^2: of a convolution A D^T is the convolution with D itself."""
+    """C = (1/N) sum_n (delta_n^T D a_n)^2 over each different dense layer once, every position a sample: as lngd_gpu_bench."""
+    dense = [layer for layer in distinct(layers) if not layer.conv]
+    if not dense:
+        return
 
     def make(_):
         data = []
-        for layer in layers:
-            n, m = layer.batch, layer.outputs
-            if layer.conv:
-                a = random(clock, n, layer.inputs, layer.height, layer.width)
-                delta = random(clock, n, m, layer.out_height, layer.out_width)
-                d = random(clock, m, layer.inputs, layer.kernel, layer.kernel)
-            else:
-                a = random(clock, n, layer.positions, layer.inputs)
-                delta, d = random(clock, n, layer.positions, m), random(clock, m, layer.inputs)
-            data.append((layer, a, delta, d))
+        for layer in dense:
+            rows = layer.batch * layer.positions
+            data.append((random(clock, rows, layer.d), random(clock, rows, layer.outputs), random(clock, layer.outputs, layer.d)))
 
         def run():
-            out = []
-            for layer, a, delta, d in data:
-                product = F.conv2d(a, d, stride=layer.stride, padding=layer.padding) if layer.conv else F.linear(a, d)
-                out.append((product * delta).flatten(1).sum(1).square().mean())
-            return out
+            return [(F.linear(a, d) * delta).sum(1).square().mean() for a, delta, d in data]
 
         return run
 
-    size = 4 * sum(
-        layer.batch * (layer.inputs * layer.height * layer.width + layer.outputs * layer.positions) for layer in layers
+    size = 4 * sum(layer.batch * layer.positions * (layer.d + layer.outputs) for layer in dense)
+    yield from clock.best(
+        [(f"torch linear, times delta, {p}", with_precision(clock, p, make, size)) for p in ("tf32", "fp32")]
     )
-    if size > 20e9:
-        raise RuntimeError(f"{size / 1e9:.0f} GB of activations: too many to hold at once")
-    yield from clock.best([("torch conv2d or linear, times delta, tf32", with_precision(clock, "tf32", make, size))])
 
 
 # ---- forward and backward

@@ -39,20 +39,16 @@ void time_layer(const Options& options, const Layer& layer, const Preset& preset
   row.work = statistics_work(layer, preset, kind.passes);
   if (kind.passes == 0) row.work.fp32 = row.work.operations;
   const int64_t rows = layer.samples(preset) * layer.positions();
-  const size_t bytes = layer.conv ? lngd::cuda::conv_statistics_workspace(shape, rows, d.multiprocessors)
-                                  : lngd::cuda::layer_statistics_workspace(shape, rows, d.multiprocessors);
+  const size_t bytes = lngd::cuda::layer_statistics_workspace(shape, rows, d.multiprocessors);
   std::vector<std::unique_ptr<Slot>> slots;
   const int count = slots_for(options, d, row.work.bytes);
   for (int i = 0; i < count; ++i)
     slots.push_back(std::make_unique<Slot>(layer, preset, order, static_cast<int64_t>(bytes)));
-  BENCH_CUDA(layer.conv ? lngd::cuda::prepare_conv_statistics() : lngd::cuda::prepare_layer_statistics());
+  BENCH_CUDA(lngd::cuda::prepare_layer_statistics());
   const auto launch = [&](int i, cudaStream_t stream) {
     Slot& slot = *slots[static_cast<size_t>(i)];
     const lngd::cuda::StatisticsWorkspace workspace{slot.workspace.get(), bytes, d.multiprocessors};
-    if (layer.conv)
-      BENCH_CUDA(lngd::cuda::launch_conv_statistics(slot.data.conv(), workspace, kind.precision, stream));
-    else
-      BENCH_CUDA(lngd::cuda::launch_layer_statistics(slot.data.dense(), workspace, kind.precision, stream));
+    BENCH_CUDA(lngd::cuda::launch_layer_statistics(slot.data.dense(), workspace, kind.precision, stream));
   };
   launch(0, nullptr);
   BENCH_CUDA(cudaDeviceSynchronize());
@@ -65,7 +61,8 @@ void time_layer(const Options& options, const Layer& layer, const Preset& preset
 } // namespace
 
 void bench_statistics(const Options& options, const Set& set, Report& report) {
-  for (const Layer& layer : distinct(set.layers))
+  for (const Layer& layer : distinct(set.layers)) {
+    if (layer.conv) continue;
     for (const Kind& kind : kKinds) {
       // The two that may be asked for where precision matters; BF16 and FP32 once, for the layers of the default
       // preset.
@@ -80,6 +77,7 @@ void bench_statistics(const Options& options, const Set& set, Report& report) {
         report.run(row, [&](Row& r) { time_layer(options, layer, set.preset, kind, order, r); });
       }
     }
+  }
 }
 
 } // namespace bench
