@@ -61,78 +61,105 @@ bool finite(const Matrix& a) {
   return std::all_of(a.values.begin(), a.values.end(), [](double x) { return std::isfinite(x); });
 }
 
+std::int64_t weight_columns(const lngd_layer_config& layer) {
+  if (layer.kind == LNGD_LAYER_DENSE) return layer.inputs;
+  return layer.inputs / layer.groups * layer.kernel[0] * layer.kernel[1];
+}
+
 Layer::Layer(const lngd_config& config, const lngd_layer_config& layer, int index, int count)
     : config_(config),
       layer_(layer),
       index_(index),
       count_(count),
       m_(layer.outputs),
-      d_(layer.inputs + (layer.bias ? 1 : 0)),
-      phi_sum_(d_, d_),
+      groups_(layer.kind == LNGD_LAYER_CONVOLUTION ? layer.groups : 1),
+      d_(weight_columns(layer) + (layer.bias ? 1 : 0)),
+      phi_sum_(groups_ * d_, d_),
       psi_sum_(static_cast<std::size_t>(m_), 0.0),
+      weight_sum_(static_cast<std::size_t>(groups_), 0.0),
       momentum_(m_, d_),
       health_() {
   if (layer_.fisher < 0) layer_.fisher = config.fisher;
   // Contiguous diagonal blocks of at most b, the last may be shorter; the bias column is the last of the last one.
   const std::int64_t size = config.block_size == 0 ? d_ : config.block_size;
-  for (std::int64_t begin = 0; begin < d_; begin += size) blocks_.push_back({begin, std::min(size, d_ - begin), 0});
+  for (std::int64_t g = 0; g < groups_; ++g)
+    for (std::int64_t begin = 0; begin < d_; begin += size)
+      blocks_.push_back({g, begin, std::min(size, d_ - begin), 0});
   health_.last_failed_block = -1;
   health_.last_failed_pivot = -1;
 }
 
 bool Layer::statistics_due() const { return health_.steps % config_.statistics_interval == 0 || !has_statistics(); }
 
-// Section 2, as sums: Phi = (1/N) sum_n r_n a_n a_n^T, psi_i = sum_n c_n q_ni / sum_n c_n r_n.
-void Layer::observe(const Matrix& inputs, const Matrix& signal, int signal_kind) {
+// Section 2, as sums: Phi = (1/N) sum_n r_n a_n a_n^T, psi_i = sum_n c_n q_ni / sum_n c_n r_n. In a convolution n
+// stands for (n, t), N still for samples, and r, c and Phi are those of a group.
+void Layer::observe(const Matrix& inputs, const Matrix& signal, int signal_kind, std::int64_t positions) {
   if (!statistics_due()) return;
   const std::int64_t limit = config_.statistics_samples == 0 ? INT64_MAX : config_.statistics_samples;
   const Noise noise{config_.seed, static_cast<std::uint32_t>(index_), health_.steps};
-  for (std::int64_t n = 0; n < inputs.rows && sum_count_ < limit; ++n, ++sum_count_) {
-    std::vector<double> a(static_cast<std::size_t>(d_), 1.0); // the last stays 1 where there is a bias
-    for (std::int64_t j = 0; j < inputs.cols; ++j) a[static_cast<std::size_t>(j)] = inputs(n, j);
+  const std::int64_t columns = inputs.cols / groups_;
+  for (std::int64_t row = 0; row < inputs.rows && sum_count_ < limit; ++row) {
     std::vector<double> s(static_cast<std::size_t>(m_));
-    for (std::int64_t i = 0; i < m_; ++i) s[static_cast<std::size_t>(i)] = signal(n, i);
+    for (std::int64_t i = 0; i < m_; ++i) s[static_cast<std::size_t>(i)] = signal(row, i);
+    const std::vector<double> q = fisher_row(layer_, layer_.fisher, noise, sum_rows_, s, signal_kind);
 
-    const std::vector<double> q = fisher_row(layer_, layer_.fisher, noise, sum_count_, s, signal_kind);
-    double r = 0;
-    for (const double value : q) r += value;
-    double c = 0;
-    for (const double value : a) c += value * value;
+    for (std::int64_t g = 0; g < groups_; ++g) {
+      std::vector<double> a(static_cast<std::size_t>(d_), 1.0); // the last stays 1 where there is a bias
+      for (std::int64_t j = 0; j < columns; ++j) a[static_cast<std::size_t>(j)] = inputs(row, g * columns + j);
+      double r = 0;
+      for (std::int64_t i = 0; i < m_; ++i)
+        if (group_of(i) == g) r += q[static_cast<std::size_t>(i)];
+      double c = 0;
+      for (const double value : a) c += value * value;
 
-    for (const Block& block : blocks_)
-      for (std::int64_t i = block.begin; i < block.begin + block.size; ++i)
-        for (std::int64_t j = block.begin; j < block.begin + block.size; ++j)
-          phi_sum_(i, j) += r * a[static_cast<std::size_t>(i)] * a[static_cast<std::size_t>(j)];
-    for (std::size_t i = 0; i < q.size(); ++i) psi_sum_[i] += c * q[i];
-    weight_sum_ += c * r;
-    poisoned_ = poisoned_ || !std::isfinite(c * r);
+      for (const Block& block : blocks_)
+        if (block.group == g)
+          for (std::int64_t i = block.begin; i < block.begin + block.size; ++i)
+            for (std::int64_t j = block.begin; j < block.begin + block.size; ++j)
+              phi_sum_(g * d_ + i, j) += r * a[static_cast<std::size_t>(i)] * a[static_cast<std::size_t>(j)];
+      for (std::int64_t i = 0; i < m_; ++i)
+        if (group_of(i) == g) psi_sum_[static_cast<std::size_t>(i)] += c * q[static_cast<std::size_t>(i)];
+      weight_sum_[static_cast<std::size_t>(g)] += c * r;
+      poisoned_ = poisoned_ || !std::isfinite(c * r);
+    }
+    ++sum_rows_;
+    if (sum_rows_ % positions == 0) ++sum_count_;
   }
 }
 
-// Section 3: hat <- rho hat + (1 - rho) new; the first update initialises.
+// Section 3: hat <- rho hat + (1 - rho) new; the first update initialises. A group whose every c_n r_n was 0 keeps what
+// it had.
 void Layer::take_statistics() {
   if (sum_count_ > 0) {
-    if (poisoned_ || weight_sum_ == 0) {
+    const bool nothing = std::all_of(weight_sum_.begin(), weight_sum_.end(), [](double sum) { return sum == 0; });
+    if (poisoned_ || nothing) {
       ++health_.skipped_statistics;
     } else {
       const bool first = !has_statistics();
       const double rho = first ? 0 : config_.rho;
       if (first) {
-        phi_ = Matrix(d_, d_);
+        phi_ = Matrix(groups_ * d_, d_);
         psi_.assign(static_cast<std::size_t>(m_), 0.0);
       }
       const double samples = static_cast<double>(sum_count_);
-      for (std::size_t k = 0; k < phi_.values.size(); ++k)
-        phi_.values[k] = rho * phi_.values[k] + (1 - rho) * phi_sum_.values[k] / samples;
-      for (std::size_t i = 0; i < psi_.size(); ++i) psi_[i] = rho * psi_[i] + (1 - rho) * psi_sum_[i] / weight_sum_;
+      for (std::int64_t i = 0; i < groups_ * d_; ++i)
+        for (std::int64_t j = 0; j < d_; ++j)
+          if (weight_sum_[static_cast<std::size_t>(i / d_)] > 0)
+            phi_(i, j) = rho * phi_(i, j) + (1 - rho) * phi_sum_(i, j) / samples;
+      for (std::int64_t i = 0; i < m_; ++i) {
+        const double weight = weight_sum_[static_cast<std::size_t>(group_of(i))];
+        double& psi = psi_[static_cast<std::size_t>(i)];
+        if (weight > 0) psi = rho * psi + (1 - rho) * psi_sum_[static_cast<std::size_t>(i)] / weight;
+      }
       ++health_.statistics_updates;
-      last_count_ = sum_count_;
+      last_rows_ = sum_rows_;
     }
   }
   std::fill(phi_sum_.values.begin(), phi_sum_.values.end(), 0.0);
   std::fill(psi_sum_.begin(), psi_sum_.end(), 0.0);
-  weight_sum_ = 0;
+  std::fill(weight_sum_.begin(), weight_sum_.end(), 0.0);
   sum_count_ = 0;
+  sum_rows_ = 0;
   poisoned_ = false;
 }
 
@@ -143,21 +170,22 @@ void Layer::renew_inverses() {
     return config_.damping == LNGD_DAMPING_RELATIVE ? std::max(config_.damping_factor * mean, config_.damping_floor)
                                                     : std::clamp(mean, config_.damping_min, config_.damping_max);
   };
-  phi_inverse_ = Matrix(d_, d_);
+  phi_inverse_ = Matrix(groups_ * d_, d_);
   condition_ = 1;
   health_.lambda_phi_min = HUGE_VAL;
   health_.lambda_phi_max = 0;
   for (Block& block : blocks_) {
+    const std::int64_t top = block.group * d_ + block.begin; // its first row
     double trace = 0;
-    for (std::int64_t i = 0; i < block.size; ++i) trace += phi_(block.begin + i, block.begin + i);
+    for (std::int64_t i = 0; i < block.size; ++i) trace += phi_(top + i, block.begin + i);
     block.lambda = damping(trace, block.size);
     Matrix damped(block.size, block.size);
     for (std::int64_t i = 0; i < block.size; ++i)
       for (std::int64_t j = 0; j < block.size; ++j)
-        damped(i, j) = phi_(block.begin + i, block.begin + j) + (i == j ? block.lambda : 0);
+        damped(i, j) = phi_(top + i, block.begin + j) + (i == j ? block.lambda : 0);
     const Matrix inverted = inverse(damped);
     for (std::int64_t i = 0; i < block.size; ++i)
-      for (std::int64_t j = 0; j < block.size; ++j) phi_inverse_(block.begin + i, block.begin + j) = inverted(i, j);
+      for (std::int64_t j = 0; j < block.size; ++j) phi_inverse_(top + i, block.begin + j) = inverted(i, j);
     condition_ = std::max(condition_, norm(damped) * norm(inverted));
     health_.lambda_phi_min = std::min(health_.lambda_phi_min, block.lambda);
     health_.lambda_phi_max = std::max(health_.lambda_phi_max, block.lambda);
@@ -174,23 +202,28 @@ void Layer::renew_inverses() {
 }
 
 // Section 6: C of alpha_l = <D, G> / (C + mu).
-double Layer::curvature(const Matrix& gradient, const Matrix* inputs, const Matrix* deltas) {
+double Layer::curvature(const Matrix& gradient, const Matrix* inputs, const Matrix* deltas, std::int64_t positions) {
   rate_amplification_ = 1;
   if (config_.rate == LNGD_RATE_EMPIRICAL) {
-    // C = (1/n) sum over n evenly spaced samples of (delta_n^T D a_n)^2
-    const std::int64_t all = inputs->rows;
+    // C = (1/n) sum over n evenly spaced samples of (sum_t delta_nt^T D a_nt)^2, one t in a dense layer
+    const std::int64_t all = inputs->rows / positions, columns = inputs->cols / groups_;
     const std::int64_t used = config_.rate_samples == 0 ? all : std::min<std::int64_t>(all, config_.rate_samples);
     double sum = 0;
     double lengths = 0; // of (||delta_n|| ||D|| ||a_n||)^2, the value without cancellation
     for (std::int64_t k = 0; k < used; ++k) {
       const std::int64_t n = k * all / used;
-      double value = 0, a_squares = d_ > inputs->cols ? 1 : 0, delta_squares = 0;
-      for (std::int64_t j = 0; j < inputs->cols; ++j) a_squares += (*inputs)(n, j) * (*inputs)(n, j);
-      for (std::int64_t i = 0; i < m_; ++i) delta_squares += (*deltas)(n, i) * (*deltas)(n, i);
-      lengths += a_squares * delta_squares * dot(direction_, direction_);
-      for (std::int64_t i = 0; i < m_; ++i)
-        for (std::int64_t j = 0; j < d_; ++j)
-          value += (*deltas)(n, i) * direction_(i, j) * (j < inputs->cols ? (*inputs)(n, j) : 1.0);
+      double value = 0, length = 0;
+      for (std::int64_t row = n * positions; row < (n + 1) * positions; ++row) {
+        double a_squares = d_ > columns ? 1 : 0, delta_squares = 0;
+        for (std::int64_t j = 0; j < inputs->cols; ++j) a_squares += (*inputs)(row, j) * (*inputs)(row, j);
+        for (std::int64_t i = 0; i < m_; ++i) delta_squares += (*deltas)(row, i) * (*deltas)(row, i);
+        length += std::sqrt(a_squares * delta_squares * dot(direction_, direction_));
+        for (std::int64_t i = 0; i < m_; ++i)
+          for (std::int64_t j = 0; j < d_; ++j)
+            value +=
+                (*deltas)(row, i) * direction_(i, j) * (j < columns ? (*inputs)(row, group_of(i) * columns + j) : 1.0);
+      }
+      lengths += length * length;
       sum += value * value;
     }
     if (sum > 0) rate_amplification_ = 1 + 2 * std::sqrt(lengths / sum);
@@ -202,8 +235,8 @@ double Layer::curvature(const Matrix& gradient, const Matrix* inputs, const Matr
   for (std::int64_t i = 0; i < m_; ++i)
     for (std::int64_t j = 0; j < d_; ++j)
       for (std::int64_t k = 0; k < d_; ++k)
-        sum +=
-            psi_at_inverse_[static_cast<std::size_t>(i)] * direction_(i, j) * phi_at_inverse_(j, k) * direction_(i, k);
+        sum += psi_at_inverse_[static_cast<std::size_t>(i)] * direction_(i, j) *
+               phi_at_inverse_(group_of(i) * d_ + j, k) * direction_(i, k);
   // The identities start from <D, G> and subtract: an error of eps <D, G> in C is an error of eps alpha_l in alpha_l.
   rate_amplification_ = 1 + dot(direction_, gradient) / (sum + config_.mu);
   return sum;
@@ -224,7 +257,7 @@ double Layer::trust_scale(double alpha) {
   return config_.learning_rate * length > allowed ? allowed / (config_.learning_rate * length) : 1;
 }
 
-void Layer::step(double factor, Matrix gradient, const Matrix* inputs, const Matrix* deltas) {
+void Layer::step(double factor, Matrix gradient, const Matrix* inputs, const Matrix* deltas, std::int64_t positions) {
   const std::int64_t step_number = health_.steps;
   const bool statistics = statistics_due();
   if (statistics) take_statistics();
@@ -242,17 +275,20 @@ void Layer::step(double factor, Matrix gradient, const Matrix* inputs, const Mat
   if (config_.decay == LNGD_DECAY_COUPLED)
     for (std::size_t k = 0; k < gradient.values.size(); ++k) gradient.values[k] += config_.weight_decay * w_.values[k];
 
-  // Section 5: D = Psi^-1 G Phi^-1
-  direction_ = multiply(gradient, phi_inverse_);
+  // Section 5: D = Psi^-1 G Phi^-1, the rows of a group with its own Phi
+  direction_ = Matrix(m_, d_);
   for (std::int64_t i = 0; i < m_; ++i)
-    for (std::int64_t j = 0; j < d_; ++j) direction_(i, j) *= psi_inverse_[static_cast<std::size_t>(i)];
+    for (std::int64_t j = 0; j < d_; ++j) {
+      for (std::int64_t k = 0; k < d_; ++k) direction_(i, j) += gradient(i, k) * phi_inverse_(group_of(i) * d_ + k, j);
+      direction_(i, j) *= psi_inverse_[static_cast<std::size_t>(i)];
+    }
 
   health_.inner_product = dot(direction_, gradient);
   health_.direction_norm = norm(direction_);
   health_.curvature = 0;
   health_.alpha = 1;
   if (config_.rate != LNGD_RATE_NONE) {
-    health_.curvature = curvature(gradient, inputs, deltas);
+    health_.curvature = curvature(gradient, inputs, deltas, positions);
     health_.alpha = health_.inner_product / (health_.curvature + config_.mu);
   }
   health_.trust_scale = trust_scale(health_.alpha);

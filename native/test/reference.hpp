@@ -67,13 +67,17 @@ std::vector<double> fisher_row(const lngd_layer_config& layer, int fisher, const
 
 // ------------------------------------------------------------------ one layer (reference.cpp)
 
+// Columns of the weights: d_w.
+std::int64_t weight_columns(const lngd_layer_config& layer);
+
 class Layer {
  public:
   // `index` of `count` layers, which decides the Philox counter and the depth slope.
   Layer(const lngd_config& config, const lngd_layer_config& layer, int index, int count);
 
-  std::int64_t columns() const { return d_; }
+  std::int64_t columns() const { return d_; } // of a group
   std::int64_t rows() const { return m_; }
+  std::int64_t groups() const { return groups_; }
 
   void set_weights(const Matrix& w) { w_ = w; }
   // As lngd_layer_write does.
@@ -85,16 +89,17 @@ class Layer {
   void set_config(const lngd_config& config) { config_ = config; } // after lngd_set
 
   bool statistics_due() const;
-  // inputs: N x d_w, signal: N x m.
-  void observe(const Matrix& inputs, const Matrix& signal, int signal_kind);
+  // inputs: N x d_w, signal: N x m. Of a convolution: rows are (sample, position), N positions in all; the patches of
+  // group g are columns g d_w to (g + 1) d_w.
+  void observe(const Matrix& inputs, const Matrix& signal, int signal_kind, std::int64_t positions = 1);
   // gradient: m x d of the mean loss; inputs and deltas: those of the EMPIRICAL rate or nullptr.
-  void step(double factor, Matrix gradient, const Matrix* inputs, const Matrix* deltas);
+  void step(double factor, Matrix gradient, const Matrix* inputs, const Matrix* deltas, std::int64_t positions = 1);
 
   const Matrix& weights() const { return w_; }
   const Matrix& momentum() const { return momentum_; }
   const Matrix& average() const { return average_; }
   const Matrix& direction() const { return direction_; }
-  const Matrix& phi() const { return phi_; }
+  const Matrix& phi() const { return phi_; } // groups one below the other: groups d x d
   const Matrix& phi_inverse() const { return phi_inverse_; }
   const std::vector<double>& psi() const { return psi_; }
   const std::vector<double>& psi_inverse() const { return psi_inverse_; }
@@ -104,10 +109,11 @@ class Layer {
   double condition() const { return condition_; } // largest ||A||_F ||A^-1||_F over the damped blocks, >= cond_2
   double path() const { return path_; }           // sum over steps of ||zeta||: how far the weights may have come
   double rate_amplification() const { return rate_amplification_; } // error growth in alpha_l by cancellation in C
-  std::int64_t samples_used() const { return last_count_; }
+  std::int64_t rows_used() const { return last_rows_; } // of the last statistics: terms in each of their sums
 
  private:
   struct Block {
+    std::int64_t group = 0;
     std::int64_t begin = 0;
     std::int64_t size = 0;
     double lambda = 0;
@@ -117,7 +123,8 @@ class Layer {
   bool has_inverse() const { return !psi_inverse_.empty(); }
   void take_statistics();
   void renew_inverses();
-  double curvature(const Matrix& gradient, const Matrix* inputs, const Matrix* deltas);
+  double curvature(const Matrix& gradient, const Matrix* inputs, const Matrix* deltas, std::int64_t positions);
+  std::int64_t group_of(std::int64_t i) const { return i / (m_ / groups_); } // of output i
   double trust_scale(double alpha);
   double trust_ratio() const;
 
@@ -126,16 +133,18 @@ class Layer {
   int index_;
   int count_;
   std::int64_t m_;
+  std::int64_t groups_;
   std::int64_t d_;
   std::vector<Block> blocks_;
 
   // Sums of the coming update.
   Matrix phi_sum_;
   std::vector<double> psi_sum_;
-  double weight_sum_ = 0; // sum_n c_n r_n
-  std::int64_t sum_count_ = 0;
+  std::vector<double> weight_sum_; // for each group: sum_n c_n r_n
+  std::int64_t sum_count_ = 0;     // samples
+  std::int64_t sum_rows_ = 0;
   bool poisoned_ = false;
-  std::int64_t last_count_ = 0;
+  std::int64_t last_rows_ = 0;
 
   Matrix phi_;
   std::vector<double> psi_;

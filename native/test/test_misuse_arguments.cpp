@@ -131,7 +131,7 @@ TEST(misuse_create_layers) {
     REFUSED(create(config, layer), name);
   };
   with("struct_size", [](lngd_layer_config& l) { l.struct_size = 4; });
-  with("kind", [](lngd_layer_config& l) { l.kind = 1; });
+  for (const int bad : {-1, 3}) with("kind", [bad](lngd_layer_config& l) { l.kind = bad; });
   with("inputs", [](lngd_layer_config& l) { l.inputs = 0; });
   with("inputs", [](lngd_layer_config& l) { l.inputs = std::numeric_limits<std::int64_t>::max(); });
   with("outputs", [](lngd_layer_config& l) { l.outputs = -1; });

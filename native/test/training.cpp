@@ -18,7 +18,7 @@ double sum_error(std::int64_t n) { return 2 * (std::sqrt(static_cast<double>(n))
 // Relative error allowed in the inverse, and so in D: errors of Phi and of the factorisation grow by its condition
 // number.
 double direction_error(const twin::Layer& layer) {
-  return (sum_error(layer.samples_used()) + sum_error(layer.columns())) * layer.condition();
+  return (sum_error(layer.rows_used()) + sum_error(layer.columns())) * layer.condition();
 }
 
 template <class T>
@@ -36,13 +36,13 @@ Training::Training(const Case& what) : case_(what) {
   for (int l = 0; l < count(); ++l) {
     const lngd_layer_config& layer = case_.layers[static_cast<std::size_t>(l)];
     twins_.emplace_back(case_.config, layer, l, count());
-    const std::int64_t m = layer.outputs, d = layer.inputs + layer.bias;
+    const std::int64_t m = layer.outputs, d_w = twin::weight_columns(layer), d = d_w + layer.bias;
     const twin::Matrix w = random_matrix(m, d, &random, 1 / std::sqrt(static_cast<double>(d)));
     twins_.back().set_weights(w);
     Tensors tensors;
-    tensors.weights = std::make_unique<Tensor>(m, layer.inputs, layout(l, 0));
+    tensors.weights = std::make_unique<Tensor>(m, d_w, layout(l, 0));
     tensors.bias = std::make_unique<Tensor>(m, layout(l, 1));
-    tensors.weight_gradients = std::make_unique<Tensor>(m, layer.inputs, layout(l, 2));
+    tensors.weight_gradients = std::make_unique<Tensor>(m, d_w, layout(l, 2));
     tensors.bias_gradients = std::make_unique<Tensor>(m, layout(l, 3));
     tensors.weights->fill(w);
     if (layer.bias)
@@ -70,14 +70,27 @@ Layout Training::layout(int layer, int role) const {
   return kLayouts[static_cast<std::size_t>(layer * 3 + role) % std::size(kLayouts)];
 }
 
+ImageLayout Training::image_layout(int layer, int role) const {
+  if (!case_.all_layouts) return case_.image_layout;
+  return kImageLayouts[static_cast<std::size_t>(layer * 3 + role) % std::size(kImageLayouts)];
+}
+
 Training::Batch Training::batch(int l) const {
   const lngd_layer_config& layer = case_.layers[static_cast<std::size_t>(l)];
   Random random(case_.seed + 1000003u * static_cast<std::uint64_t>(step_) + 7777777u * static_cast<std::uint64_t>(l));
-  const std::int64_t n = case_.batch, m = layer.outputs, d = layer.inputs + layer.bias;
+  const bool convolution = layer.kind == LNGD_LAYER_CONVOLUTION;
   Batch data;
+  data.size = geometry(layer, case_.height, case_.width);
+  const std::int64_t samples = case_.batch, n = samples * data.size.positions(), m = layer.outputs;
+  const std::int64_t groups = convolution ? layer.groups : 1;
+  const std::int64_t d_w = twin::weight_columns(layer), d = d_w + layer.bias;
   // Shifted, since real inputs (pixels, outputs of ReLU) are not centred: Phi then has one large eigenvalue.
-  data.inputs = random_matrix(n, layer.inputs, &random);
+  data.inputs = random_matrix(samples, convolution ? layer.inputs * data.size.height * data.size.width : d_w, &random);
   for (double& value : data.inputs.values) value = static_cast<float>(value + 0.5);
+  if (convolution) {
+    data.images = data.inputs;
+    data.inputs = patches(layer, data.size, data.images);
+  }
   data.signal = random_matrix(n, m, &random);
   data.deltas = random_matrix(n, m, &random);
   const int fisher = layer.fisher < 0 ? case_.config.fisher : layer.fisher;
@@ -96,18 +109,35 @@ Training::Batch Training::batch(int l) const {
     }
     data.signal = rounded(data.signal);
   }
-  // G = (1/N) sum_n delta_n a_n^T
+  // G = (1/N) sum_n delta_n a_n^T, over the positions too
   data.gradient = twin::Matrix(m, d);
   for (std::int64_t k = 0; k < n; ++k)
     for (std::int64_t i = 0; i < m; ++i)
       for (std::int64_t j = 0; j < d; ++j)
-        data.gradient(i, j) +=
-            data.deltas(k, i) * (j < layer.inputs ? data.inputs(k, j) : 1.0) / static_cast<double>(n);
+        data.gradient(i, j) += data.deltas(k, i) * (j < d_w ? data.inputs(k, i / (m / groups) * d_w + j) : 1.0) /
+                               static_cast<double>(samples);
   data.gradient = rounded(data.gradient);
   return data;
 }
 
+void Training::observe_images(int l, const Batch& data) {
+  const lngd_layer_config& layer = case_.layers[static_cast<std::size_t>(l)];
+  for (int part = 0; part < case_.micro_batches; ++part) {
+    const std::int64_t begin = case_.batch * part / case_.micro_batches;
+    const std::int64_t end = case_.batch * (part + 1) / case_.micro_batches;
+    if (begin == end) continue;
+    ImageTensor inputs(end - begin, layer.inputs, data.size.height, data.size.width, image_layout(l, 4), layer.rank);
+    ImageTensor signal(end - begin, layer.outputs, data.size.out_height, data.size.out_width, image_layout(l, 5),
+                       layer.rank);
+    inputs.fill(data.images, begin);
+    signal.fill_rows(data.signal, begin);
+    REQUIRE_OK(lngd_observe(optimizer_->handle(), l, inputs.pointer(), signal.pointer(), data.signal_kind));
+    CHECK(inputs.guards_intact() && signal.guards_intact());
+  }
+}
+
 void Training::observe(int l, const Batch& data) {
+  if (case_.layers[static_cast<std::size_t>(l)].kind == LNGD_LAYER_CONVOLUTION) return observe_images(l, data);
   const std::int64_t n = data.inputs.rows;
   for (int part = 0; part < case_.micro_batches; ++part) {
     const std::int64_t begin = n * part / case_.micro_batches, end = n * (part + 1) / case_.micro_batches;
@@ -132,6 +162,7 @@ void Training::observe(int l, const Batch& data) {
 void Training::step(double factor) {
   std::vector<Batch> batches;
   std::vector<std::unique_ptr<Tensor>> kept;
+  std::vector<std::unique_ptr<ImageTensor>> kept_images;
   std::vector<lngd_samples> samples;
   for (int l = 0; l < count(); ++l) {
     batches.push_back(batch(l));
@@ -139,14 +170,27 @@ void Training::step(double factor) {
     twin::Layer& twin = twins_[static_cast<std::size_t>(l)];
     CHECK_EQ(optimizer_->needs_statistics(l), twin.statistics_due());
     observe(l, data);
-    twin.observe(data.inputs, data.signal, data.signal_kind);
+    twin.observe(data.inputs, data.signal, data.signal_kind, data.size.positions());
     Tensors& tensors = tensors_[static_cast<std::size_t>(l)];
     tensors.weight_gradients->fill(data.gradient);
     for (std::int64_t i = 0; i < twin.rows(); ++i)
       tensors.bias_gradients->set(i, 0, data.gradient(i, twin.columns() - 1));
+    lngd_samples sample{};
+    const lngd_layer_config& layer = case_.layers[static_cast<std::size_t>(l)];
+    if (layer.kind == LNGD_LAYER_CONVOLUTION) {
+      kept_images.push_back(std::make_unique<ImageTensor>(case_.batch, layer.inputs, data.size.height, data.size.width,
+                                                          image_layout(l, 4), layer.rank));
+      kept_images.back()->fill(data.images);
+      sample.inputs = kept_images.back()->view();
+      kept_images.push_back(std::make_unique<ImageTensor>(case_.batch, layer.outputs, data.size.out_height,
+                                                          data.size.out_width, image_layout(l, 5), layer.rank));
+      kept_images.back()->fill_rows(data.deltas);
+      sample.deltas = kept_images.back()->view();
+      samples.push_back(sample);
+      continue;
+    }
     kept.push_back(std::make_unique<Tensor>(case_.batch, data.inputs.cols, layout(l, 4)));
     kept.back()->fill(data.inputs);
-    lngd_samples sample{};
     sample.inputs = kept.back()->view();
     kept.push_back(std::make_unique<Tensor>(case_.batch, twin.rows(), layout(l, 5)));
     kept.back()->fill(data.deltas);
@@ -166,7 +210,7 @@ void Training::step(double factor) {
       CHECK_EQ(largest_difference(tensors_[k].weight_gradients->values(), gradients_before[k]), 0.0); // only read
     twin::Layer& twin = twins_[k];
     const double path = twin.path();
-    twin.step(factor, batches[k].gradient, &batches[k].inputs, &batches[k].deltas);
+    twin.step(factor, batches[k].gradient, &batches[k].inputs, &batches[k].deltas, batches[k].size.positions());
     // What meets in zeta: the error of D, with a trust ratio that of its norm and of ||W|| once more, and that of
     // alpha_l (which cancels where the length is prescribed). It stays in the momentum as zeta itself does.
     const double direction = direction_error(twin), trusted = case_.config.trust == LNGD_TRUST_OFF ? 0 : 1;
@@ -216,8 +260,8 @@ void Training::compare_layer(int l) const {
   CHECK_EQ(ours.last_failed_block, -1);
   CHECK_EQ(ours.last_failed_pivot, -1);
 
-  const std::int64_t m = twin.rows(), d = twin.columns();
-  const double statistics = sum_error(twin.samples_used());
+  const std::int64_t m = twin.rows(), d = twin.columns(), all = twin.groups() * d;
+  const double statistics = sum_error(twin.rows_used());
   CHECK_NEAR(ours.lambda_phi_min, want.lambda_phi_min, statistics * want.lambda_phi_min);
   CHECK_NEAR(ours.lambda_phi_max, want.lambda_phi_max, statistics * want.lambda_phi_max);
   CHECK_NEAR(ours.lambda_psi, want.lambda_psi, statistics * want.lambda_psi);
@@ -233,14 +277,15 @@ void Training::compare_layer(int l) const {
              (2 * rate + weight_error / std::max(want.weight_norm, 1e-3) + 4 * kEps) * want.trust_scale);
 
   // |sum r a_i a_j| is bounded through Cauchy-Schwarz by the diagonal.
-  const twin::Matrix phi = optimizer_->read(l, LNGD_FIELD_PHI, d, d);
+  const twin::Matrix phi = optimizer_->read(l, LNGD_FIELD_PHI, all, d);
   double phi_error = 0;
-  for (std::int64_t i = 0; i < d; ++i)
+  for (std::int64_t i = 0; i < all; ++i)
     for (std::int64_t j = 0; j < d; ++j) {
-      const double scale = std::sqrt(twin.phi()(i, i) * twin.phi()(j, j));
+      const std::int64_t top = i / d * d; // of the group
+      const double scale = std::sqrt(twin.phi()(i, i % d) * twin.phi()(top + j, j));
       const double error = std::fabs(phi(i, j) - twin.phi()(i, j));
       phi_error = std::max(phi_error, scale > 0 ? error / scale : error > 0 ? HUGE_VAL : 0);
-      if (phi(i, j) != phi(j, i)) fail(__FILE__, __LINE__, "Phi is not symmetric");
+      if (phi(i, j) != phi(top + j, i % d)) fail(__FILE__, __LINE__, "Phi is not symmetric");
     }
   CHECK_WITHIN(phi_error, statistics);
   const twin::Matrix psi = optimizer_->read(l, LNGD_FIELD_PSI, m, 1);
@@ -250,7 +295,7 @@ void Training::compare_layer(int l) const {
     CHECK_NEAR(psi(i, 0), twin.psi()[k], statistics * twin.psi()[k]);
     CHECK_NEAR(psi_inverse(i, 0), twin.psi_inverse()[k], statistics * twin.psi_inverse()[k]);
   }
-  const twin::Matrix phi_inverse = optimizer_->read(l, LNGD_FIELD_PHI_INVERSE, d, d);
+  const twin::Matrix phi_inverse = optimizer_->read(l, LNGD_FIELD_PHI_INVERSE, all, d);
   CHECK_WITHIN(distance(phi_inverse, twin.phi_inverse()), relative * norm(twin.phi_inverse()));
   CHECK_WITHIN(distance(optimizer_->read(l, LNGD_FIELD_DIRECTION, m, d), twin.direction()),
                relative * norm(twin.direction()));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "fixture.hpp"
+#include "images.hpp"
 
 namespace conformance {
 
@@ -25,6 +26,8 @@ struct Case {
   bool strided_observe = false; // through lngd_observe_strided (compact layout only)
   bool all_layouts = false;     // every tensor another layout, rotating with the layer
   Layout layout = Layout::Compact;
+  ImageLayout image_layout = ImageLayout::Nchw; // of inputs, signal and deltas of convolutions
+  std::int64_t height = 6, width = 5;           // of the inputs of convolutions
   std::uint64_t seed = 1;
 };
 
@@ -62,13 +65,18 @@ class Training {
     std::unique_ptr<Tensor> weights, bias, weight_gradients, bias_gradients;
   };
   struct Batch {
-    twin::Matrix inputs, signal, deltas, gradient;
+    twin::Matrix images;                 // samples x (channels height width) of a convolution
+    twin::Matrix inputs, signal, deltas; // rows: samples, or (sample, position)
+    twin::Matrix gradient;
     int signal_kind;
+    Geometry size;
   };
 
   Batch batch(int layer) const;
   Layout layout(int layer, int role) const;
+  ImageLayout image_layout(int layer, int role) const;
   void observe(int layer, const Batch& data);
+  void observe_images(int layer, const Batch& data);
   void apply_gradient(int layer);
   void compare_layer(int layer) const;
 

@@ -12,7 +12,10 @@
  * Notation for a layer: weights W (m x d_w), optional bias b (m); the augmented input has
  * d = d_w + (1 if there is a bias) columns, the last being the constant 1. N is the batch size,
  * s = W a + b the pre-activations (N x m), G = dh/dW of the MEAN loss h over the batch,
- * delta_n = d(loss of sample n)/d s_n.
+ * delta_n = d(loss of sample n)/d s_n. A convolution is such a layer at each of T output positions t of a sample: a_nt
+ * is the patch that the kernel sees there, in the order channel, kernel row, kernel column; d_w = channels in / groups
+ * * kernel height * kernel width, and sums over n become sums over (n, t), still divided by N. Each of G groups of
+ * channels has a factor Phi of its own (d x d) and its part of psi, which sums to 1.
  *
  * Rules that hold for every function
  *   - Returns a status; never throws, exits or aborts. On any status but LNGD_OK nothing was changed, unless
@@ -202,7 +205,10 @@ typedef struct lngd_config {
  */
 LNGD_API lngd_status lngd_config_init(int32_t preset, int64_t total_steps, lngd_config* config);
 
-typedef enum lngd_layer_kind { LNGD_LAYER_DENSE = 0 } lngd_layer_kind;
+typedef enum lngd_layer_kind {
+  LNGD_LAYER_DENSE = 0,
+  LNGD_LAYER_CONVOLUTION = 1 /* of 1 or 2 spatial axes; every output position of a sample is a row (a_nt, s_nt) */
+} lngd_layer_kind;
 
 /* The activation phi of a hidden layer, whose model is a Gaussian with mean phi(s) and unit variance (paper 3.1). */
 typedef enum lngd_activation {
@@ -229,17 +235,35 @@ typedef enum lngd_output {
 typedef struct lngd_layer_config {
   uint32_t struct_size;        /* sizeof(lngd_layer_config), set by lngd_layer_init */
   int32_t kind;                /* lngd_layer_kind */
-  int64_t inputs;              /* d_w >= 1 */
-  int64_t outputs;             /* m >= 1 */
+  int64_t inputs;              /* DENSE: d_w >= 1; CONVOLUTION: channels in (all groups together) */
+  int64_t outputs;             /* m >= 1; CONVOLUTION: channels out */
   int32_t bias;                /* 0 or 1 */
   int32_t activation;          /* lngd_activation; IDENTITY for SOFTMAX, SIGMOID and SOFTMAX_GAUSSIAN outputs */
   double activation_parameter; /* LEAKY_RELU: slope in [0, 1]; ELU: alpha > 0; otherwise ignored */
   int32_t output;              /* lngd_output */
   int32_t fisher;              /* lngd_fisher of this layer, or -1: as in lngd_config */
+  /* CONVOLUTION only; ignored for others. Entry 0 belongs to the first spatial axis (height, or length where rank is
+   * 1), entry 1 to the second (width); where rank is 1, entries 1 are 1 (paddings: 0). The patch of output position y
+   * has the inputs y stride - padding_before + k dilation, k = 0 .. kernel - 1, zeros outside of the input. An axis of
+   * h inputs has (h + padding_before + padding_after - dilation (kernel - 1) - 1) / stride + 1 positions, rounded down.
+   * 'Same' padding whose total is odd is told by padding_before and padding_after. */
+  int32_t rank;      /* spatial axes: 1 or 2 */
+  int32_t kernel[2]; /* all in [1, 65535], paddings in [0, 65535] */
+  int32_t stride[2];
+  int32_t padding_before[2];
+  int32_t padding_after[2];
+  int32_t dilation[2];
+  int32_t
+      groups; /* >= 1, divides inputs and outputs: output channels of a group see the input channels of that group */
 } lngd_layer_config;
 
 /* Writes a dense layer with bias, RELU, HIDDEN, fisher -1. inputs, outputs in [1, 2^24]. */
 LNGD_API lngd_status lngd_layer_init(int64_t inputs, int64_t outputs, lngd_layer_config* layer);
+
+/* Writes a convolution with bias, RELU, HIDDEN, fisher -1, stride and dilation 1, no padding, one group. kernel: `rank`
+ * sizes. inputs and outputs are channels, in [1, 2^24]; so is d_w = inputs / groups * product of kernel. */
+LNGD_API lngd_status lngd_conv_init(int32_t rank, int64_t inputs, int64_t outputs, const int32_t* kernel,
+                                    lngd_layer_config* layer);
 
 /* ---------------------------------------------------------------- optimizer ------------------------- */
 
@@ -296,15 +320,17 @@ typedef enum lngd_signal {
 } lngd_signal;
 
 /* Adds a (micro-)batch to the statistics of the coming update of `layer` (spec: Phi = (1/N) sum r_n a_n a_n^T,
- * psi_i = sum c_n q_ni / sum c_n r_n). inputs: N x d_w, without the constant column; signal: N x m; float32, any
- * strides and byte alignment, N >= 1. Several calls before one step add up (sums and counts; the running average is
- * taken once, by lngd_step). A call where lngd_needs does not ask for statistics, or beyond statistics_samples, returns
- * LNGD_OK and does nothing. Nothing is read after return. */
+ * psi_i = sum c_n q_ni / sum c_n r_n). DENSE: inputs N x d_w, without the constant column; signal N x m. CONVOLUTION:
+ * inputs N x C x H x W, signal N x m x OH x OW with the output positions of that H and W (rank 1: N x C x L and N x m x
+ * OL). These are logical orders: NHWC is a matter of strides. float32, any strides and byte alignment, N >= 1. Several
+ * calls before one step add up (sums and counts; the running average is taken once, by lngd_step). A call where
+ * lngd_needs does not ask for statistics, or beyond statistics_samples, returns LNGD_OK and does nothing. Nothing is
+ * read after return. */
 LNGD_API lngd_status lngd_observe(lngd_optimizer* optimizer, int32_t layer, const lngd_tensor* inputs,
                                   const lngd_tensor* signal, int32_t signal_kind);
 
 /* The same for float matrices given by address and strides in elements: element (n, j) of `inputs` is inputs[n *
- * in_stride0 + j * in_stride1]. For bindings that would otherwise build two tensors a call. */
+ * in_stride0 + j * in_stride1]. For bindings that would otherwise build two tensors a call. DENSE only. */
 LNGD_API lngd_status lngd_observe_strided(lngd_optimizer* optimizer, int32_t layer, int64_t samples,
                                           const float* inputs, int64_t in_stride0, int64_t in_stride1,
                                           const float* signal, int64_t signal_stride0, int64_t signal_stride1,
@@ -312,7 +338,9 @@ LNGD_API lngd_status lngd_observe_strided(lngd_optimizer* optimizer, int32_t lay
 
 /* ---------------------------------------------------------------- step ------------------------------ */
 
-/* The tensors of one layer in a plan. They must outlive the plan and keep their addresses. */
+/* The tensors of one layer in a plan. They must outlive the plan and keep their addresses. Weights and their gradients
+ * of a CONVOLUTION may also be m x C/G x KH x KW (rank 1: m x C/G x K), if all axes but the first collapse into one
+ * with one stride, as those of compact row-major weights do. */
 typedef struct lngd_binding {
   int32_t layer;                /* index; each layer at most once in a plan */
   int32_t reserved;             /* 0 */
@@ -336,7 +364,8 @@ LNGD_API lngd_status lngd_plan_create(lngd_optimizer* optimizer, const lngd_bind
 LNGD_API lngd_status lngd_plan_destroy(lngd_plan* plan);
 
 /* Per-sample data of one layer for the EMPIRICAL rate: inputs N x d_w, deltas N x m with delta_n = d(loss of sample
- * n)/d s_n (NOT divided by N). */
+ * n)/d s_n (NOT divided by N). CONVOLUTION: of the shapes of lngd_observe; C = (1/N) sum_n (sum_t delta_nt^T D a_nt)^2.
+ */
 typedef struct lngd_samples {
   lngd_tensor inputs;
   lngd_tensor deltas;
@@ -354,7 +383,9 @@ typedef struct lngd_samples {
  *   - with NaN or Inf in its gradient, with a step beyond float's range, or before it ever had statistics, does not
  *     move (skipped_steps); with LNGD_UPDATE_GRADIENTS its gradients are set to 0.
  *
- * Errors: LNGD_INVALID_STATE while averaged weights are swapped in; LNGD_INVALID_ARGUMENT for samples. */
+ * Errors: LNGD_INVALID_STATE while averaged weights are swapped in; LNGD_INVALID_ARGUMENT for samples;
+ * LNGD_OUT_OF_MEMORY where images larger than any before need a workspace that cannot be had: that layer then did not
+ * move (skipped_steps). */
 LNGD_API lngd_status lngd_step(lngd_plan* plan, double factor, const lngd_samples* samples);
 
 /* Exchanges the weights of the plan's tensors with the averaged weights kept by the library; a second call exchanges
@@ -414,11 +445,12 @@ typedef struct lngd_times {
 } lngd_times;
 LNGD_API lngd_status lngd_profile(const lngd_optimizer* optimizer, lngd_times* out);
 
-/* Arrays of a layer that can be read, row-major and compact, d = inputs + bias. */
+/* Arrays of a layer that can be read, row-major and compact, d = d_w + bias, G groups (1 unless a grouped convolution).
+ */
 typedef enum lngd_field {
-  LNGD_FIELD_PHI = 0,         /* d x d, running average; 0 outside the diagonal blocks */
+  LNGD_FIELD_PHI = 0,         /* G x d x d, running average; 0 outside the diagonal blocks */
   LNGD_FIELD_PSI = 1,         /* m */
-  LNGD_FIELD_PHI_INVERSE = 2, /* d x d, of the damped Phi; 0 outside the diagonal blocks */
+  LNGD_FIELD_PHI_INVERSE = 2, /* G x d x d, of the damped Phi; 0 outside the diagonal blocks */
   LNGD_FIELD_PSI_INVERSE = 3, /* m */
   LNGD_FIELD_MOMENTUM = 4,    /* m x d */
   LNGD_FIELD_AVERAGE = 5,     /* m x d (what the library holds: the other weights while swapped) */
@@ -430,7 +462,7 @@ typedef enum lngd_field {
 LNGD_API lngd_status lngd_layer_read(const lngd_optimizer* optimizer, int32_t layer, int32_t field, float* out,
                                      int64_t capacity, int64_t* count);
 
-/* Replaces PHI (d x d, its lower triangle inside the diagonal blocks is taken), PSI, MOMENTUM or AVERAGE by `count`
+/* Replaces PHI (G x d x d, its lower triangle inside the diagonal blocks is taken), PSI, MOMENTUM or AVERAGE by `count`
  * finite floats in the layout of lngd_layer_read. Writing PHI or PSI counts as having statistics (write both, or
  * the other one is zero); the inverses are renewed by the next step. For tests, warm starts and averages taken between
  * machines. */
@@ -458,7 +490,8 @@ LNGD_API lngd_status lngd_philox(const uint32_t counter[4], const uint32_t key[2
 
 /* Row quantities of a batch for a layer as lngd_observe takes them: q (N x m, row-major), r_n = sum_i q_ni (N),
  * c_n = ||a_n||^2 (N, the constant 1 of a bias included). `step` is the layer's step that keys SAMPLED. Any output may
- * be NULL. */
+ * be NULL. CONVOLUTION: rows n T + t (t runs over the width fastest): q N T x m, r and c N T x G, one number a group.
+ */
 LNGD_API lngd_status lngd_fisher_rows(const lngd_optimizer* optimizer, int32_t layer, int64_t step,
                                       const lngd_tensor* inputs, const lngd_tensor* signal, int32_t signal_kind,
                                       float* q, float* r, float* c);

@@ -88,6 +88,15 @@ lngd_status lngd_layer_init(int64_t inputs, int64_t outputs, lngd_layer_config* 
   });
 }
 
+lngd_status lngd_conv_init(int32_t rank, int64_t inputs, int64_t outputs, const int32_t* kernel,
+                           lngd_layer_config* layer) {
+  return guard([&] {
+    require_pointer(layer, "layer");
+    require_pointer(kernel, "kernel");
+    *layer = lngd::default_convolution(rank, inputs, outputs, kernel);
+  });
+}
+
 lngd_status lngd_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
   return guard([&] {
     require_pointer(counter, "counter");

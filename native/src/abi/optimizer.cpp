@@ -70,6 +70,12 @@ lngd_status lngd_observe(lngd_optimizer* handle, int32_t index, const lngd_tenso
   return guard([&] {
     const Locked locked(handle);
     Layer& layer = locked.optimizer().layer(index);
+    if (layer.shape.convolution) {
+      const Images a = conv_inputs(inputs, "inputs", layer.config, layer.shape);
+      const Activations s = conv_outputs(signal, "signal", layer.config, layer.shape, a);
+      locked.optimizer().observe(layer, a.samples, a.view, s, signal_kind);
+      return;
+    }
     const Matrix a = matrix(inputs, "inputs", -1, layer.shape.inputs);
     const Matrix s = matrix(signal, "signal", a.rows, layer.shape.outputs);
     locked.optimizer().observe(layer, a.rows, a.view, s.view, signal_kind);
@@ -82,6 +88,8 @@ lngd_status lngd_observe_strided(lngd_optimizer* handle, int32_t index, int64_t 
   return guard([&] {
     const Locked locked(handle);
     Layer& layer = locked.optimizer().layer(index);
+    require(!layer.shape.convolution, "layer is ", index,
+            ", a convolution, allowed is a dense layer (use lngd_observe)");
     const auto view = [samples](const float* data, int64_t s0, int64_t s1, int64_t cols, const char* name) {
       int64_t shape[2] = {samples, cols}, strides[2] = {s0, s1};
       const lngd_tensor tensor{const_cast<float*>(data), 1, 0, 2, 2, 32, 1, shape, strides, 0};

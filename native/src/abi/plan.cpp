@@ -47,13 +47,14 @@ void require_disjoint(const std::vector<Extent>& extents) {
 Binding check_binding(const Optimizer& optimizer, const lngd_binding& in, int32_t update, const std::string& at,
                       std::vector<Extent>& extents) {
   const LayerShape& shape = optimizer.layer(in.layer).shape;
+  const lngd_layer_config& config = optimizer.layer(in.layer).config;
   const bool weights_written = true; // by lngd_step or, with LNGD_UPDATE_GRADIENTS, by lngd_swap_averages
   const bool gradients_written = update == LNGD_UPDATE_GRADIENTS;
   Binding out;
   out.layer = in.layer;
   const auto take = [&](const lngd_tensor& tensor, const char* field, bool written) {
     const std::string name = at + field;
-    const Strided view = matrix(&tensor, name.c_str(), shape.outputs, shape.inputs).view;
+    const Strided view = weight_matrix(&tensor, name.c_str(), config, shape);
     require_distinct(view, shape.outputs, shape.inputs, name.c_str());
     extents.push_back(extent(view, shape.outputs, shape.inputs, written, name));
     return view;
@@ -119,10 +120,18 @@ lngd_status lngd_step(lngd_plan* handle, double factor, const lngd_samples* samp
       char name[48];
       const LayerShape& shape = plan.layer(i).shape;
       std::snprintf(name, sizeof name, "samples[%d].inputs", i);
+      if (shape.convolution) {
+        const lngd_layer_config& config = plan.layer(i).config;
+        const Images images = conv_inputs(&samples[i].inputs, name, config, shape);
+        std::snprintf(name, sizeof name, "samples[%d].deltas", i);
+        checked[i] = {
+            {}, {}, images.view, conv_outputs(&samples[i].deltas, name, config, shape, images), images.samples};
+        continue;
+      }
       const Matrix a = matrix(&samples[i].inputs, name, -1, shape.inputs);
       std::snprintf(name, sizeof name, "samples[%d].deltas", i);
       const Matrix delta = matrix(&samples[i].deltas, name, a.rows, shape.outputs);
-      checked[i] = {a.view, delta.view, a.rows};
+      checked[i] = {a.view, delta.view, {}, {}, a.rows};
     }
     plan.step(factor, checked);
   });

@@ -54,6 +54,13 @@ lngd_status lngd_fisher_rows(const lngd_optimizer* handle, int32_t index, int64_
   return guard([&] {
     const Locked locked(handle);
     const Layer& layer = locked.optimizer().layer(index);
+    if (layer.shape.convolution) {
+      const Images images = conv_inputs(inputs, "inputs", layer.config, layer.shape);
+      const Activations outputs = conv_outputs(signal, "signal", layer.config, layer.shape, images);
+      locked.optimizer().fisher_rows(layer, step, images.samples, images.view, outputs, signal_kind,
+                                     FisherRows{q, r, c});
+      return;
+    }
     const Matrix a = matrix(inputs, "inputs", -1, layer.shape.inputs);
     const Matrix s = matrix(signal, "signal", a.rows, layer.shape.outputs);
     locked.optimizer().fisher_rows(layer, step, a.rows, a.view, s.view, signal_kind, FisherRows{q, r, c});

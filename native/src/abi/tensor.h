@@ -3,7 +3,7 @@
 #ifndef LNGD_ABI_TENSOR_H
 #define LNGD_ABI_TENSOR_H
 
-#include "backend/layout.h"
+#include "backend/backend.h"
 #include "lngd/lngd.h"
 
 namespace lngd::abi {
@@ -18,6 +18,24 @@ struct Matrix {
 Matrix matrix(const lngd_tensor* tensor, const char* name, int64_t rows, int64_t cols);
 // rank 1, as a column: rs is the stride.
 Strided vector(const lngd_tensor* tensor, const char* name, int64_t length);
+
+// The weights or weight gradients of a layer as outputs x inputs: rank 2 or, of a convolution, one axis more than it
+// has spatial ones, then two: (m, channels of a group, kernel...), whose axes behind the first have one stride
+// together.
+Strided weight_matrix(const lngd_tensor* tensor, const char* name, const lngd_layer_config& layer,
+                      const LayerShape& shape);
+
+struct Images {
+  Activations view;
+  int64_t samples;
+};
+
+// Inputs of a convolution: (N, channels, sizes...), any sizes that leave an output position.
+Images conv_inputs(const lngd_tensor* tensor, const char* name, const lngd_layer_config& layer,
+                   const LayerShape& shape);
+// What belongs to its outputs: (samples, m, positions...) for such inputs.
+Activations conv_outputs(const lngd_tensor* tensor, const char* name, const lngd_layer_config& layer,
+                         const LayerShape& shape, const Images& inputs);
 
 // For tensors of a plan that will be written: no two elements at one address.
 void require_distinct(const Strided& view, int64_t rows, int64_t cols, const char* name);

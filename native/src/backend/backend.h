@@ -133,7 +133,7 @@ struct StepArgs {
   Plan* plan;
 };
 
-// Row quantities, for lngd_fisher_rows: compact outputs, each may be nullptr.
+// Row quantities, for lngd_fisher_rows: compact outputs, each may be nullptr; r and c are rows x groups.
 struct FisherRows {
   float* q;
   float* r;
@@ -176,8 +176,10 @@ struct Backend {
   // Makes room for observing layers of this shape, so that layer_statistics allocates nothing. False when memory runs
   // out.
   bool (*reserve_statistics)(Context*, const LayerShape&);
-  // q, r, c of a batch (host memory), for tests and golden vectors.
+  // q, r, c of a batch (host memory), for tests and golden vectors. Of a convolution: rows are sample * positions +
+  // position, r and c have a number for each group.
   void (*fisher_rows)(Context&, const StatisticsArgs&, const FisherRows&);
+  void (*conv_fisher_rows)(Context&, const ConvStatisticsArgs&, const FisherRows&);
 #define LNGD_KERNEL(name, arguments) void (*name)(Context&, const arguments&);
 #include "backend/kernels.def"
 #undef LNGD_KERNEL

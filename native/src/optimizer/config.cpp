@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "optimizer/config.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -10,6 +11,7 @@ namespace lngd {
 namespace {
 
 constexpr int64_t kMaxWidth = int64_t{1} << 24;
+constexpr int32_t kMaxGeometry = 65535; // of kernel, stride, padding, dilation: their products stay far inside int64_t
 
 void check_range(const char* name, double value, double low, bool low_open, double high, bool high_open) {
   const bool inside =
@@ -48,6 +50,31 @@ const Setting kSettings[] = {
     {LNGD_SET_STATISTICS_INTERVAL, "statistics_interval", nullptr, &lngd_config::statistics_interval},
     {LNGD_SET_INVERSE_INTERVAL, "inverse_interval", nullptr, &lngd_config::inverse_interval},
 };
+
+void validate_geometry(const std::string& at, const lngd_layer_config& layer) {
+  require(layer.rank == 1 || layer.rank == 2, at, "rank is ", layer.rank, ", allowed is 1 or 2");
+  const struct {
+    const char* name;
+    const int32_t* values;
+    int32_t low;
+  } fields[] = {{"kernel", layer.kernel, 1},
+                {"stride", layer.stride, 1},
+                {"padding_before", layer.padding_before, 0},
+                {"padding_after", layer.padding_after, 0},
+                {"dilation", layer.dilation, 1}};
+  for (const auto& field : fields)
+    for (int axis = 0; axis < 2; ++axis) {
+      const int32_t value = field.values[axis], high = axis < layer.rank ? kMaxGeometry : field.low;
+      require(value >= field.low && value <= high, at, field.name, "[", axis, "] is ", value, ", allowed is ",
+              field.low, axis < layer.rank ? " to 65535" : " where rank is 1");
+    }
+  require(layer.groups >= 1 && layer.inputs % layer.groups == 0 && layer.outputs % layer.groups == 0, at, "groups is ",
+          layer.groups, ", allowed is a divisor of inputs (", layer.inputs, ") and of outputs (", layer.outputs, ")");
+  const int64_t columns = weight_columns(layer);
+  require(columns <= kMaxWidth, at, "kernel is ", layer.kernel[0], " x ", layer.kernel[1], " with ",
+          layer.inputs / layer.groups, " channels a group: ", columns, " weights an output, allowed is 1 to ",
+          kMaxWidth);
+}
 
 const Setting& find_setting(int32_t id) {
   for (const Setting& setting : kSettings)
@@ -138,6 +165,25 @@ lngd_layer_config default_layer(int64_t inputs, int64_t outputs) {
   return layer;
 }
 
+lngd_layer_config default_convolution(int32_t rank, int64_t inputs, int64_t outputs, const int32_t* kernel) {
+  require(rank == 1 || rank == 2, "rank is ", rank, ", allowed is 1 or 2");
+  lngd_layer_config layer = default_layer(inputs, outputs);
+  layer.kind = LNGD_LAYER_CONVOLUTION;
+  layer.rank = rank;
+  for (int axis = 0; axis < 2; ++axis) {
+    layer.kernel[axis] = axis < rank ? kernel[axis] : 1;
+    layer.stride[axis] = layer.dilation[axis] = 1;
+  }
+  layer.groups = 1;
+  validate_geometry("", layer);
+  return layer;
+}
+
+int64_t weight_columns(const lngd_layer_config& layer) {
+  if (layer.kind != LNGD_LAYER_CONVOLUTION) return layer.inputs;
+  return layer.inputs / layer.groups * layer.kernel[0] * layer.kernel[1];
+}
+
 void validate(const lngd_config& c) {
   require(c.struct_size == sizeof c, "config->struct_size is ", c.struct_size, ", allowed is ", sizeof c,
           " (fill the configuration with lngd_config_init of the same header)");
@@ -179,11 +225,12 @@ void validate(const lngd_config& config, const lngd_layer_config& layer, int32_t
   const auto in = [&at](const char* name) { return at + name; };
   require(layer.struct_size == sizeof layer, in("struct_size"), " is ", layer.struct_size, ", allowed is ",
           sizeof layer, " (fill it with lngd_layer_init of the same header)");
-  check_enum(in("kind").c_str(), layer.kind, 1);
+  check_enum(in("kind").c_str(), layer.kind, 2);
   require(layer.inputs >= 1 && layer.inputs <= kMaxWidth, in("inputs"), " is ", layer.inputs, ", allowed is 1 to ",
           kMaxWidth);
   require(layer.outputs >= 1 && layer.outputs <= kMaxWidth, in("outputs"), " is ", layer.outputs, ", allowed is 1 to ",
           kMaxWidth);
+  if (layer.kind == LNGD_LAYER_CONVOLUTION) validate_geometry(at, layer);
   check_enum(in("bias").c_str(), layer.bias, 2);
   check_enum(in("activation").c_str(), layer.activation, 9);
   check_enum(in("output").c_str(), layer.output, 5);
@@ -197,8 +244,8 @@ void validate(const lngd_config& config, const lngd_layer_config& layer, int32_t
           ", allowed is LNGD_ACTIVATION_IDENTITY (0) with output model ", layer.output,
           ", which contains its own softmax or sigmoid");
   // A full factor of the widest layer allowed would be 2^48 floats; say so here rather than as "out of memory".
-  const int64_t widest = config.block_size == 0 ? layer.inputs + layer.bias
-                                                : std::min<int64_t>(config.block_size, layer.inputs + layer.bias);
+  const int64_t d = weight_columns(layer) + layer.bias;
+  const int64_t widest = config.block_size == 0 ? d : std::min<int64_t>(config.block_size, d);
   require(widest <= 65536, in("inputs"), " is ", layer.inputs, " with block_size ", config.block_size,
           ": a diagonal block of Phi would have ", widest, " rows, allowed is 65536");
 }
@@ -238,6 +285,9 @@ uint64_t config_hash(const lngd_config& c, const lngd_layer_config* layers, int3
     const lngd_layer_config& l = layers[i];
     mix(l.kind), mix(l.inputs), mix(l.outputs), mix(l.bias), mix(l.activation), mix(l.activation_parameter);
     mix(l.output), mix(l.fisher);
+    if (l.kind != LNGD_LAYER_CONVOLUTION) continue;
+    mix(l.rank), mix(l.kernel), mix(l.stride), mix(l.padding_before), mix(l.padding_after), mix(l.dilation);
+    mix(l.groups);
   }
   return hash;
 }

@@ -30,7 +30,7 @@ int64_t Optimizer::read_field(const Layer& layer, int32_t field, float* out, int
   const LayerShape& shape = layer.shape;
   const bool square = field == LNGD_FIELD_PHI || field == LNGD_FIELD_PHI_INVERSE;
   const bool vector = field == LNGD_FIELD_PSI || field == LNGD_FIELD_PSI_INVERSE;
-  const int64_t count = square ? shape.d * shape.d : vector ? shape.outputs : shape.outputs * shape.d;
+  const int64_t count = square ? shape.groups * shape.d * shape.d : vector ? shape.outputs : shape.outputs * shape.d;
   if (!out) return count;
   require(capacity >= count, "capacity is ", capacity, ", allowed is ", count, " or more floats");
   if (field == LNGD_FIELD_AVERAGE && !layer.memory.average)
@@ -49,7 +49,7 @@ int64_t Optimizer::read_field(const Layer& layer, int32_t field, float* out, int
     std::fill(out, out + count, 0.0f);
     for (int64_t k = 0; k < shape.blocks.count(); ++k) {
       const float* block = blocks.data() + shape.blocks.offset(k);
-      float* corner = out + shape.blocks.begin(k) * (shape.d + 1);
+      float* corner = out + shape.blocks.group(k) * shape.d * shape.d + shape.blocks.begin(k) * (shape.d + 1);
       for (int64_t i = 0; i < shape.blocks.size(k); ++i)
         for (int64_t j = 0; j <= i; ++j) // both are symmetric; of Phi only the lower triangle is kept
           corner[i * shape.d + j] = corner[j * shape.d + i] = block[i * shape.blocks.ld(k) + j];
@@ -83,7 +83,7 @@ void Optimizer::write_field(Layer& layer, int32_t field, const float* values, in
     backend_->write(context_, layer.memory.psi, values, static_cast<size_t>(count) * sizeof(float));
   } else {
     for (int64_t k = 0; k < shape.blocks.count(); ++k) {
-      const float* corner = values + shape.blocks.begin(k) * (shape.d + 1);
+      const float* corner = values + shape.blocks.group(k) * shape.d * shape.d + shape.blocks.begin(k) * (shape.d + 1);
       float* block = layer.memory.phi + shape.blocks.offset(k);
       for (int64_t i = 0; i < shape.blocks.size(k); ++i)
         backend_->write(context_, block + i * shape.blocks.ld(k), corner + i * shape.d,

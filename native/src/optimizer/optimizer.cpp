@@ -27,11 +27,24 @@ const Backend* choose_backend(int32_t device) {
 LayerShape make_shape(const lngd_config& config, const lngd_layer_config& layer, int32_t index, int32_t count) {
   LayerShape shape{};
   shape.index = index;
-  shape.inputs = layer.inputs;
+  shape.inputs = weight_columns(layer);
   shape.outputs = layer.outputs;
   shape.bias = layer.bias != 0;
   shape.groups = 1;
-  shape.d = layer.inputs + layer.bias;
+  if (layer.kind == LNGD_LAYER_CONVOLUTION) {
+    shape.convolution = true;
+    shape.groups = layer.groups;
+    // The only axis of a 1-D convolution is the horizontal one: it is the one that kernels run along.
+    for (int axis = 0; axis < layer.rank; ++axis) {
+      const int to = axis + 2 - layer.rank;
+      shape.conv.kernel[to] = layer.kernel[axis];
+      shape.conv.stride[to] = layer.stride[axis];
+      shape.conv.before[to] = layer.padding_before[axis];
+      shape.conv.after[to] = layer.padding_after[axis];
+      shape.conv.dilation[to] = layer.dilation[axis];
+    }
+  }
+  shape.d = shape.inputs + layer.bias;
   shape.ldw = padded(shape.d);
   shape.blocks = BlockLayout(shape.d, config.block_size, shape.groups);
   shape.activation = layer.activation;
@@ -166,17 +179,34 @@ void Optimizer::check_signal(const Layer& layer, int32_t signal_kind) const {
           "be read backwards from their outputs");
 }
 
-void Optimizer::observe(Layer& layer, int64_t samples, Strided inputs, Strided signal, int32_t signal_kind) {
+template <typename Args, typename View>
+void Optimizer::feed(Layer& layer, int64_t samples, const View& inputs, const View& signal, int32_t signal_kind,
+                     void (*kernel)(Context&, const Args&)) {
   check_signal(layer, signal_kind);
   if (!(needs(layer) & LNGD_NEEDS_STATISTICS)) return;
   if (config_.statistics_samples > 0) samples = std::min(samples, config_.statistics_samples - layer.observed_samples);
   if (samples <= 0) return;
   const auto start = std::chrono::steady_clock::now();
-  const StatisticsArgs args{&layer.shape, &layer.memory,          inputs,      signal,      signal_kind,
-                            samples,      layer.observed_samples, layer.steps, config_.seed};
-  backend_->layer_statistics(*context_, args);
+  const Args args{&layer.shape, &layer.memory,          inputs,      signal,      signal_kind,
+                  samples,      layer.observed_samples, layer.steps, config_.seed};
+  kernel(*context_, args);
+  check_device();
   layer.observed_samples += samples;
   times_.statistics += std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
+}
+
+void Optimizer::observe(Layer& layer, int64_t samples, Strided inputs, Strided signal, int32_t signal_kind) {
+  feed(layer, samples, inputs, signal, signal_kind, backend_->layer_statistics);
+}
+
+void Optimizer::observe(Layer& layer, int64_t samples, const Activations& inputs, const Activations& signal,
+                        int32_t signal_kind) {
+  feed(layer, samples, inputs, signal, signal_kind, backend_->conv_statistics);
+}
+
+void Optimizer::check_device() const {
+  const Failure failure = backend_->take_failure(context_);
+  if (failure.status != LNGD_OK) fail(failure.status, failure.message);
 }
 
 void Optimizer::fisher_rows(const Layer& layer, int64_t step, int64_t samples, Strided inputs, Strided signal,
@@ -186,6 +216,16 @@ void Optimizer::fisher_rows(const Layer& layer, int64_t step, int64_t samples, S
   LayerMemory memory = layer.memory;
   const StatisticsArgs args{&layer.shape, &memory, inputs, signal, signal_kind, samples, 0, step, config_.seed};
   backend_->fisher_rows(*context_, args, out);
+}
+
+void Optimizer::fisher_rows(const Layer& layer, int64_t step, int64_t samples, const Activations& inputs,
+                            const Activations& signal, int32_t signal_kind, const FisherRows& out) const {
+  check_signal(layer, signal_kind);
+  require(step >= 0, "step is ", step, ", allowed is 0 or more");
+  LayerMemory memory = layer.memory;
+  const ConvStatisticsArgs args{&layer.shape, &memory, inputs, signal, signal_kind, samples, 0, step, config_.seed};
+  backend_->conv_fisher_rows(*context_, args, out);
+  check_device();
 }
 
 lngd_health Optimizer::health(const Layer& layer) const {

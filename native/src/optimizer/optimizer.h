@@ -44,8 +44,12 @@ class Optimizer {
 
   uint32_t needs(const Layer& layer) const;
   void observe(Layer& layer, int64_t samples, Strided inputs, Strided signal, int32_t signal_kind);
+  void observe(Layer& layer, int64_t samples, const Activations& inputs, const Activations& signal,
+               int32_t signal_kind); // of a convolution
   void fisher_rows(const Layer& layer, int64_t step, int64_t samples, Strided inputs, Strided signal,
                    int32_t signal_kind, const FisherRows& out) const;
+  void fisher_rows(const Layer& layer, int64_t step, int64_t samples, const Activations& inputs,
+                   const Activations& signal, int32_t signal_kind, const FisherRows& out) const;
 
   lngd_health health(const Layer& layer) const;
   lngd_memory memory() const;
@@ -64,6 +68,10 @@ class Optimizer {
   void allocate_layer(Layer& layer);
   void release_layers();
   void check_signal(const Layer& layer, int32_t signal_kind) const;
+  void check_device() const; // throws what a kernel left behind
+  template <typename Args, typename View>
+  void feed(Layer& layer, int64_t samples, const View& inputs, const View& signal, int32_t signal_kind,
+            void (*kernel)(Context&, const Args&));
   template <typename T>
   T* allocate(int64_t count);
 

@@ -84,6 +84,8 @@ void StepPlan::step(double factor, const Samples* samples) {
     if (samples) {
       step.sample_inputs = samples[i].inputs;
       step.sample_deltas = samples[i].deltas;
+      step.conv_inputs = samples[i].conv_inputs;
+      step.conv_deltas = samples[i].conv_deltas;
       step.samples = samples[i].count;
     }
   }
@@ -111,6 +113,7 @@ void StepPlan::step(double factor, const Samples* samples) {
     }
     layer.has_direction |= layer.has_inverse;
   }
+  optimizer_.check_device();
 }
 
 bool StepPlan::swap_averages() {

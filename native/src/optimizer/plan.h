@@ -18,6 +18,7 @@ struct Binding {
 // The per-sample data of one layer, validated.
 struct Samples {
   Strided inputs, deltas;
+  Activations conv_inputs, conv_deltas; // of a convolution
   int64_t count = 0;
 };
 

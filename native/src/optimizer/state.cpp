@@ -14,7 +14,7 @@ namespace lngd {
 namespace {
 
 constexpr char kMagic[8] = {'L', 'N', 'G', 'D', 'S', 'T', 'A', 'T'};
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2; // 2: convolutions (kind and groups of a layer)
 constexpr int32_t kSettings = LNGD_SET_INVERSE_INTERVAL + 1;
 
 struct Header {
@@ -32,6 +32,8 @@ struct LayerHeader {
   int32_t has_average;
   int32_t has_inverse;
   int32_t inverse_stale;
+  int32_t kind;
+  int32_t groups;
   int32_t reserved;
 };
 
@@ -110,6 +112,8 @@ void Optimizer::save_state(unsigned char* out) const {
                          layer.has_average,
                          layer.has_inverse,
                          layer.inverse_stale,
+                         layer.config.kind,
+                         static_cast<int32_t>(layer.shape.groups),
                          0};
     put(at, &lh, sizeof lh);
     for (const Region& region : regions(layer)) {

@@ -50,6 +50,31 @@ inline int64_t panel_rows(int64_t d) {
   return std::min(kPanelRows, std::max(2 * kRowTask, fitting));
 }
 
+// A run of neighbouring output positions in a panel of patches: element e of patch column j comes from source[offset of
+// j
+// + e] of the image.
+struct ConvRun {
+  const float* source; // any byte alignment
+  int32_t column;      // first column of the panel
+  int32_t length;
+  int32_t sample; // counted in the batch, or in the subsample of the rate
+  int32_t y, x;   // output position of its first element
+};
+
+// Workspaces of the convolution kernels; they grow when larger images are first seen (reserve_conv).
+struct ConvWorkspace {
+  Scratch images;                  // padded copies, one for each unit of a chunk
+  Scratch weights;                 // sqrt(r): groups x rows of a chunk
+  Scratch product;                 // rate: outputs of a group x rows of a panel
+  std::vector<Scratch> rows;       // for each worker: a block of signal rows, eps, q, psi
+  std::vector<double> squares;     // for each unit: squares of the image, summed over the channels of a group
+  std::vector<double> psi;         // for each unit: m
+  std::vector<double> denominator; // for each unit: groups
+  std::vector<double> partial;     // rate: for each tile of outputs and each run
+  std::vector<double> projections; // rate: for each sample
+  std::vector<ConvRun> runs;
+};
+
 struct CpuContext : Context {
   CpuContext(int32_t threads, const Blas& library) : pool(threads), blas(library) {}
 
@@ -59,6 +84,8 @@ struct CpuContext : Context {
   Scratch psi_partial;              // one row of m for each row task of a panel
   std::vector<Scratch> row;         // for each worker: 3 rows of m
   std::vector<double> denominators; // for each row task: sum of c_n r_n
+  ConvWorkspace conv;
+  Failure failure; // the first since take_failure
 };
 
 // The life of one kernel: workers at hand, denormals flushed, OpenBLAS on one thread.
@@ -125,6 +152,7 @@ struct Kernels {
 #include "backend/kernels.def"
 #undef LNGD_KERNEL
   void (*fisher_rows)(Context&, const StatisticsArgs&, const FisherRows&);
+  void (*conv_fisher_rows)(Context&, const ConvStatisticsArgs&, const FisherRows&);
 };
 
 namespace portable {

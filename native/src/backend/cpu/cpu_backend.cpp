@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "backend/cpu/context.h"
+#include "backend/cpu/conv_tiles.h"
 #include "backend/cpu/cpu_info.h"
 
 namespace lngd {
@@ -33,7 +34,12 @@ Context* create(const lngd_config& config, Failure& failure) {
 
 void destroy(Context* context) { delete static_cast<CpuContext*>(context); }
 
-Failure take_failure(Context*) { return {}; }
+Failure take_failure(Context* base) {
+  CpuContext& context = *static_cast<CpuContext*>(base);
+  const Failure failure = context.failure;
+  context.failure = Failure{};
+  return failure;
+}
 
 bool accepts(const Context*, int32_t device_type, int32_t, bool& device) {
   device = false;
@@ -61,6 +67,7 @@ void write(Context*, void* memory, const void* host, size_t bytes) { std::memcpy
 
 bool reserve_statistics(Context* base, const LayerShape& shape) {
   CpuContext& context = *static_cast<CpuContext*>(base);
+  if (shape.convolution) return true; // what it needs depends on the images: reserve_conv
   const int64_t m = padded(shape.outputs);
   bool ok = context.panel.reserve(panel_rows(shape.d) * padded(shape.d)) &&
             context.psi_partial.reserve(kPanelRows / kRowTask * m);
@@ -72,7 +79,7 @@ int64_t workspace_bytes(const Context* base) {
   const CpuContext& context = *static_cast<const CpuContext*>(base);
   int64_t floats = context.panel.floats() + context.psi_partial.floats();
   for (const Scratch& scratch : context.row) floats += scratch.floats();
-  return floats * static_cast<int64_t>(sizeof(float));
+  return floats * static_cast<int64_t>(sizeof(float)) + conv_bytes(context.conv);
 }
 
 // Rows of one precondition task. One thread takes whole blocks (the fewer products, the less OpenBLAS packs again);
@@ -192,6 +199,7 @@ Backend make_backend(const Kernels& kernels) {
   backend.workspace_bytes = workspace_bytes;
   backend.reserve_statistics = reserve_statistics;
   backend.fisher_rows = kernels.fisher_rows;
+  backend.conv_fisher_rows = kernels.conv_fisher_rows;
 #define LNGD_KERNEL(name, arguments) backend.name = kernels.name;
 #include "backend/kernels.def"
 #undef LNGD_KERNEL

@@ -108,16 +108,26 @@ LNGD_INLINE int64_t draw_class(const float* p, int64_t m, double u) {
   return m - 1;
 }
 
-// q (m) of sample `row` of the batch, and r = sum_i q_i. x and eps are workspaces of m; q may be x.
-inline double fisher_row(const StatisticsArgs& args, int64_t row, float* x, float* eps, float* q) {
-  const LayerShape& shape = *args.shape;
+// What the rows of one observed batch have in common.
+struct FisherModel {
+  const LayerShape& shape;
+  int32_t signal_kind;
+  PhiloxStream stream;
+
+  template <typename Args> // StatisticsArgs or ConvStatisticsArgs
+  explicit FisherModel(const Args& args)
+      : shape(*args.shape), signal_kind(args.signal_kind), stream(args.seed, args.shape->index, args.step) {}
+};
+
+// q (m) of row number `row` of the update. x: the row of the signal, overwritten; eps: a workspace of m; q may be x.
+inline void fisher_row(const FisherModel& model, int64_t row, float* x, float* eps, float* q) {
+  const LayerShape& shape = model.shape;
   const int64_t m = shape.outputs;
   const bool sampled = shape.fisher == LNGD_FISHER_SAMPLED;
-  const bool outputs = args.signal_kind == LNGD_SIGNAL_OUTPUTS;
-  const PhiloxStream stream(args.seed, shape.index, args.step);
-  const uint64_t first = static_cast<uint64_t>(args.first_sample + row) * static_cast<uint64_t>(m);
-  gather(args.signal, row, m, x);
-  if (args.signal_kind == LNGD_SIGNAL_GRADIENTS) {
+  const bool outputs = model.signal_kind == LNGD_SIGNAL_OUTPUTS;
+  const PhiloxStream& stream = model.stream;
+  const uint64_t first = static_cast<uint64_t>(row) * static_cast<uint64_t>(m);
+  if (model.signal_kind == LNGD_SIGNAL_GRADIENTS) {
 #pragma omp simd
     for (int64_t i = 0; i < m; ++i) q[i] = x[i] * x[i];
   } else if (shape.output == LNGD_OUTPUT_SOFTMAX) {
@@ -170,6 +180,10 @@ inline double fisher_row(const StatisticsArgs& args, int64_t row, float* x, floa
       for (int64_t i = 0; i < m; ++i) q[i] = x[i] * x[i];
     }
   }
+}
+
+// r = sum_i q_i.
+LNGD_INLINE double row_sum(const float* q, int64_t m) {
   return run_sum(m, [q](int64_t i) { return q[i]; });
 }
 

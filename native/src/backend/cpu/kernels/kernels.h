@@ -12,6 +12,7 @@ namespace lngd::cpu::LNGD_ISA {
 #include "backend/kernels.def"
 #undef LNGD_KERNEL
 void fisher_rows(Context&, const StatisticsArgs&, const FisherRows&);
+void conv_fisher_rows(Context&, const ConvStatisticsArgs&, const FisherRows&);
 
 // A float of the caller, at any byte address. On x86 the loads and stores that the compiler makes of it cost nothing
 // more.

@@ -11,6 +11,7 @@
 //               four come with precondition.
 #include <cmath>
 
+#include "backend/cpu/kernels/conv_curvature.h"
 #include "backend/cpu/kernels/fisher_row.h" // run_sum
 
 namespace lngd::cpu::LNGD_ISA {
@@ -63,11 +64,9 @@ double squared_projections(const CpuContext& context, const StepLayer& layer, in
   return sum;
 }
 
-double empirical_curvature(CpuContext& context, const StepArgs& args, int32_t index) {
+double empirical_curvature(CpuContext& context, const StepArgs& args, int32_t index, int64_t used) {
   const StepLayer& layer = args.layers[index];
   CpuPlan& plan = cpu(args.plan);
-  const int64_t limit = args.config->rate_samples;
-  const int64_t used = limit > 0 ? std::min(limit, layer.samples) : layer.samples;
   const int64_t chunks = (used + kRateRows - 1) / kRateRows;
   const int64_t tasks = std::min(chunks, kRateTasks);
   double* const partial = plan.rate_partial.data() + index * kRateTasks;
@@ -125,8 +124,15 @@ void rate_layer(CpuContext& context, const StepArgs& args, int32_t index) {
   double curvature = 0;
   if (config.rate == LNGD_RATE_KRONECKER) curvature = kronecker;
   // A gradient that is not finite shows in <D, G>; then there is nothing to measure.
-  if (config.rate == LNGD_RATE_EMPIRICAL && std::isfinite(sums.direction_gradient))
-    curvature = empirical_curvature(context, args, index);
+  if (config.rate == LNGD_RATE_EMPIRICAL && std::isfinite(sums.direction_gradient)) {
+    const int64_t used =
+        config.rate_samples > 0 ? std::min<int64_t>(config.rate_samples, layer.samples) : layer.samples;
+    if (!layer.shape->convolution) {
+      curvature = empirical_curvature(context, args, index, used);
+    } else if (!conv_curvature(context, layer, used, curvature)) {
+      return skip(record);
+    }
+  }
   const double inner = sums.direction_gradient;
   const double alpha = config.rate == LNGD_RATE_NONE ? 1.0 : inner / (curvature + config.mu);
   const double direction_norm = std::sqrt(sums.direction_direction);

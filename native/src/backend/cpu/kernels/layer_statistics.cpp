@@ -12,13 +12,11 @@
 // all of them. A batch that fails it poisons the update; running_average then drops it.
 #include <cmath>
 
+#include "backend/cpu/kernels/block_syrk.h"
 #include "backend/cpu/kernels/fisher_row.h"
 
 namespace lngd::cpu::LNGD_ISA {
 namespace {
-
-constexpr int64_t kTile = 256;     // rows of Phi in one task
-constexpr double kOverflow = 1e37; // sums stay below this: float ends at 3.4e38
 
 struct Panel {
   int64_t first; // sample
@@ -28,6 +26,7 @@ struct Panel {
 // Rows [task * kRowTask, ...) of the panel: packed inputs, psi partial, denominator.
 void pack_rows(CpuContext& context, const StatisticsArgs& args, const Panel& panel, int64_t task, int32_t worker) {
   const LayerShape& shape = *args.shape;
+  const FisherModel model(args);
   const int64_t m = shape.outputs, ldb = padded(shape.d);
   float* const x = context.row[static_cast<size_t>(worker)].data();
   float* const eps = x + padded(m);
@@ -38,7 +37,9 @@ void pack_rows(CpuContext& context, const StatisticsArgs& args, const Panel& pan
   const int64_t end = std::min(panel.rows, (task + 1) * kRowTask);
   for (int64_t row = task * kRowTask; row < end; ++row) {
     const int64_t sample = panel.first + row;
-    const double r = fisher_row(args, sample, x, eps, q);
+    gather(args.signal, sample, m, x);
+    fisher_row(model, args.first_sample + sample, x, eps, q);
+    const double r = row_sum(q, m);
     const double c = input_square(args, sample);
     denominator += c * r;
     const float weight = static_cast<float>(c);
@@ -57,20 +58,6 @@ void pack_rows(CpuContext& context, const StatisticsArgs& args, const Panel& pan
     if (shape.bias) packed[shape.inputs] = scale;
   }
   context.denominators[static_cast<size_t>(task)] = denominator;
-}
-
-// Phi += B^T B for rows [row0, row1) of the lower triangle of block k.
-void syrk_tile(const CpuContext& context, const StatisticsArgs& args, int64_t rows, int64_t k, int64_t tile) {
-  const BlockLayout& blocks = args.shape->blocks;
-  const int n = static_cast<int>(rows), ldb = static_cast<int>(padded(args.shape->d));
-  const int ld = static_cast<int>(blocks.ld(k));
-  const int64_t row0 = tile * kTile, row1 = std::min(blocks.size(k), row0 + kTile);
-  const int height = static_cast<int>(row1 - row0), left = static_cast<int>(row0);
-  float* const phi = args.memory->phi_sum + blocks.offset(k) + row0 * ld;
-  const float* const b = context.panel.data() + blocks.begin(k);
-  if (left > 0)
-    context.blas.sgemm(kRowMajor, kTrans, kNoTrans, height, left, n, 1.0f, b + row0, ldb, b, ldb, 1.0f, phi, ld);
-  context.blas.ssyrk(kRowMajor, kLower, kTrans, height, n, 1.0f, b + row0, ldb, 1.0f, phi + row0, ld);
 }
 
 } // namespace
@@ -101,27 +88,25 @@ void layer_statistics(Context& base, const StatisticsArgs& args) {
       record.poisoned = 1;
       break;
     }
-    const int64_t tiles = (shape.blocks.block + kTile - 1) / kTile, blocks = shape.blocks.count();
-    context.pool.parallel_for(tiles * blocks, static_cast<double>(panel.rows) * syrk_work, [&](int64_t task, int32_t) {
-      // The last rows of a triangle are the longest: they go first.
-      const int64_t k = task % blocks, tile = tiles - 1 - task / blocks;
-      if (tile * kTile < shape.blocks.size(k)) syrk_tile(context, args, panel.rows, k, tile);
-    });
+    const WeightedPanel weighted{context.panel.data(), padded(shape.d), true, panel.rows};
+    add_panel(context, shape.blocks, 0, shape.blocks.count(), weighted, args.memory->phi_sum);
   }
   record.samples += args.samples;
 }
 
 void fisher_rows(Context& base, const StatisticsArgs& args, const FisherRows& out) {
   CpuContext& context = cpu(base);
+  const FisherModel model(args);
   const int64_t m = args.shape->outputs;
   float* const x = context.row[0].data();
   float* const eps = x + padded(m);
   float* const q = eps + padded(m);
   for (int64_t row = 0; row < args.samples; ++row) {
-    const double r = fisher_row(args, row, x, eps, q);
+    gather(args.signal, row, m, x);
+    fisher_row(model, args.first_sample + row, x, eps, q);
     if (out.q)
       for (int64_t i = 0; i < m; ++i) out.q[row * m + i] = q[i];
-    if (out.r) out.r[row] = static_cast<float>(r);
+    if (out.r) out.r[row] = static_cast<float>(row_sum(q, m));
     if (out.c) out.c[row] = static_cast<float>(input_square(args, row));
   }
 }

@@ -11,6 +11,7 @@ const Kernels kernels = {
 #include "backend/kernels.def"
 #undef LNGD_KERNEL
     fisher_rows,
+    conv_fisher_rows,
 };
 
 } // namespace lngd::cpu::LNGD_ISA

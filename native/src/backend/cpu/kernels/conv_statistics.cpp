@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// conv_statistics: layer_statistics of a convolution, where every output position t of a sample n is a row:
+//
+//   r_nt = sum_i q_nti   c_nt = ||a_nt||^2   Phi += sum_nt r_nt a_nt a_nt^T   psi_i += sum_nt c_nt q_nti
+//   denominator += sum_nt c_nt r_nt          each for every group of channels, r over the outputs of the group
+//
+// The targets of different positions are independent, so cross terms between positions vanish in expectation.
+//
+// A chunk of units (conv_tiles.h) goes by in two phases. Rows: image, q, r, c, psi, denominator, by units. c comes from
+// the squares of the image summed over channels, kernel height x width additions instead of d. Patches: panel by panel,
+// strip by strip, the rows sqrt(r_nt) a_nt are gathered and go through the SYRK of their diagonal blocks. NaN and Inf
+// are seen in the denominators, before the patches, as in layer_statistics.
+#include <cmath>
+
+#include "backend/cpu/kernels/block_syrk.h"
+#include "backend/cpu/kernels/conv_images.h"
+#include "backend/cpu/kernels/fisher_row.h"
+
+namespace lngd::cpu::LNGD_ISA {
+namespace {
+
+// squares (group, row, phase, column) = sum over the channels of the group of the image's squares.
+void sum_squares(const LayerShape& shape, const ConvTiles& tiles, const ConvImage& image, int64_t rows,
+                 double* squares) {
+  for (int64_t g = 0; g < shape.groups; ++g)
+    for (int64_t line = 0; line < tiles.rows * tiles.phases(); ++line, squares += tiles.columns) {
+      for (int64_t q = 0; q < tiles.columns; ++q) squares[q] = 0;
+      if (line / tiles.phases() >= rows) continue; // below a short last band
+      const caller_float* from = image.data + g * tiles.channels * image.channel + line / tiles.phases() * image.row +
+                                 line % tiles.phases() * image.phase;
+      for (int64_t c = 0; c < tiles.channels; ++c, from += image.channel) {
+#pragma omp simd
+        for (int64_t q = 0; q < tiles.columns; ++q) squares[q] += static_cast<double>(from[q]) * from[q];
+      }
+    }
+}
+
+// c of the patch whose first element is `first` of the squares of its group.
+double patch_square(const LayerShape& shape, const ConvTiles& tiles, const double* first) {
+  double sum = shape.bias ? 1.0 : 0.0;
+  for (int64_t tap = 0; tap < tiles.taps; ++tap)
+    sum += first[tap_offset(tiles, shape.conv, tap, tiles.phases() * tiles.columns, tiles.columns)];
+  return sum;
+}
+
+// x (rows x ld) = the signal of `rows` positions from `first` on of sample n.
+void gather_signal(const ConvStatisticsArgs& args, const ConvTiles& tiles, int64_t n, int64_t first, int64_t rows,
+                   float* x, int64_t ld) {
+  const Activations& signal = args.signal;
+  const int64_t m = args.shape->outputs;
+  for (int64_t done = 0; done < rows;) {
+    const int64_t y = (first + done) / tiles.out_width, column = (first + done) % tiles.out_width;
+    const int64_t run = std::min(rows - done, tiles.out_width - column);
+    const caller_float* const from = at(signal, n, 0, y, column);
+    float* const to = x + done * ld;
+    if (signal.stride[1] == 1) {
+      for (int64_t t = 0; t < run; ++t) {
+#pragma omp simd
+        for (int64_t i = 0; i < m; ++i) to[t * ld + i] = from[t * signal.stride[3] + i];
+      }
+    } else {
+      // Both sides stay in the first-level cache: a line of each of 32 rows, a line of one channel.
+      for (int64_t i = 0; i < m; ++i)
+        for (int64_t t = 0; t < run; ++t) to[t * ld + i] = from[i * signal.stride[1] + t * signal.stride[3]];
+    }
+    done += run;
+  }
+}
+
+// visit(row, q) for every row of a unit, counted in it; x is the workspace of a worker.
+template <typename Visit>
+void for_rows(const ConvStatisticsArgs& args, const ConvTiles& tiles, int64_t unit, float* workspace, Visit visit) {
+  const LayerShape& shape = *args.shape;
+  const FisherModel model(args);
+  const int64_t ld = signal_ld(shape), rows = tiles.unit_rows(unit), n = unit / tiles.bands;
+  const int64_t position = tiles.unit_first(unit) - n * tiles.positions;
+  float* const eps = workspace + kRowTask * ld;
+  float* const q = eps + padded(shape.outputs);
+  for (int64_t begin = 0; begin < rows; begin += kRowTask) {
+    const int64_t count = std::min(kRowTask, rows - begin);
+    gather_signal(args, tiles, n, position + begin, count, workspace, ld);
+    for (int64_t row = begin; row < begin + count; ++row) {
+      const int64_t number = (args.first_sample + n) * tiles.positions + position + row;
+      fisher_row(model, number, workspace + (row - begin) * ld, eps, q);
+      visit(row, static_cast<const float*>(q));
+    }
+  }
+}
+
+// Image and squares of a unit; returns the squares.
+const double* prepare_unit(CpuContext& context, const ConvStatisticsArgs& args, const ConvTiles& tiles, int64_t unit,
+                           int64_t slot) {
+  const LayerShape& shape = *args.shape;
+  const int64_t n = unit / tiles.bands;
+  copy_image(context, shape, args.inputs, tiles, unit, slot, n);
+  double* const squares = context.conv.squares.data() + slot * shape.groups * tiles.square_count;
+  const int64_t rows = tiles.rows - (tiles.band_rows - tiles.unit_rows(unit) / tiles.out_width) * tiles.step[0];
+  sum_squares(shape, tiles, image_of(context, shape, args.inputs, tiles, unit, slot, n), rows, squares);
+  return squares;
+}
+
+// c of row `row` of a unit in group g.
+double row_square(const LayerShape& shape, const ConvTiles& tiles, const double* squares, int64_t g, int64_t row) {
+  const int64_t y = row / tiles.out_width * tiles.step[0], x = row % tiles.out_width;
+  return patch_square(shape, tiles, squares + g * tiles.square_count + y * tiles.phases() * tiles.columns + x);
+}
+
+// The first phase of one unit.
+void unit_statistics(CpuContext& context, const ConvStatisticsArgs& args, const ConvTiles& tiles,
+                     const ConvChunk& chunk, int64_t slot, int32_t worker) {
+  const LayerShape& shape = *args.shape;
+  ConvWorkspace& w = context.conv;
+  const int64_t unit = chunk.first + slot, m = shape.outputs, group_rows = m / shape.groups;
+  const double* const squares = prepare_unit(context, args, tiles, unit, slot);
+  float* const workspace = w.rows[static_cast<size_t>(worker)].data();
+  float* const run = workspace + kRowTask * signal_ld(shape) + 2 * padded(m); // psi over kRowTask rows
+  double* const psi = w.psi.data() + slot * m;
+  double* const denominator = w.denominator.data() + slot * shape.groups;
+  const int64_t ldw = padded(tiles.chunk_rows()), rows = tiles.unit_rows(unit);
+  float* const weights = w.weights.data() + (tiles.unit_first(unit) - chunk.first_row);
+  for (int64_t i = 0; i < m; ++i) psi[i] = run[i] = 0;
+  for (int64_t g = 0; g < shape.groups; ++g) denominator[g] = 0;
+  for_rows(args, tiles, unit, workspace, [&](int64_t row, const float* q) {
+    for (int64_t g = 0; g < shape.groups; ++g) {
+      const float* const part = q + g * group_rows;
+      const double r = row_sum(part, group_rows), c = row_square(shape, tiles, squares, g, row);
+      denominator[g] += c * r;
+      weights[g * ldw + row] = static_cast<float>(std::sqrt(r));
+      const float weight = static_cast<float>(c);
+      float* const to = run + g * group_rows;
+#pragma omp simd
+      for (int64_t i = 0; i < group_rows; ++i) to[i] += weight * part[i];
+    }
+    if (row % kRowTask != kRowTask - 1 && row != rows - 1) return;
+#pragma omp simd
+    for (int64_t i = 0; i < m; ++i) psi[i] += run[i], run[i] = 0;
+  });
+}
+
+// The second phase: patches of a chunk, by panels of rows and strips of diagonal blocks.
+void add_patches(CpuContext& context, const ConvStatisticsArgs& args, const ConvTiles& tiles, const ConvChunk& chunk) {
+  const LayerShape& shape = *args.shape;
+  const BlockLayout& blocks = shape.blocks;
+  const ConvImage image = image_of(context, shape, args.inputs, tiles, chunk.first, 0, chunk.first / tiles.bands);
+  const auto column = [&blocks](int64_t k) { return blocks.group(k) * blocks.d + blocks.begin(k); };
+  for (int64_t row = 0; row < chunk.rows; row += tiles.panel_rows) {
+    const int64_t rows = std::min(tiles.panel_rows, chunk.rows - row);
+    const int64_t runs =
+        make_runs(context, shape, args.inputs, tiles, chunk, row, row + rows, true, [](int64_t k) { return k; });
+    const PanelSource source{tiles,
+                             image.channel,
+                             image.row,
+                             image.phase,
+                             runs,
+                             rows,
+                             context.conv.weights.data() + row,
+                             padded(tiles.chunk_rows())};
+    const WeightedPanel panel{context.panel.data(), tiles.panel_ld(), false, rows};
+    for (int64_t k = 0, end; k < blocks.count(); k = end) {
+      const int64_t first = column(k);
+      for (end = k + 1; end < blocks.count() && column(end) + blocks.size(end) - first <= tiles.strip_rows;) ++end;
+      fill_panel(context, shape, source, first, column(end - 1) + blocks.size(end - 1));
+      add_panel(context, blocks, k, end, panel, args.memory->phi_sum);
+    }
+  }
+}
+
+} // namespace
+
+void conv_statistics(Context& base, const ConvStatisticsArgs& args) {
+  CpuContext& context = cpu(base);
+  const LayerShape& shape = *args.shape;
+  LayerRecord& record = *args.memory->record;
+  ConvTiles tiles;
+  if (!reserve_conv(context, shape, args.inputs, args.samples, ConvUse::kStatistics, tiles)) return;
+  const int64_t m = shape.outputs, units = args.samples * tiles.bands;
+  const double row_work = 4.0 * static_cast<double>(shape.groups * shape.d) + 20.0 * static_cast<double>(m);
+  const double syrk_work = static_cast<double>(shape.groups * shape.d * shape.blocks.block);
+  const KernelScope scope(context, static_cast<double>(args.samples * tiles.positions) * (row_work + syrk_work) / 4);
+  for (int64_t first = 0; first < units && !record.poisoned; first += tiles.units) {
+    const ConvChunk chunk = chunk_of(tiles, args.samples, first);
+    context.pool.parallel_for(
+        chunk.count, static_cast<double>(chunk.rows) * row_work,
+        [&](int64_t slot, int32_t worker) { unit_statistics(context, args, tiles, chunk, slot, worker); });
+    // In the order of the units: the sums do not depend on who did what.
+    bool sound = true;
+    for (int64_t slot = 0; slot < chunk.count; ++slot) {
+      const double* const psi = context.conv.psi.data() + slot * m;
+      for (int64_t i = 0; i < m; ++i) args.memory->psi_sum[i] += psi[i];
+      const double* const part = context.conv.denominator.data() + slot * shape.groups;
+      for (int64_t g = 0; g < shape.groups; ++g) {
+        args.memory->denominator[g] += part[g];
+        sound = sound && args.memory->denominator[g] < kOverflow; // not NaN either
+      }
+    }
+    if (!sound) {
+      record.poisoned = 1;
+      break;
+    }
+    add_patches(context, args, tiles, chunk);
+  }
+  record.samples += args.samples;
+}
+
+void conv_fisher_rows(Context& base, const ConvStatisticsArgs& args, const FisherRows& out) {
+  CpuContext& context = cpu(base);
+  const LayerShape& shape = *args.shape;
+  const int64_t m = shape.outputs, group_rows = m / shape.groups;
+  ConvTiles tiles;
+  if (!reserve_conv(context, shape, args.inputs, args.samples, ConvUse::kStatistics, tiles)) return;
+  for (int64_t unit = 0; unit < args.samples * tiles.bands; ++unit) {
+    const double* const squares = prepare_unit(context, args, tiles, unit, 0);
+    const int64_t first = tiles.unit_first(unit);
+    for_rows(args, tiles, unit, context.conv.rows[0].data(), [&](int64_t row, const float* q) {
+      if (out.q)
+        for (int64_t i = 0; i < m; ++i) out.q[(first + row) * m + i] = q[i];
+      for (int64_t g = 0; g < shape.groups; ++g) {
+        const int64_t to = (first + row) * shape.groups + g;
+        if (out.r) out.r[to] = static_cast<float>(row_sum(q + g * group_rows, group_rows));
+        if (out.c) out.c[to] = static_cast<float>(row_square(shape, tiles, squares, g, row));
+      }
+    });
+  }
+}
+
+} // namespace lngd::cpu::LNGD_ISA
