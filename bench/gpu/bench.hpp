@@ -97,6 +97,7 @@ struct Work {
 struct Row {
   std::string kernel, set, name, preset, precision;
   int count = 1; // layers of this shape in the set
+  int64_t d = 0; // columns of Phi, of a row about one layer
   Timing timing;
   Work work;
   double residual = -1, bound = -1; // negative: not checked

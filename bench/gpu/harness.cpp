@@ -198,7 +198,8 @@ void Report::ceiling(const std::string& name, const std::string& unit, double va
 void Report::write(const Row& r) {
   std::string text = "{\"suite\":\"lngd\",\"kernel\":" + quoted(r.kernel) + ",\"set\":" + quoted(r.set) +
                      ",\"case\":" + quoted(r.name) + ",\"preset\":" + quoted(r.preset) +
-                     ",\"precision\":" + quoted(r.precision) + ",\"count\":" + std::to_string(r.count);
+                     ",\"precision\":" + quoted(r.precision) + ",\"count\":" + std::to_string(r.count) +
+                     ",\"d\":" + std::to_string(r.d);
   if (r.timing.runs > 0)
     text += ",\"us\":" + number(r.timing.median) + ",\"us_low\":" + number(r.timing.low) +
             ",\"us_high\":" + number(r.timing.high) + ",\"runs\":" + std::to_string(r.timing.runs) +

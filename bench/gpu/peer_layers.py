@@ -209,11 +209,11 @@ def _statistics(clock, layer, preset):
     for tf32 in (True, False):
         precision = "tf32" if tf32 else "fp32"
 
-        def timed(make, tf32=tf32, precision=precision):
+        def timed(make, part=False, tf32=tf32, precision=precision):
             def way(name):
                 torch.set_float32_matmul_precision("high" if tf32 else "highest")
                 try:
-                    return clock.measure(name, make, size, precision=precision)
+                    return clock.measure(name, make, size, precision=precision, part=part)
                 finally:
                     torch.set_float32_matmul_precision("highest")
 
@@ -225,7 +225,7 @@ def _statistics(clock, layer, preset):
             ways += [(f"torch, {w}, {precision}", timed(dense(k))) for k, w in (("sqrt", "(a sqrt r)^T (a sqrt r)"), ("plain", "(a r)^T a"))]
         if tf32:
             ways += [
-                (f"torch SYRK alone, {w}, {precision}", timed(alone(k)))
+                (f"torch SYRK alone, {w}, {precision}", timed(alone(k), part=True))
                 for k, w in (("sqrt", "(a sqrt r)^T (a sqrt r)"), ("plain", "(a r)^T a"), ("columns", "(a^T r) a"))
             ]
     yield from clock.best(ways)

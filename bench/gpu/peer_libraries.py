@@ -161,8 +161,8 @@ def _syrk(clock, layer, preset):
     size = 4 * rows * layer.d
     note = "patches, weighted by sqrt r, at hand"
     ways = [
-        ("cuBLAS ssyrk, TF32 allowed", lambda name: clock.measure(name, make_with(library.syrk), size, graph=False, note=note, precision="tf32")),
-        ("cuBLAS sgemm, TF32 allowed", lambda name: clock.measure(name, make_with(library.gemm), size, graph=False, note=note, precision="tf32")),
+        ("cuBLAS ssyrk, TF32 allowed", lambda name: clock.measure(name, make_with(library.syrk), size, graph=False, note=note, precision="tf32", part=True)),
+        ("cuBLAS sgemm, TF32 allowed", lambda name: clock.measure(name, make_with(library.gemm), size, graph=False, note=note, precision="tf32", part=True)),
     ]
     yield from clock.best(ways)
 
@@ -202,7 +202,7 @@ def _factor_batched(clock, layers, preset):
 
     size = 4 * sum(count * n * n for n, count in sizes.items())
     yield clock.measure(
-        "cuSOLVER potrfBatched, by size", make, size, graph=False, note="Cholesky only: no inverse; with a copy of the input", precision="fp32"
+        "cuSOLVER potrfBatched, by size", make, size, graph=False, note="Cholesky only: no inverse; with a copy of the input", precision="fp32", part=True
     )
 
 

@@ -59,8 +59,9 @@ class Clock:
             torch.cuda.synchronize()
             torch.cuda.empty_cache()
 
-    def measure(self, by, make, size, graph=True, note=None, precision=None):
-        """One row: the better of launch by launch and, where it can be captured, a CUDA graph. `size`: bytes that a run touches."""
+    def measure(self, by, make, size, graph=True, note=None, precision=None, part=False):
+        """One row: the better of launch by launch and, where it can be captured, a CUDA graph. `size`: bytes that a run touches;
+        `part`: it does less than the kernel that it is held against."""
         functions = [make(slot) for slot in range(self.slots(size))]
         row = {"by": by, **self._time(functions)}
         if graph and self.cuda:
@@ -69,6 +70,8 @@ class Clock:
                 row.update(replayed)
         if precision:
             row["precision"] = precision
+        if part:
+            row["part"] = True
         if note:
             row["note"] = note
         return row

@@ -74,6 +74,7 @@ void bench_statistics(const Options& options, const Set& set, Report& report) {
         Row row = row_of(layer.conv ? "conv_statistics" : "layer_statistics", set, kind.name);
         row.name = layer.name + (order == Order::Nhwc ? " nhwc" : "");
         row.count = layer.count;
+        row.d = layer.columns();
         report.run(row, [&](Row& r) { time_layer(options, layer, set.preset, kind, order, r); });
       }
     }
