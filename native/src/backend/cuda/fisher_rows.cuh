@@ -215,7 +215,6 @@ __global__ void __launch_bounds__(kRowThreads, Sampled ? 1 : 2) fisher_rows_kern
       if (pass.out.r) pass.out.r[row0 + my_row] = static_cast<float>(r);
       if (pass.out.c) pass.out.c[row0 + my_row] = tile.c[my_row];
     }
-    __syncthreads(); // c has been read
   }
   if (my_part == 0) tile.part[my_row] = denominator;
   __syncthreads();

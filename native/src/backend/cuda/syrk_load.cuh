@@ -19,7 +19,7 @@ enum class ColumnKind : int16_t { Zero, One, Data };
 
 struct SyrkColumn {
   int64_t offset; // from the row's base, in floats
-  int16_t y, x;   // of a convolution: from the patch's corner
+  int32_t y, x;   // of a convolution: from the patch's corner
   int16_t local;  // place in the tile
   ColumnKind kind;
 };
