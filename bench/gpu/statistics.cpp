@@ -26,29 +26,37 @@ constexpr Kind kKinds[] = {{Precision::TripleTf32, "3xtf32", 3, 0x1p-20},
                            {Precision::Float32, "fp32", 0, 0x1p-22}};
 
 struct Slot {
-  Slot(const Layer& layer, const Preset& preset, Order order, int64_t workspace_bytes)
-      : data(layer, preset, order), workspace(workspace_bytes) {}
+  Slot(const Layer& layer, const Preset& preset, Order order)
+      : data(layer, preset, order), bytes(workspace_bytes(layer, preset)), workspace(static_cast<int64_t>(bytes)) {}
+  size_t workspace_bytes(const Layer& layer, const Preset& preset) {
+    const int32_t multiprocessors = device().multiprocessors;
+    const lngd::LayerShape shape = layer.shape(preset);
+    if (!layer.conv) return lngd::cuda::layer_statistics_workspace(shape, data.dense().samples, multiprocessors);
+    const lngd::ConvStatisticsArgs args = data.conv();
+    return lngd::cuda::conv_statistics_workspace(shape, args.inputs, args.samples, multiprocessors);
+  }
   StatisticsData data;
+  size_t bytes;
   Buffer<char> workspace;
 };
 
 void time_layer(const Options& options, const Layer& layer, const Preset& preset, const Kind& kind, Order order,
                 Row& row) {
   const Device d = device();
-  const lngd::LayerShape shape = layer.shape(preset);
   row.work = statistics_work(layer, preset, kind.passes);
   if (kind.passes == 0) row.work.fp32 = row.work.operations;
   const int64_t rows = layer.samples(preset) * layer.positions();
-  const size_t bytes = lngd::cuda::layer_statistics_workspace(shape, rows, d.multiprocessors);
   std::vector<std::unique_ptr<Slot>> slots;
   const int count = slots_for(options, d, row.work.bytes);
-  for (int i = 0; i < count; ++i)
-    slots.push_back(std::make_unique<Slot>(layer, preset, order, static_cast<int64_t>(bytes)));
-  BENCH_CUDA(lngd::cuda::prepare_layer_statistics());
+  for (int i = 0; i < count; ++i) slots.push_back(std::make_unique<Slot>(layer, preset, order));
+  BENCH_CUDA(layer.conv ? lngd::cuda::prepare_conv_statistics() : lngd::cuda::prepare_layer_statistics());
   const auto launch = [&](int i, cudaStream_t stream) {
     Slot& slot = *slots[static_cast<size_t>(i)];
-    const lngd::cuda::StatisticsWorkspace workspace{slot.workspace.get(), bytes, d.multiprocessors};
-    BENCH_CUDA(lngd::cuda::launch_layer_statistics(slot.data.dense(), workspace, kind.precision, stream));
+    const lngd::cuda::StatisticsWorkspace workspace{slot.workspace.get(), slot.bytes, d.multiprocessors};
+    if (layer.conv)
+      BENCH_CUDA(lngd::cuda::launch_conv_statistics(slot.data.conv(), workspace, kind.precision, stream));
+    else
+      BENCH_CUDA(lngd::cuda::launch_layer_statistics(slot.data.dense(), workspace, kind.precision, stream));
   };
   launch(0, nullptr);
   BENCH_CUDA(cudaDeviceSynchronize());
@@ -62,7 +70,6 @@ void time_layer(const Options& options, const Layer& layer, const Preset& preset
 
 void bench_statistics(const Options& options, const Set& set, Report& report) {
   for (const Layer& layer : distinct(set.layers)) {
-    if (layer.conv) continue;
     for (const Kind& kind : kKinds) {
       // The two that may be asked for where precision matters; BF16 and FP32 once, for the layers of the default
       // preset.
