@@ -45,7 +45,7 @@ int run(const Options& options) {
   for (const std::string& file : options.layer_files)
     for (const Preset& preset : kPresets) {
       const Set set{set_name(file), read_layers(file), preset};
-      // bench_factor_inverse(options, set, report);
+      bench_factor_inverse(options, set, report);
       bench_precondition(options, set, report);
       bench_layer_rate(options, set, report);
       bench_apply_update(options, set, report);

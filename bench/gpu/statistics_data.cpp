@@ -16,12 +16,6 @@ lngd::LayerRecord fresh() {
   return r;
 }
 
-struct Element {
-  int64_t i, j;         // columns of the layer, i >= j, in one block
-  int64_t at;           // in phi_sum
-  double sum, absolute; // of the reference
-};
-
 } // namespace
 
 StatisticsData::StatisticsData(const Layer& layer, const Preset& preset, Order order)
@@ -128,25 +122,24 @@ std::vector<double> StatisticsData::squares(int64_t row) const {
   return q;
 }
 
-double StatisticsData::largest_error() const {
+Reference StatisticsData::reference() const {
   const lngd::BlockLayout& blocks = shape_.blocks;
-  std::vector<Element> elements;
+  Reference all;
   for (int64_t sample = 0; sample < 16; ++sample) {
     const int64_t k = sample * (blocks.count() - 1) / 15, n = blocks.size(k);
     const int64_t i = (sample * 7919 + n - 1) % n, j = sample % 4 == 0 ? i : sample * 104729 % (i + 1);
-    elements.push_back({blocks.begin(k) + i, blocks.begin(k) + j, blocks.offset(k) + i * blocks.ld(k) + j, 0, 0});
+    all.elements.push_back({blocks.begin(k) + i, blocks.begin(k) + j, blocks.offset(k) + i * blocks.ld(k) + j, 0, 0});
   }
-  const int64_t outputs[] = {0, layer_.outputs / 2, layer_.outputs - 1};
-  double psi[3] = {}, denominator = 0;
   std::mutex lock;
   parallel(rows_, [&](int64_t begin, int64_t end) {
-    std::vector<Element> mine = elements;
-    double my_psi[3] = {}, my_denominator = 0;
+    Reference mine;
+    mine.elements = all.elements;
+    for (Reference::Element& e : mine.elements) e.sum = e.absolute = 0;
     for (int64_t row = begin; row < end; ++row) {
       const std::vector<double> q = squares(row);
       double r = 0, c = 0;
       for (const double x : q) r += x;
-      for (Element& e : mine) {
+      for (Reference::Element& e : mine.elements) {
         const double term = r * input(row, e.i) * input(row, e.j);
         e.sum += term;
         e.absolute += std::fabs(term);
@@ -155,31 +148,35 @@ double StatisticsData::largest_error() const {
         const double a = input(row, column);
         c += a * a;
       }
-      for (int o = 0; o < 3; ++o) my_psi[o] += c * q[static_cast<size_t>(outputs[o])];
-      my_denominator += c * r;
+      for (int k = 0; k < 3; ++k) mine.psi[k] += c * q[static_cast<size_t>(checked_output(k))];
+      mine.denominator += c * r;
     }
     const std::lock_guard<std::mutex> guard(lock);
-    for (size_t e = 0; e < elements.size(); ++e) {
-      elements[e].sum += mine[e].sum;
-      elements[e].absolute += mine[e].absolute;
+    for (size_t e = 0; e < all.elements.size(); ++e) {
+      all.elements[e].sum += mine.elements[e].sum;
+      all.elements[e].absolute += mine.elements[e].absolute;
     }
-    for (int o = 0; o < 3; ++o) psi[o] += my_psi[o];
-    denominator += my_denominator;
+    for (int k = 0; k < 3; ++k) all.psi[k] += mine.psi[k];
+    all.denominator += mine.denominator;
   });
+  return all;
+}
+
+double StatisticsData::largest_error(const Reference& reference) const {
   const lngd::LayerRecord record = record_.read()[0];
   if (record.poisoned || record.samples != (layer_.conv ? samples_ : rows_))
     throw Failed("record: poisoned " + std::to_string(record.poisoned) + ", samples " + std::to_string(record.samples));
   const auto off = [](double got, double expected) {
     return !(std::fabs(got - expected) <= 1e-4 * std::fabs(expected));
   };
-  if (off(denominator_.read()[0], denominator)) throw Failed("the denominator is wrong");
-  for (int o = 0; o < 3; ++o)
-    if (off(psi_sum_.read(outputs[o], 1)[0], psi[o])) throw Failed("psi is wrong");
+  if (off(denominator_.read()[0], reference.denominator)) throw Failed("the denominator is wrong");
+  for (int k = 0; k < 3; ++k)
+    if (off(psi_sum_.read(checked_output(k), 1)[0], reference.psi[k])) throw Failed("psi is wrong");
   double worst = 0;
-  for (const Element& e : elements) {
+  for (const Reference::Element& e : reference.elements) {
     const double got = static_cast<double>(phi_sum_.read(e.at, 1)[0]);
-    if (std::isnan(got)) return got;
-    worst = std::max(worst, std::fabs(got - e.sum) / e.absolute);
+    const double error = std::fabs(got - e.sum) / e.absolute;
+    worst = error <= worst ? worst : error; // NaN stays
   }
   return worst;
 }
