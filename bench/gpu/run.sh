@@ -69,6 +69,9 @@ commit() { git rev-parse HEAD 2>/dev/null || echo "${LNGD_COMMIT:-}"; }
 changes() { git status --porcelain --untracked-files=no 2>/dev/null | wc -l; }
 
 command -v nvcc >/dev/null || PATH=$PATH:/usr/local/cuda/bin
+# The CUDA backend where a build has it; the library would look beside its own file only.
+cuda_library() { find "$PWD/$build" -name liblngd_cuda.so -print -quit; }
+
 fact date date -u +%Y-%m-%dT%H:%MZ
 fact commit commit
 fact 'changed files' changes
@@ -92,6 +95,7 @@ if [ -n "$dry" ]; then
 else
   architectures=$(smi compute_cap | head -n 1 | tr -d .)-real
   targets=(simt_wrappers_gpu lngd_conformance lngd_gpu_bench)
+  [ ! -d .gpu-jvm ] || targets+=(lngd)
 fi
 # Other compilers know other warnings: none of them may cost a call.
 stage configure 60 cmake -G Ninja -S . -B "$build" -DCMAKE_BUILD_TYPE=Release -DCMAKE_CUDA_ARCHITECTURES="$architectures" -DLNGD_WERROR=OFF
@@ -110,6 +114,7 @@ if [ -n "$dry" ]; then
   stage 'table tests' 30 python3 bench/gpu/test_table.py
   stage 'emulated benchmark' 120 "$build/bench/gpu/emulated/lngd_gpu_bench_emulated" --smoke --out "$ours" bench/gpu/smoke.csv
   if python3 -c 'import torch' 2>/dev/null; then
+    stage 'peer tests' 120 python3 bench/gpu/test_peers.py
     stage 'peers on the CPU' 300 python3 bench/gpu/peers.py --device cpu --smoke --out "$peers" bench/gpu/smoke.csv
   else
     echo "peers.py not run: this python3 has no PyTorch"
@@ -118,7 +123,7 @@ else
   # One target after another where the build breaks: a broken kernel must not cost the ones that compile.
   stage build 130 "${jobs[@]}" -k 0 "${targets[@]}"
   stage 'wrapper self-test' 15 "$build/native/simt_wrappers_gpu"
-  stage 'conformance' 50 env LNGD_TEST_DEVICE=cuda "$build/native/test/lngd_conformance" --quick
+  stage 'conformance' 50 env LNGD_TEST_DEVICE=cuda LNGD_CUDA_LIBRARY="$(cuda_library)" "$build/native/test/lngd_conformance" --quick
   stage 'memcheck' 40 compute-sanitizer --tool memcheck --error-exitcode 9 "$bench" --smoke --out "$work/memcheck.jsonl" bench/gpu/smoke.csv
   stage 'racecheck' 40 compute-sanitizer --tool racecheck --error-exitcode 9 "$bench" --smoke --out "$work/racecheck.jsonl" bench/gpu/smoke.csv
   stage 'benchmark' 140 "$bench" --seconds 115 --out "$ours" "${sets[@]}"
