@@ -23,6 +23,41 @@ std::vector<FactorTask> tasks_of(const std::vector<int32_t>& sizes) {
 
 } // namespace
 
+// Blocks of a layer in two groups, as the layout has them.
+TEST(factor_plan_layers) {
+  std::vector<float> phi(100000), inverse(phi.size()), psi(8), psi_inverse(8);
+  std::vector<double> lambda(6);
+  lngd::LayerRecord record{};
+  lngd::LayerShape shape{};
+  shape.outputs = 8;
+  shape.blocks = lngd::BlockLayout(150, 64, 2);
+  lngd::LayerMemory memory{};
+  memory.phi = phi.data();
+  memory.phi_inverse = inverse.data();
+  memory.psi = psi.data();
+  memory.psi_inverse = psi_inverse.data();
+  memory.lambda_phi = lambda.data();
+  memory.record = &record;
+  std::vector<FactorTask> tasks(2);
+  const FactorLayer layer = add_factor_layer(shape, memory, 3, tasks);
+  CHECK_EQ(layer.first_result, 2);
+  CHECK_EQ(layer.blocks, 6);
+  CHECK_EQ(layer.outputs, 8);
+  CHECK_EQ(layer.layer, 3);
+  CHECK(layer.psi == psi.data() && layer.psi_inverse == psi_inverse.data() && layer.lambda_phi == lambda.data());
+  REQUIRE(tasks.size() == 8);
+  const int32_t sizes[] = {64, 64, 22, 64, 64, 22};
+  for (int64_t k = 0; k < 6; ++k) {
+    const FactorTask& task = tasks[static_cast<size_t>(2 + k)];
+    CHECK_EQ(task.size, sizes[k]);
+    CHECK_EQ(task.ld, k % 3 == 2 ? 32 : 64);
+    CHECK_EQ(task.phi - phi.data(), shape.blocks.offset(k));
+    CHECK_EQ(task.inverse - inverse.data(), shape.blocks.offset(k));
+    CHECK_EQ(task.layer, 3);
+    CHECK(task.factor == nullptr && task.record == &record);
+  }
+}
+
 // Every task is in exactly one class, the class of its size, the large ones of a class first; results keep their order.
 TEST(factor_plan_classes) {
   const std::vector<int32_t> sizes = {128, 1, 129, 64, 32, 65, 4608, 33, 127, 300, 32, 128};

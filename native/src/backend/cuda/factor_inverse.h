@@ -46,16 +46,6 @@ cudaError_t prepare_large_factors();
 cudaError_t launch_large_factors(const FactorPlan& plan, const FactorTables& tables, const DampingRule& rule,
                                  const int32_t* due, FactorResult* results, cudaStream_t stream);
 
-// A layer whose blocks have results [first_result, first_result + blocks).
-struct FactorLayer {
-  LayerRecord* record;
-  const float* psi;   // running average: outputs
-  float* psi_inverse; // outputs
-  double* lambda_phi; // blocks; 0 until a block has an inverse
-  int32_t outputs, first_result, blocks;
-  int32_t layer; // of the `due` flags
-};
-
 // factor_records.cu. Publishes the results: the records, the lambdas, and Psi_inv where at least one block was renewed.
 cudaError_t launch_factor_records(const FactorLayer* layers, int32_t layer_count, const DampingRule& rule,
                                   const int32_t* due, const FactorResult* results, cudaStream_t stream);

@@ -170,11 +170,8 @@ __device__ __forceinline__ void store_piece(const Piece& piece, float* to, int r
     }
 }
 
-// Each task is thousands of cycles: a call costs nothing, and `finish`, which has them all, keeps its registers.
-#define LNGD_FACTOR_TASK __device__ __attribute__((noinline))
-
 // Task t of solve(k): the row left of the diagonal tile, then the panel below it, halves of tiles.
-LNGD_FACTOR_TASK void solve_task(Large m, int k, int t, float* shared) {
+__device__ __forceinline__ void solve_task(const Large& m, int k, int t, float* shared) {
   const Part x = m.part(k, k);
   Piece piece;
   if (t < 2 * k) {
@@ -207,7 +204,7 @@ LNGD_FACTOR_TASK void solve_task(Large m, int k, int t, float* shared) {
 }
 
 // Diagonal tile k, with the update of step k - 1, becomes X_kk. The first two come from Phi.
-LNGD_FACTOR_TASK void diagonal_task(Large m, int k, double lambda, float* shared, int* shared_bad) {
+__device__ __forceinline__ void diagonal_task(const Large& m, int k, double lambda, float* shared, int* shared_bad) {
   const int n = m.rows(k), count = tiles_of(n), thread = static_cast<int>(threadIdx.x);
   float* const panel = shared + lower_tiles(kPanel / kTile) * kTileFloats;
   const Part from = m.before(k, k, k - 1 > 0 ? k - 1 : 0);
@@ -258,7 +255,8 @@ __device__ __forceinline__ int row_of_half(int e) {
 }
 
 // Task t of update(k).
-LNGD_FACTOR_TASK void update_task(Large m, int k, int t, double lambda, float* shared, int* shared_bad) {
+__device__ __forceinline__ void update_task(const Large& m, int k, int t, double lambda, float* shared,
+                                            int* shared_bad) {
   if (t == 0) {
     diagonal_task(m, k + 1, lambda, shared, shared_bad);
     return;
@@ -315,7 +313,7 @@ LNGD_FACTOR_TASK void update_task(Large m, int k, int t, double lambda, float* s
 }
 
 // Task t of the product: rows of panel i, half the columns of panel j, from rows of X below i. Deep ones first.
-LNGD_FACTOR_TASK void product_task(Large m, int t, float* shared) {
+__device__ __forceinline__ void product_task(const Large& m, int t, float* shared) {
   const int i = row_of_half(t), j = (t - i * (i + 1)) / 2, first = kColumns * (t % 2);
   if (kPanel * j + first >= m.task.size) return;
   const int skipped = j == i ? first / kSlice : 0; // X_ii is 0 above its diagonal
@@ -404,19 +402,35 @@ __global__ void __launch_bounds__(kThreads, 2)
   if (m.ok(m.task.panels - 1)) product_task(m, static_cast<int>(blockIdx.x) - starts[index], shared);
 }
 
+// What `finish` makes by itself. Each is thousands of cycles, so a call costs nothing; all in one function would spill.
+__device__ __attribute__((noinline)) void solve_alone(Large m, int k, float* shared) {
+  for (int t = 0; t < 2 * (m.task.panels - 1); ++t) solve_task(m, k, t, shared);
+}
+
+__device__ __attribute__((noinline)) void diagonal_alone(Large m, double lambda, float* shared, int* shared_bad) {
+  diagonal_task(m, 0, lambda, shared, shared_bad);
+}
+
+__device__ __attribute__((noinline)) void update_alone(Large m, int k, double lambda, float* shared, int* shared_bad) {
+  const int panels = m.task.panels, count = panels * (panels + 1) - (k + 1) * (k + 2) - 1;
+  for (int t = 0; t < count; ++t) update_task(m, k, t, lambda, shared, shared_bad);
+}
+
+__device__ __attribute__((noinline)) void product_alone(Large m, float* shared) {
+  for (int t = 0; t < m.task.panels * (m.task.panels + 1); ++t) product_task(m, t, shared);
+}
+
 // One try by one block of threads. Its steps are barriers where they were launches.
 __device__ bool invert_alone(const Large& m, double lambda, float* shared, int* shared_bad) {
-  const int panels = m.task.panels;
-  diagonal_task(m, 0, lambda, shared, shared_bad);
-  for (int k = 0; k < panels; ++k) {
+  diagonal_alone(m, lambda, shared, shared_bad);
+  for (int k = 0; k < m.task.panels; ++k) {
     if (!m.ok(k)) return false;
-    for (int t = 0; t < 2 * (panels - 1); ++t) solve_task(m, k, t, shared);
+    solve_alone(m, k, shared);
     __syncthreads();
-    const int updates = panels * (panels + 1) - (k + 1) * (k + 2) - 1;
-    for (int t = 0; t < updates; ++t) update_task(m, k, t, lambda, shared, shared_bad);
+    update_alone(m, k, lambda, shared, shared_bad);
     __syncthreads();
   }
-  for (int t = 0; t < panels * (panels + 1); ++t) product_task(m, t, shared);
+  product_alone(m, shared);
   return true;
 }
 

@@ -11,6 +11,30 @@ int32_t panels_of(int32_t size) { return (size + kPanel - 1) / kPanel; }
 
 } // namespace
 
+FactorLayer add_factor_layer(const LayerShape& shape, const LayerMemory& memory, int32_t layer,
+                             std::vector<FactorTask>& tasks) {
+  const BlockLayout& blocks = shape.blocks;
+  const FactorLayer result = {memory.record,
+                              memory.psi,
+                              memory.psi_inverse,
+                              memory.lambda_phi,
+                              static_cast<int32_t>(shape.outputs),
+                              static_cast<int32_t>(tasks.size()),
+                              static_cast<int32_t>(blocks.count()),
+                              layer};
+  for (int64_t k = 0; k < blocks.count(); ++k) {
+    FactorTask task{};
+    task.phi = memory.phi + blocks.offset(k);
+    task.inverse = memory.phi_inverse + blocks.offset(k);
+    task.record = memory.record;
+    task.ld = blocks.ld(k);
+    task.size = static_cast<int32_t>(blocks.size(k));
+    task.layer = layer;
+    tasks.push_back(task);
+  }
+  return result;
+}
+
 int64_t factor_work_floats(int32_t size) {
   const int64_t panels = panels_of(size);
   return padded(kFactorHeader + panels) + (panels * (panels + 1) / 2 + panels) * kPanel * kPanel;

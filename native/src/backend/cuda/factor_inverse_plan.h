@@ -26,6 +26,20 @@ struct FactorTask {
   int64_t work;   // where its part of the workspace begins, in floats (large ones only)
 };
 
+// A layer whose blocks have results [first_result, first_result + blocks).
+struct FactorLayer {
+  LayerRecord* record;
+  const float* psi;   // running average: outputs
+  float* psi_inverse; // outputs
+  double* lambda_phi; // blocks; 0 until a block has an inverse
+  int32_t outputs, first_result, blocks;
+  int32_t layer; // of the `due` flags
+};
+
+// Appends a layer's blocks to `tasks`, and returns the layer for launch_factor_records.
+FactorLayer add_factor_layer(const LayerShape& shape, const LayerMemory& memory, int32_t layer,
+                             std::vector<FactorTask>& tasks);
+
 // Size classes. Up to kWarpFactor rows: a warp a matrix; up to kPairFactor: two warps; up to kBlockFactor: eight;
 // above: many blocks of threads a matrix, in panels of kPanel columns.
 constexpr int32_t kWarpFactor = 32;
