@@ -324,6 +324,32 @@ TEST(kernel_conv_statistics_sampled) {
     }
 }
 
+// q, r and c of every position, row by row.
+TEST(kernel_conv_statistics_rows) {
+  begin();
+  for (const Order order : kOrders) {
+    Case c{2, 6, 10, 5, 7, square(3, 2, 1), 2};
+    c.order = order;
+    const conformance::Scope scope(text(c));
+    const Batch batch(c);
+    const auto rows = static_cast<size_t>(c.samples * c.positions());
+    const Array<float> q(rows * 10), r(rows * 2), c_of(rows * 2);
+    CHECK_EQ(
+        lngd::cuda::launch_conv_fisher_rows(batch.args(nullptr), batch.room(), {q.data, r.data, c_of.data}, nullptr),
+        cudaSuccess);
+    finish_launches();
+    const std::vector<float> q_read = q.read(), r_read = r.read(), c_read = c_of.read();
+    const std::vector<RowTwin> twin = batch.twin();
+    for (size_t n = 0; n < rows; ++n)
+      for (size_t g = 0; g < 2; ++g) {
+        const auto row = static_cast<int64_t>(n);
+        for (size_t i = 0; i < 5; ++i) CHECK_EQ(double{q_read[n * 10 + g * 5 + i]}, twin[g].q[n * 5 + i]); // 0 or 1
+        CHECK_EQ(double{r_read[n * 2 + g]}, twin[g].r(row));
+        CHECK_NEAR(c_read[n * 2 + g], twin[g].c(row), 8 * kFloatEps * twin[g].c(row)); // squares of 3, rounded
+      }
+  }
+}
+
 // A NaN that a patch reads, and one that only padding or stride leave unread.
 TEST(kernel_conv_statistics_poison) {
   begin();

@@ -127,8 +127,8 @@ struct ConvLoader {
     if (j >= inputs) return {0, 0, 0, 0, ColumnKind::One};
     const int across = conv.geometry.kernel[1], taps = conv.geometry.kernel[0] * across;
     const int y = j % taps / across * conv.geometry.dilation[0], x = j % across * conv.geometry.dilation[1];
-    return {(int64_t{group} * channels + j / taps) * stride[1] + y * stride[2] + x * stride[3], y, x, 0,
-            ColumnKind::Data};
+    return {(int64_t{group} * channels + j / taps) * stride[1] + y * stride[2] + x * stride[3], x,
+            static_cast<int16_t>(y), 0, ColumnKind::Data};
   }
   __device__ Row row(int /*group*/, int n) const {
     if (n >= conv.rows) return {0, 0, 0, false};
@@ -166,32 +166,20 @@ StatisticsPlan plan_of(const LayerShape& shape, const Activations& inputs, int64
   return statistics_plan(shape, samples * positions, ConvSource::kRows, shape.groups * pixels, multiprocessors, memory);
 }
 
-// Rows and pixels are numbered in 31 bits, groups are the grid's second dimension.
+// Rows and pixels are numbered in 31 bits, lines of a patch in 15, groups are the grid's second dimension.
 bool fits(const LayerShape& shape, const Activations& inputs, int64_t samples) {
   const int64_t positions = shape.conv.positions(0, inputs.height) * shape.conv.positions(1, inputs.width);
   const int64_t most = std::max(positions, int64_t{inputs.height} * inputs.width);
-  return positions > 0 && samples <= INT32_MAX / most && shape.groups <= 65535;
+  return positions > 0 && samples <= INT32_MAX / most && shape.groups <= 65535 &&
+         (shape.conv.kernel[0] - int64_t{1}) * shape.conv.dilation[0] <= INT16_MAX;
 }
 
-} // namespace
-
-cudaError_t prepare_conv_statistics() { return prepare_weighted_syrk<ConvLoader>(); }
-
-size_t conv_statistics_workspace(const LayerShape& shape, const Activations& inputs, int64_t samples,
-                                 int32_t multiprocessors) {
-  return fits(shape, inputs, samples) ? plan_of(shape, inputs, samples, multiprocessors, nullptr).bytes : 0;
-}
-
-cudaError_t launch_conv_statistics(const ConvStatisticsArgs& args, const StatisticsWorkspace& workspace,
-                                   Precision precision, cudaStream_t stream) {
+// The two launches that all of it begins with.
+cudaError_t launch_rows(const ConvStatisticsArgs& args, const StatisticsPlan& plan, const FisherRows& out,
+                        cudaStream_t stream) {
   const LayerShape& shape = *args.shape;
-  if (args.samples == 0) return cudaSuccess;
-  if (!fits(shape, args.inputs, args.samples)) return cudaErrorInvalidValue;
-  const StatisticsPlan plan = plan_of(shape, args.inputs, args.samples, workspace.multiprocessors, workspace.memory);
-  if (plan.bytes > workspace.bytes) return cudaErrorInvalidValue;
-  cudaError_t error = launch_pixel_squares(args, plan.extra, stream);
+  const cudaError_t error = launch_pixel_squares(args, plan.extra, stream);
   if (error != cudaSuccess) return error;
-
   const ConvRows rows(shape.conv, args.inputs, args.samples);
   const int64_t* const s = args.signal.stride;
   const int32_t groups = static_cast<int32_t>(shape.groups), outputs = static_cast<int32_t>(shape.outputs);
@@ -208,13 +196,48 @@ cudaError_t launch_conv_statistics(const ConvStatisticsArgs& args, const Statist
                                  plan.weights,
                                  plan.psi,
                                  plan.denominator,
-                                 {}};
-  error = launch_fisher_rows_kernel(pass, plan.row_blocks, groups, stream);
+                                 out};
+  return launch_fisher_rows_kernel(pass, plan.row_blocks, groups, stream);
+}
+
+// The plan of a call in its workspace; an error where it has no room there.
+cudaError_t plan_call(const ConvStatisticsArgs& args, const StatisticsWorkspace& workspace, StatisticsPlan& plan) {
+  if (!fits(*args.shape, args.inputs, args.samples)) return cudaErrorInvalidValue;
+  plan = plan_of(*args.shape, args.inputs, args.samples, workspace.multiprocessors, workspace.memory);
+  return plan.bytes > workspace.bytes ? cudaErrorInvalidValue : cudaSuccess;
+}
+
+} // namespace
+
+cudaError_t prepare_conv_statistics() { return prepare_weighted_syrk<ConvLoader>(); }
+
+size_t conv_statistics_workspace(const LayerShape& shape, const Activations& inputs, int64_t samples,
+                                 int32_t multiprocessors) {
+  return fits(shape, inputs, samples) ? plan_of(shape, inputs, samples, multiprocessors, nullptr).bytes : 0;
+}
+
+cudaError_t launch_conv_statistics(const ConvStatisticsArgs& args, const StatisticsWorkspace& workspace,
+                                   Precision precision, cudaStream_t stream) {
+  const LayerShape& shape = *args.shape;
+  if (args.samples == 0) return cudaSuccess;
+  StatisticsPlan plan;
+  cudaError_t error = plan_call(args, workspace, plan);
   if (error != cudaSuccess) return error;
-  const SyrkArgs<ConvLoader> syrk{conv_loader(args, rows), plan.grid, plan.weights, args.memory->phi_sum, plan.tiles};
+  error = launch_rows(args, plan, {}, stream);
+  if (error != cudaSuccess) return error;
+  const ConvLoader loader = conv_loader(args, ConvRows(shape.conv, args.inputs, args.samples));
+  const SyrkArgs<ConvLoader> syrk{loader, plan.grid, plan.weights, args.memory->phi_sum, plan.tiles};
   error = launch_weighted_syrk(syrk, syrk_class(shape.blocks), precision, stream);
   if (error != cudaSuccess) return error;
   return launch_finish_statistics(shape, *args.memory, plan, args.samples, stream);
+}
+
+cudaError_t launch_conv_fisher_rows(const ConvStatisticsArgs& args, const StatisticsWorkspace& workspace,
+                                    const FisherRows& out, cudaStream_t stream) {
+  if (args.samples == 0) return cudaSuccess;
+  StatisticsPlan plan;
+  const cudaError_t error = plan_call(args, workspace, plan);
+  return error == cudaSuccess ? launch_rows(args, plan, out, stream) : error;
 }
 
 } // namespace lngd::cuda

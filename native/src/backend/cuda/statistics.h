@@ -48,5 +48,9 @@ size_t conv_statistics_workspace(const LayerShape& shape, const Activations& inp
 cudaError_t launch_conv_statistics(const ConvStatisticsArgs& args, const StatisticsWorkspace& workspace,
                                    Precision precision, cudaStream_t stream);
 
+// q (rows x outputs), r and c (rows x groups), a row for every output position.
+cudaError_t launch_conv_fisher_rows(const ConvStatisticsArgs& args, const StatisticsWorkspace& workspace,
+                                    const FisherRows& out, cudaStream_t stream);
+
 } // namespace lngd::cuda
 #endif
