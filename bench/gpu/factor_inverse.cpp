@@ -17,38 +17,21 @@ constexpr lngd::cuda::DampingRule kRule{true, 0.25, 1e-10, 0, 0};
 constexpr double kLambda = 0.25; // of a matrix with 1 on the diagonal
 
 struct Slot {
-  explicit Slot(const Network& net) : plan(tasks_of(net)) {
-    tasks = Buffer<lngd::cuda::FactorTask>(plan.tasks());
-    starts = Buffer<int32_t>(plan.starts());
-    workspace = Buffer<float>((plan.workspace_bytes() + 3) / 4);
-    results = Buffer<lngd::cuda::FactorResult>(static_cast<int64_t>(plan.tasks().size()));
-    std::vector<lngd::cuda::FactorLayer> table;
-    int32_t first = 0;
-    for (size_t i = 0; i < net.layers.size(); ++i) {
-      const int32_t blocks = static_cast<int32_t>(net.shapes[i].blocks.count());
-      table.push_back({net.memory[i].record, net.memory[i].psi, net.memory[i].psi_inverse, net.memory[i].lambda_phi,
-                       static_cast<int32_t>(net.shapes[i].outputs), first, blocks, static_cast<int32_t>(i)});
-      first += blocks;
-    }
-    layers = Buffer<lngd::cuda::FactorLayer>(table);
-  }
+  explicit Slot(const Network& net) : Slot(net, {}, {}) {}
 
-  static std::vector<lngd::cuda::FactorTask> tasks_of(const Network& net) {
-    std::vector<lngd::cuda::FactorTask> tasks;
-    for (size_t i = 0; i < net.layers.size(); ++i) {
-      const lngd::BlockLayout& b = net.shapes[i].blocks;
-      for (int64_t k = 0; k < b.count(); ++k) {
-        lngd::cuda::FactorTask t{};
-        t.phi = net.memory[i].phi + b.offset(k);
-        t.inverse = net.memory[i].phi_inverse + b.offset(k);
-        t.record = net.memory[i].record;
-        t.ld = b.ld(k);
-        t.size = static_cast<int32_t>(b.size(k));
-        t.layer = static_cast<int32_t>(i);
-        tasks.push_back(t);
-      }
-    }
-    return tasks;
+  Slot(const Network& net, std::vector<lngd::cuda::FactorTask> blocks, std::vector<lngd::cuda::FactorLayer> table)
+      : plan(add_layers(net, blocks, table)),
+        tasks(plan.tasks()),
+        starts(plan.starts()),
+        workspace((plan.workspace_bytes() + 3) / 4),
+        results(static_cast<int64_t>(plan.tasks().size())),
+        layers(table) {}
+
+  static std::vector<lngd::cuda::FactorTask> add_layers(const Network& net, std::vector<lngd::cuda::FactorTask>& blocks,
+                                                        std::vector<lngd::cuda::FactorLayer>& table) {
+    for (size_t i = 0; i < net.layers.size(); ++i)
+      table.push_back(lngd::cuda::add_factor_layer(net.shapes[i], net.memory[i], static_cast<int32_t>(i), blocks));
+    return blocks;
   }
 
   void launch(cudaStream_t stream) const {

@@ -18,6 +18,7 @@ for file in *.cu; do
           sub(/.*Compiling entry function .?/, "", name)
           sub(/.? for .sm_.*/, "", name)
           gsub(/\(anonymous namespace\)::|lngd::cuda::|^void /, "", name)
+          gsub(/\([A-Za-z_:]+\)/, "", name) # of template arguments: (Precision)1
           sub(/\(.*/, "", name)
         }
         /bytes stack frame/ { stack = $1; spilled = $5 + $9 }
