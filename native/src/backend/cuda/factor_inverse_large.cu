@@ -13,10 +13,15 @@
 // The host is never asked. Whether tile k could be factorised is a flag in the workspace that later launches read; with
 // it down they return at once, and the inverse, written by `product`, stays as it was.
 //
-// Retries are made in `finish` by one block of threads a matrix: slow (about 3 n^3 / 3 operations on one
+// Retries are made in `finish` by one block of threads a matrix: slow (n^3 operations on one
 // multiprocessor: 4 ms for 1152 rows on H100, 0.3 s for 4608), and it happens only to damping that is set too small.
 // Rejected: six more rounds of launches that return at once, which would cost every call 12 p empty launches, 0.7 ms
 // for 36 panels.
+//
+// What 4608 rows should cost (not measured yet): n^3 = 98 G operations at two thirds of the float rate for loads from
+// shared memory and some loss at the edges, 38 TFLOP/s on H100 or 2.6 ms; on A100, whose rate is half of that a
+// multiprocessor, 15 TFLOP/s or 6.5 ms. Updates move five tiles' worth of bytes for a product of two, the product
+// three halves of that: 6.6 GB in all, 2.5 TB/s at that speed, most of it from the L2 cache.
 //
 // The workspace holds a header, a flag a panel, the lower tiles of 128 x 128 and the panel P. Phi itself is read in
 // step 0, so it is not copied. A block of threads makes a piece of 128 x 64 from slices of 32 that come by cp.async in
