@@ -223,7 +223,7 @@ def _statistics(clock, layer, preset):
             ways.append((f"torch unfold + matmul, {precision}", timed(conv)))
         else:
             ways += [(f"torch, {w}, {precision}", timed(dense(k))) for k, w in (("sqrt", "(a sqrt r)^T (a sqrt r)"), ("plain", "(a r)^T a"))]
-        if tf32:
+        if tf32 and (preset.block == 0 or clock.smoke):  # a part of the work, for the large products only
             ways += [
                 (f"torch SYRK alone, {w}, {precision}", timed(alone(k), part=True))
                 for k, w in (("sqrt", "(a sqrt r)^T (a sqrt r)"), ("plain", "(a r)^T a"), ("columns", "(a^T r) a"))

@@ -74,10 +74,10 @@ def cases(args, clock):
     for name, layers in sets:
         for preset in peer_layers.PRESETS:
             yield from peer_network.over_all_layers(clock, name, layers, preset)
+        for preset in reversed(peer_layers.PRESETS):  # the targets of the statistics are about full Phi
             for layer in peer_layers.distinct(layers):
                 yield peer_layers.statistics(clock, name, layer, preset)
-    if args.device == "cuda":
-        for name, layers in sets:
+        if args.device == "cuda":
             yield from peer_libraries.cases(clock, name, layers)
 
 

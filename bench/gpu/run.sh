@@ -129,8 +129,8 @@ else
   stage 'conformance' 50 env LNGD_TEST_DEVICE=cuda LNGD_CUDA_LIBRARY="$(cuda_library)" "$build/native/test/lngd_conformance" --quick
   stage 'memcheck' 40 compute-sanitizer --tool memcheck --error-exitcode 9 "$bench" --smoke --out "$work/memcheck.jsonl" bench/gpu/smoke.csv
   stage 'racecheck' 40 compute-sanitizer --tool racecheck --error-exitcode 9 "$bench" --smoke --out "$work/racecheck.jsonl" bench/gpu/smoke.csv
-  stage 'benchmark' 140 "$bench" --seconds 115 --out "$ours" "${sets[@]}"
-  stage 'peers' 140 python3 bench/gpu/peers.py --seconds 105 --out "$peers" "${sets[@]}"
+  stage 'benchmark' 155 "$bench" --seconds 130 --out "$ours" "${sets[@]}"
+  stage 'peers' 180 python3 bench/gpu/peers.py --seconds 150 --out "$peers" "${sets[@]}"
   [ ! -d .gpu-jvm ] || stage 'JNI tests' 40 bench/gpu/jvm-tests.sh .gpu-jvm "$build"
 fi
 
