@@ -56,7 +56,7 @@ function(lngd_add_cuda_kernels)
     lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/precondition.cu
                    "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32" "ldmatrix.sync.aligned.m8n8.x4.shared.b16" "cvt.rna.tf32.f32"
                    "cp.async.cg.shared.global" "cp.async.ca.shared.global" "cp.async.wait_group")
-    lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/layer_rate.cu
+    lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/rate_projection.cu
                    "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32" "ldmatrix.sync.aligned.m8n8.x4.shared.b16" "cvt.rna.tf32.f32"
                    "cp.async.cg.shared.global" "cp.async.ca.shared.global" "cp.async.wait_group")
     lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/layer_statistics.cu

@@ -71,15 +71,15 @@ struct DirectionTile {
 };
 constexpr int32_t kDirectionRows = 64, kDirectionColumns = 128;
 
-// All tiles of a layer. The tiles of one block follow each other along its rows, and the blocks of a row of tiles are
-// not neighbours: what they share is Phi_inv, which is read from the second cache.
+// All tiles of a layer, down the rows first: tiles that run at the same time then share their part of Phi_inv, which
+// for a full factor is more than the second cache holds and mostly more than G.
 inline void append_direction_tiles(int32_t index, const BlockLayout& blocks, int32_t outputs, const float* inverse,
                                    std::vector<DirectionTile>& tiles) {
   const int32_t height = outputs / static_cast<int32_t>(blocks.groups);
   for (int64_t k = 0; k < blocks.count(); ++k) {
     const int32_t first = static_cast<int32_t>(blocks.group(k)) * height, size = static_cast<int32_t>(blocks.size(k));
-    for (int32_t row = 0; row < height; row += kDirectionRows)
-      for (int32_t column = 0; column < size; column += kDirectionColumns)
+    for (int32_t column = 0; column < size; column += kDirectionColumns)
+      for (int32_t row = 0; row < height; row += kDirectionRows)
         tiles.push_back({inverse + blocks.offset(k), blocks.ld(k), index, static_cast<int32_t>(k),
                          static_cast<int32_t>(blocks.begin(k)), size, first + row, first + height, column});
   }
