@@ -23,6 +23,10 @@ if(LNGD_CUDA AND CMAKE_CUDA_COMPILER)
   # A kernel that spills is a defect: -warn-spills becomes an error. Host code gets the warnings that nvcc's own output survives.
   set(LNGD_CUDA_FLAGS -Xptxas=-warn-spills,-Werror -Werror=all-warnings,cross-execution-space-call --compress-mode=size
                       -Xcompiler=-Wall,-Wextra,-Werror)
+  if(NOT LNGD_WERROR)
+    list(TRANSFORM LNGD_CUDA_FLAGS REPLACE "^-Werror=all-warnings,cross-execution-space-call$" "-Werror=cross-execution-space-call")
+    list(TRANSFORM LNGD_CUDA_FLAGS REPLACE ",-Werror$" "")
+  endif()
   message(STATUS "LNGD: CUDA ${CMAKE_CUDA_COMPILER_VERSION}, architectures ${CMAKE_CUDA_ARCHITECTURES}")
 else()
   message(STATUS "LNGD: no CUDA compiler (nvcc), or LNGD_CUDA=OFF, so the CPU backend only")

@@ -24,6 +24,11 @@ set(LNGD_WARNINGS
     -Wcast-qual
     -Wundef
     -Werror)
+# Off on a machine whose compiler nobody here has tried (bench/gpu/run.sh): a warning that only it knows is no reason to stop there.
+option(LNGD_WERROR "Warnings are errors" ON)
+if(NOT LNGD_WERROR)
+  list(REMOVE_ITEM LNGD_WARNINGS -Werror)
+endif()
 
 # fp-contract: with -std=c++17 (no extensions) GCC would not form FMAs. math-errno and trapping-math: nobody reads errno or the exception
 # flags, and both stop vectorisation. Not -ffast-math: NaN and Inf must be seen, and sums must keep their order from run to run.
