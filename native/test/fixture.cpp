@@ -231,6 +231,13 @@ int device() {
   return name == "cuda" ? LNGD_DEVICE_CUDA : name == "emulated" ? LNGD_DEVICE_CUDA_EMULATED : LNGD_DEVICE_CPU;
 }
 
+void require_cpu_backend() {
+  lngd_backend_description info{};
+  info.struct_size = sizeof info;
+  REQUIRE_OK(lngd_backend_info(LNGD_DEVICE_CPU, &info));
+  if (device() != LNGD_DEVICE_CPU && !info.available) skip(std::string("the CPU backend: ") + info.reason);
+}
+
 lngd_layer_config dense(std::int64_t inputs, std::int64_t outputs, bool bias, int activation, int output) {
   lngd_layer_config layer;
   std::memset(&layer, 0, sizeof layer);

@@ -128,6 +128,8 @@ class Optimizer {
 
 // lngd_device of --device.
 int device();
+// Skips the test where another device is tested on a machine without OpenBLAS (a bare one with a GPU).
+void require_cpu_backend();
 lngd_config preset(int which, std::int64_t total_steps = 100);
 lngd_layer_config dense(std::int64_t inputs, std::int64_t outputs, bool bias = true,
                         int activation = LNGD_ACTIVATION_RELU, int output = LNGD_OUTPUT_HIDDEN);

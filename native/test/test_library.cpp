@@ -38,6 +38,7 @@ static_assert(offsetof(lngd_config, struct_size) == 0 && offsetof(lngd_layer_con
               "the size comes first, so that a later library can tell versions apart");
 
 TEST(library_cpu_backend_is_available) {
+  require_cpu_backend();
   lngd_backend_description info{};
   info.struct_size = sizeof info;
   REQUIRE_OK(lngd_backend_info(LNGD_DEVICE_CPU, &info));
@@ -77,6 +78,7 @@ TEST(library_cuda_backend_tells_why_not) {
 
 // The first success wins: a later path, wrong or not, changes nothing.
 TEST(library_blas_is_loaded_once) {
+  require_cpu_backend();
   CHECK_OK(lngd_load_blas(nullptr));
   CHECK_OK(lngd_load_blas("/nonexistent/libopenblas.so"));
   CHECK_OK(lngd_load_blas(nullptr));

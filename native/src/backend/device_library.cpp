@@ -32,11 +32,14 @@ std::string own_folder() {
   return slash == std::string::npos ? "" : file.substr(0, slash + 1);
 }
 
+void add_reason(std::string& reason, const std::string& more) { reason += (reason.empty() ? "" : "; ") + more; }
+
 const DeviceLibrary* open(const std::string& path, std::string& reason) {
   // Local: two backends, and CUDA runtimes of others, do not see each other's symbols.
   void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library) {
-    reason += path + ": " + dlerror() + "; ";
+    const std::string why = dlerror(); // most of its messages begin with the path
+    add_reason(reason, why.compare(0, path.size(), path) == 0 ? why : path + ": " + why);
     return nullptr;
   }
   const auto entry = reinterpret_cast<DeviceLibraryEntry>(dlsym(library, kDeviceLibrarySymbol));
@@ -44,7 +47,7 @@ const DeviceLibrary* open(const std::string& path, std::string& reason) {
   const LibraryFingerprint mine;
   const DeviceLibrary* const found = entry ? entry(&mine, sizeof mine, refusal, sizeof refusal) : nullptr;
   if (!found) {
-    reason += path + ": " + (entry ? refusal : std::string("it has no ") + kDeviceLibrarySymbol) + "; ";
+    add_reason(reason, path + ": " + (entry ? refusal : std::string("it has no ") + kDeviceLibrarySymbol));
     dlclose(library);
   }
   return found;

@@ -175,14 +175,90 @@ TEST(a_report_ends_the_context) {
   cudaMalloc(&device, 32 * 4);
   CHECK_EQ(fill(device, 64, 1.0f, nullptr), cudaSuccess); // 32 too many; told by the next synchronisation
   CHECK_EQ(cudaDeviceSynchronize(), cudaErrorLaunchFailure);
-  CHECK_EQ(cudaFree(device), cudaErrorLaunchFailure); // says so, and frees
+  CHECK_EQ(cudaFree(device), cudaErrorLaunchFailure);
   const std::vector<simt::Report> reports = simt::take_reports();
   REQUIRE(reports.size() == 1);
   CHECK_EQ(simt::name(reports[0].kind), std::string("out of bounds"));
   CHECK(reports[0].text.find("runtime_kernels.cu:") != std::string::npos);
-  CHECK_EQ(simt::live().device_allocations, 0);
   simt::reset();
+  CHECK_EQ(cudaFree(device), cudaErrorInvalidValue); // it was freed, as CUDA frees with a lost context
+}
+
+TEST(graphs_hold_what_was_recorded) {
+  const Clean clean;
+  for (const Order order : {Order::Forward, Order::Reverse}) {
+    simt::set_schedule(order);
+    float* values = nullptr;
+    cudaStream_t stream;
+    cudaMalloc(&values, 64 * 4);
+    cudaMemset(values, 0, 64 * 4);
+    cudaDeviceSynchronize();
+    cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+    CHECK_EQ(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), cudaSuccess);
+    cudaStreamCaptureStatus status;
+    CHECK_EQ(cudaStreamIsCapturing(stream, &status), cudaSuccess);
+    CHECK_EQ(status, cudaStreamCaptureStatusActive);
+    CHECK_EQ(double_into(values, values + 32, 32, stream), cudaSuccess);
+    cudaGraph_t graph = nullptr;
+    cudaGraphExec_t executable = nullptr;
+    CHECK_EQ(cudaStreamEndCapture(stream, &graph), cudaSuccess);
+    CHECK_EQ(cudaGraphInstantiate(&executable, graph, 0), cudaSuccess);
+    CHECK_EQ(cudaGraphDestroy(graph), cudaSuccess);
+    for (const float x : {0.0f, 3.0f, 5.0f}) { // 0: nothing was run while it was captured
+      if (x > 0) CHECK_EQ(fill(values, 32, x, stream), cudaSuccess);
+      if (x > 0) CHECK_EQ(cudaGraphLaunch(executable, stream), cudaSuccess);
+      CHECK_EQ(cudaStreamSynchronize(stream), cudaSuccess);
+      float result = -1;
+      cudaMemcpy(&result, values + 32, 4, cudaMemcpyDeviceToHost);
+      CHECK_EQ(result, 2 * x);
+    }
+    CHECK_EQ(simt::live().graphs, 1);
+    CHECK_EQ(cudaGraphExecDestroy(executable), cudaSuccess);
+    cudaStreamDestroy(stream);
+    cudaFree(values);
+    CHECK_EQ(simt::live().graphs, 0);
+  }
+}
+
+// What CUDA forbids while a stream is being captured ends the capture here too.
+TEST(captures_are_broken_by_what_cuda_forbids) {
+  const Clean clean;
+  cudaStream_t stream;
+  cudaEvent_t outside;
+  cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+  cudaEventCreateWithFlags(&outside, cudaEventDisableTiming);
+  cudaEventRecord(outside, nullptr);
+  float* values = nullptr;
+  void* more = nullptr;
+  cudaMalloc(&values, 128);
+  for (int what = 0; what < 5; ++what) {
+    CHECK_EQ(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), cudaSuccess);
+    const cudaError_t error = what == 0   ? cudaStreamSynchronize(stream)
+                              : what == 1 ? cudaMalloc(&more, 128)
+                              : what == 2 ? cudaStreamWaitEvent(stream, outside)
+                              : what == 3 ? cudaMemcpy(values, values + 8, 4, cudaMemcpyDeviceToDevice)
+                                          : cudaDeviceSynchronize();
+    CHECK_NE(error, cudaSuccess);
+    cudaGraph_t graph = nullptr;
+    CHECK_EQ(cudaStreamEndCapture(stream, &graph), cudaErrorStreamCaptureInvalidated);
+    CHECK(graph == nullptr);
+  }
+  CHECK_EQ(cudaStreamSynchronize(stream), cudaSuccess); // and nothing else is
+  cudaEventDestroy(outside);
+  cudaStreamDestroy(stream);
+  cudaFree(values);
+}
+
+TEST(any_call_can_be_made_to_fail) {
+  const Clean clean;
+  float* device = nullptr;
+  simt::inject_fault("*", 2, cudaErrorInvalidValue);
+  CHECK_EQ(cudaMalloc(&device, 128), cudaSuccess);
+  CHECK_EQ(cudaMemset(device, 0, 128), cudaErrorInvalidValue);
+  simt::inject_fault("*", 1, cudaErrorInvalidValue);
+  const int before = simt::live().device_allocations;
   CHECK_EQ(cudaFree(device), cudaErrorInvalidValue);
+  CHECK_EQ(simt::live().device_allocations, before - 1); // and yet it was freed
 }
 
 TEST(grids_and_blocks_of_three_dimensions) {
