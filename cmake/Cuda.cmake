@@ -41,7 +41,7 @@ endfunction()
 set(LNGD_CMAKE ${CMAKE_CURRENT_LIST_DIR})
 set(LNGD_NATIVE ${CMAKE_CURRENT_LIST_DIR}/../native)
 function(lngd_add_cuda_kernels)
-  file(GLOB kernels CONFIGURE_DEPENDS ${LNGD_NATIVE}/src/backend/cuda/*.cu)
+  file(GLOB kernels CONFIGURE_DEPENDS ${LNGD_NATIVE}/src/backend/cuda/*.cu ${LNGD_NATIVE}/src/backend/cuda/*.cpp)
   add_library(lngd_cuda_kernels OBJECT ${kernels})
   target_include_directories(lngd_cuda_kernels PUBLIC ${LNGD_NATIVE}/include ${LNGD_NATIVE}/src)
   target_compile_options(lngd_cuda_kernels PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:${LNGD_CUDA_FLAGS}>)
@@ -52,14 +52,22 @@ function(lngd_add_cuda_kernels)
     lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/precondition.cu
                    "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32" "ldmatrix.sync.aligned.m8n8.x4.shared.b16" "cvt.rna.tf32.f32"
                    "cp.async.cg.shared.global" "cp.async.ca.shared.global" "cp.async.wait_group")
-    lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/layer_rate.cu
+    lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/rate_projection.cu
                    "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32" "ldmatrix.sync.aligned.m8n8.x4.shared.b16" "cvt.rna.tf32.f32"
                    "cp.async.cg.shared.global" "cp.async.ca.shared.global" "cp.async.wait_group")
     lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/layer_statistics.cu
                    "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32" "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"
                    "cvt.rna.tf32.f32" "cvt.rn.bf16x2.f32" "fma.rn.f32" "cp.async.cg.shared.global" "cp.async.ca.shared.global"
                    "cp.async.wait_group")
+    lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/conv_statistics.cu
+                   "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32" "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"
+                   "cp.async.cg.shared.global" "cp.async.ca.shared.global" "cp.async.wait_group" "mul.hi.u32")
     lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/apply_update.cu "ld.global.v4.f32" "st.global.v4.f32")
+    # Without 16 bytes a load and store, and fused multiply-add, these are several times slower.
+    lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/factor_inverse.cu "ld.shared.v4.f32" "st.v4.f32" "fma.rn.f32" "shfl.sync.idx.b32"
+                   "rsqrt.approx.f32" "cp.async.cg.shared.global")
+    lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/factor_inverse_large.cu "ld.shared.v4.f32" "st.v4.f32" "fma.rn.f32"
+                   "cp.async.cg.shared.global" "cp.async.wait_group")
     lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/running_average.cu "ld.global.v4.f32" "st.global.v4.f32")
     lngd_check_ptx(${LNGD_NATIVE}/test/simt/test_wrappers.cu "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"
                    "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16" "cvt.rn.bf16x2.f32")

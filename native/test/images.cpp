@@ -162,6 +162,17 @@ lngd_layer_config convolution_1d(std::int64_t channels, std::int64_t outputs, in
   return layer;
 }
 
+lngd_layer_config with_geometry(lngd_layer_config layer, int stride, int before, int after, int dilation, int groups) {
+  for (int axis = 0; axis < layer.rank; ++axis) {
+    layer.stride[axis] = stride;
+    layer.padding_before[axis] = before;
+    layer.padding_after[axis] = after;
+    layer.dilation[axis] = dilation;
+  }
+  layer.groups = groups;
+  return layer;
+}
+
 Geometry geometry(const lngd_layer_config& layer, std::int64_t height, std::int64_t width) {
   if (layer.kind == LNGD_LAYER_DENSE) return {1, 1, 1, 1};
   const auto count = [&layer](int axis, std::int64_t size) {

@@ -61,6 +61,10 @@ class ImageTensor {
 lngd_layer_config convolution(std::int64_t channels, std::int64_t outputs, int kernel_height, int kernel_width);
 lngd_layer_config convolution_1d(std::int64_t channels, std::int64_t outputs, int kernel);
 
+// The same stride, padding and dilation along all axes.
+lngd_layer_config with_geometry(lngd_layer_config layer, int stride, int before, int after, int dilation = 1,
+                                int groups = 1);
+
 struct Geometry {
   std::int64_t height, width;         // of the inputs
   std::int64_t out_height, out_width; // of the outputs

@@ -398,7 +398,7 @@ LNGD_API lngd_status lngd_swap_averages(lngd_plan* plan, int32_t* swapped);
 /* Health of a layer. Counters count from the creation (or restore: they are part of the state). */
 typedef struct lngd_health {
   uint32_t struct_size;       /* in: sizeof(lngd_health) */
-  int32_t last_failed_block;  /* block of Phi whose factorisation failed last, -1: none ever */
+  int32_t last_failed_block;  /* block of Phi (those of group 0 first) whose factorisation failed last, -1: none */
   int32_t last_failed_pivot;  /* its first non-positive pivot, counted from 0 in that block; -1: none ever */
   int32_t last_step_skipped;  /* 1 if the last step did not move this layer */
   int64_t steps;              /* steps of this layer, skipped ones included */

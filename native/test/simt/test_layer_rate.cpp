@@ -19,7 +19,7 @@ using lngd::cuda::StepSettings;
 
 // A layer with its direction, samples and the sums that precondition left.
 struct Case {
-  int32_t outputs, inputs, samples, used, positions;
+  int32_t outputs, inputs, samples, used, positions, groups;
   bool bias, has_inverse;
   int64_t ldw;
   std::vector<float> d, a, delta;
@@ -35,7 +35,7 @@ struct Case {
   struct Sizes {
     int32_t outputs, inputs;
     bool bias;
-    int32_t samples, used, positions;
+    int32_t samples, used, positions, groups;
   };
 
   Case(const Sizes& s, Layout layout, const LayerRecord& before, uint32_t seed)
@@ -50,7 +50,7 @@ struct Case {
                     outputs,
                     inputs,
                     bias ? 1 : 0,
-                    1,
+                    groups,
                     direction.data,
                     ldw,
                     inputs_tensor.strided(),
@@ -101,6 +101,7 @@ struct Case {
         samples(s.samples),
         used(s.used),
         positions(s.positions),
+        groups(s.groups),
         bias(s.bias),
         has_inverse(before.has_inverse),
         ldw(lngd::padded(s.inputs + (s.bias ? 1 : 0))),
@@ -249,7 +250,7 @@ void run(std::vector<std::unique_ptr<Case>>& cases, const StepSettings& settings
 }
 
 std::unique_ptr<Case> small_case(bool has_inverse = true) {
-  return std::make_unique<Case>(Case::Sizes{5, 6, true, 9, 9, 1}, Layout::Rows, record_before(has_inverse), 3);
+  return std::make_unique<Case>(Case::Sizes{5, 6, true, 9, 9, 1, 1}, Layout::Rows, record_before(has_inverse), 3);
 }
 
 } // namespace
@@ -261,10 +262,12 @@ TEST(kernel_empirical_curvature) {
       if (schedule.order != simt::Order::Forward && layout != Layout::Rows) continue; // time
       simt::set_schedule(schedule.order, schedule.seed);
       // Seven slices, two tiles of rows and of columns, all ragged; a subsample that is not evenly spaced in whole
-      // steps; samples whose positions end inside of a tile, fill several, or come by the dozen.
-      const Case::Sizes sizes[] = {{150, 200, true, 70, 70, 1}, {130, 33, false, 100, 37, 1},
-                                   {1, 1, true, 1, 1, 1},       {40, 9, true, 20, 20, 10},
-                                   {3, 40, false, 3, 2, 150},   {64, 32, false, 64, 64, 1}};
+      // steps; samples whose positions end inside of a tile, fill several, or come by the dozen; groups of two tiles
+      // each.
+      const Case::Sizes sizes[] = {{150, 200, true, 70, 70, 1, 1}, {130, 33, false, 100, 37, 1, 1},
+                                   {1, 1, true, 1, 1, 1, 1},       {40, 9, true, 20, 20, 10, 1},
+                                   {3, 40, false, 3, 2, 150, 1},   {64, 32, false, 64, 64, 1, 1},
+                                   {402, 9, true, 4, 4, 3, 3}};
       std::vector<std::unique_ptr<Case>> cases;
       for (const Case::Sizes& s : sizes)
         cases.push_back(std::make_unique<Case>(s, layout, record_before(cases.size() != 5),

@@ -155,7 +155,9 @@ TEST(kernel_precondition) {
   for (const Schedule& schedule : kSchedules)
     for (const float decay : {0.0f, 0.3f})
       for (const Layout layout : kLayouts) {
-        if (schedule.order != simt::Order::Forward && layout != Layout::Rows) continue; // time
+        // Time: the schedules with one layout, the decay, which has one path of loading, with two.
+        if (schedule.order != simt::Order::Forward && layout != Layout::Rows) continue;
+        if (decay != 0.0f && layout != Layout::Rows && layout != Layout::Columns) continue;
         simt::set_schedule(schedule.order, schedule.seed);
         // Slots that are used again: 7 slices. Ragged tiles of both kinds, warps with nothing to do; a bias that is in
         // the last block, that fills a slice of its own, and that is a block of its own; groups that end inside of a

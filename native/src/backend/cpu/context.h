@@ -140,7 +140,7 @@ struct CpuPlan : Plan {
   std::vector<double> rate_partial; // kRateTasks for each layer
   std::vector<Scratch> worker;      // for each worker: packing of gradients and samples, small factors
   Scratch factor;                   // L and L^-1 of the largest block beyond kSmallFactor
-  double work_average = 0, work_inverse = 0, work_precondition = 0, work_rate_sample = 0, work_update = 0;
+  double work_average = 0, work_inverse = 0, work_precondition = 0, work_update = 0;
 };
 
 inline CpuContext& cpu(Context& context) { return static_cast<CpuContext&>(context); }

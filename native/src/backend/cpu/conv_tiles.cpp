@@ -92,8 +92,10 @@ bool make_room(CpuContext& context, const LayerShape& shape, int64_t samples, Co
   grow(w.psi, t.units * shape.outputs);
   grow(w.denominator, t.units * shape.groups);
   w.rows.resize(static_cast<size_t>(context.pool.threads()));
+  // See UnitWork: 2 numbers a row and group, 5 a row; a block of signal rows, eps, q, psi.
+  const int64_t unit = padded(t.band_rows * t.out_width) * (2 * shape.groups + 5);
   for (Scratch& scratch : w.rows)
-    if (!scratch.reserve(kRowTask * signal_ld(shape) + 3 * padded(shape.outputs))) return false;
+    if (!scratch.reserve(unit + kRowTask * signal_ld(shape) + 3 * padded(shape.outputs))) return false;
   return true;
 }
 

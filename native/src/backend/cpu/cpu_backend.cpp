@@ -108,7 +108,6 @@ void plan_layer(CpuPlan& plan, const LayerShape& shape, int32_t index, int32_t w
   for (int64_t row = 0; row < shape.outputs; row += update_rows)
     plan.updates.push_back({index, row, std::min(shape.outputs, row + update_rows)});
   plan.work_update += 20 * m * static_cast<double>(shape.d); // bound by memory: counted as what would take as long
-  plan.work_rate_sample += 2 * m * static_cast<double>(shape.d);
 }
 
 bool plan_workspaces(CpuPlan& plan, const StepLayer* layers, int32_t workers) {

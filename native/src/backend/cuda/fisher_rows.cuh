@@ -36,7 +36,7 @@ struct RowPass {
   float* weights;      // groups x rows: sqrt(r)
   double* psi;         // blocks x m
   double* denominator; // blocks x groups
-  FisherRows out;      // of lngd_fisher_rows: one group only
+  FisherRows out;      // of lngd_fisher_rows: rows x m, rows x groups
 
   // The number of element 0 of a group's row.
   __device__ uint64_t first_element(int group, int row) const {
@@ -170,7 +170,7 @@ __device__ void fill_squares(const RowPass<Source>& pass, RowTile<Source, Sample
       if (pass.model.normals()) eps = tile.eps[row * Tile::kPitch + column];
     }
     q = fisher_square<Sampled>(pass.model, pass.stream, tile.row[row], q, i, element, eps);
-    if (pass.out.q) pass.out.q[int64_t{row0 + row} * pass.outputs + i] = q;
+    if (pass.out.q) pass.out.q[int64_t{row0 + row} * pass.outputs + group * pass.group_size + i] = q;
   }
 }
 
@@ -212,10 +212,10 @@ __global__ void __launch_bounds__(kRowThreads, Sampled ? 1 : 2) fisher_rows_kern
       // With c as a float: where it overflows, psi has, and the update is kept out.
       denominator += static_cast<double>(tile.c[my_row]) * r;
       pass.weights[int64_t{group} * pass.rows + row0 + my_row] = static_cast<float>(sqrt(r));
-      if (pass.out.r) pass.out.r[row0 + my_row] = static_cast<float>(r);
-      if (pass.out.c) pass.out.c[row0 + my_row] = tile.c[my_row];
+      const int64_t at = int64_t{row0 + my_row} * gridDim.y + group;
+      if (pass.out.r) pass.out.r[at] = static_cast<float>(r);
+      if (pass.out.c) pass.out.c[at] = tile.c[my_row];
     }
-    __syncthreads(); // c has been read
   }
   if (my_part == 0) tile.part[my_row] = denominator;
   __syncthreads();

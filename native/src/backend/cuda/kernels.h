@@ -71,15 +71,15 @@ struct DirectionTile {
 };
 constexpr int32_t kDirectionRows = 64, kDirectionColumns = 128;
 
-// All tiles of a layer. The tiles of one block follow each other along its rows, and the blocks of a row of tiles are
-// not neighbours: what they share is Phi_inv, which is read from the second cache.
+// All tiles of a layer, down the rows first: tiles that run at the same time then share their part of Phi_inv, which
+// for a full factor is more than the second cache holds and mostly more than G.
 inline void append_direction_tiles(int32_t index, const BlockLayout& blocks, int32_t outputs, const float* inverse,
                                    std::vector<DirectionTile>& tiles) {
   const int32_t height = outputs / static_cast<int32_t>(blocks.groups);
   for (int64_t k = 0; k < blocks.count(); ++k) {
     const int32_t first = static_cast<int32_t>(blocks.group(k)) * height, size = static_cast<int32_t>(blocks.size(k));
-    for (int32_t row = 0; row < height; row += kDirectionRows)
-      for (int32_t column = 0; column < size; column += kDirectionColumns)
+    for (int32_t column = 0; column < size; column += kDirectionColumns)
+      for (int32_t row = 0; row < height; row += kDirectionRows)
         tiles.push_back({inverse + blocks.offset(k), blocks.ld(k), index, static_cast<int32_t>(k),
                          static_cast<int32_t>(blocks.begin(k)), size, first + row, first + height, column});
   }
@@ -98,49 +98,6 @@ struct DirectionSums {
 cudaError_t prepare_precondition();
 cudaError_t launch_precondition(const StepSettings* settings, const DeviceLayer* layers, const DirectionTile* tiles,
                                 int32_t tile_count, DirectionSums* sums, cudaStream_t stream);
-
-// One diagonal block of a factor, of at most kBlockFactor rows.
-struct FactorTask {
-  const float* phi; // running average, lower triangle, row-major
-  float* inverse;   // full square
-  int64_t ld;       // of both
-  const LayerRecord* record;
-  int32_t size;
-};
-constexpr int32_t kBlockFactor = 128;
-
-// The damping rule of spec section 4.
-struct DampingRule {
-  bool relative; // max(factor * mean, floor); or else mean clipped to [least, most]
-  double factor, floor, least, most;
-};
-
-// What became of a block.
-struct FactorResult {
-  double lambda;        // damping of the inverse that was written
-  int32_t retries;      // each with ten times the damping
-  int32_t failed_pivot; // of the last failed try; -1: none failed
-  int32_t renewed;      // 0: the old inverse stays
-};
-
-// factor_inverse.cu; one result for each task. `largest` is the largest size. prepare_factor_inverse is called once
-// before.
-cudaError_t prepare_factor_inverse();
-cudaError_t launch_factor_inverse(const FactorTask* tasks, int32_t task_count, int32_t largest, const DampingRule& rule,
-                                  FactorResult* results, cudaStream_t stream);
-
-// A layer whose blocks were tasks [first_task, first_task + blocks) of launch_factor_inverse.
-struct FactorLayer {
-  LayerRecord* record;
-  const float* psi;   // running average: outputs
-  float* psi_inverse; // outputs
-  double* lambda_phi; // blocks
-  int32_t outputs, first_task, blocks;
-};
-
-// Publishes the results: the records, the lambdas, and Psi_inv where at least one block was renewed.
-cudaError_t launch_factor_records(const FactorLayer* layers, int32_t layer_count, const DampingRule& rule,
-                                  const FactorResult* results, cudaStream_t stream);
 
 } // namespace lngd::cuda
 #endif

@@ -13,6 +13,11 @@
 
 namespace lngd::cuda {
 
+// How rate_projection.cu finds the patches of a convolution (its ConvLoader, which host compilers cannot read).
+struct alignas(8) RatePatches {
+  unsigned char bytes[160];
+};
+
 // A layer of a step; device pointers.
 struct RateLayer {
   LayerRecord* record;
@@ -22,13 +27,16 @@ struct RateLayer {
   int32_t outputs, inputs;     // without the bias
   int32_t bias_column, groups; // 1: column `inputs` of the direction is the bias
   // EMPIRICAL: C = (1/used) sum_n x_n^2, x_n = sum_t delta_nt^T D a_nt over `positions` rows of each sample.
-  const float* direction; // outputs x ldw
-  int64_t ldw;            // a multiple of 4
-  Strided sample_inputs, sample_deltas;
-  int64_t samples;   // of the batch
-  int32_t used;      // of them, evenly spaced: number k is sample k samples / used
-  int32_t positions; // 1 for a dense layer
-  double* partial;   // rate_partials(*this) of them
+  const float* direction;               // outputs x ldw
+  int64_t ldw;                          // a multiple of 4
+  Strided sample_inputs, sample_deltas; // of a dense layer
+  int64_t samples;                      // of the batch
+  int32_t used;                         // of them, evenly spaced: number k is sample k samples / used
+  int32_t positions;                    // 1 for a dense layer
+  double* partial;                      // rate_partials(*this) of them
+  // Of a convolution, by set_rate_patches.
+  Activations conv_deltas = {};
+  RatePatches patches = {};
 };
 
 // The used samples of a batch.
@@ -41,7 +49,7 @@ inline int32_t rate_samples(const lngd_config& config, int64_t samples) {
 // Its sums over the columns go to partial[(column_tile * row tiles + row_tile) * slots + slot], a slot for each sample
 // that has rows in the tile.
 struct ProjectionTask {
-  int32_t layer, row_tile, column_tile, column0, column_end;
+  int32_t layer, group, row_tile, column_tile, column0, column_end;
 };
 constexpr int32_t kRateRows = 64, kRateColumns = 128;
 
@@ -65,17 +73,23 @@ inline void append_projection_tasks(int32_t index, const RateLayer& layer, std::
   for (int32_t group = 0; group < layer.groups; ++group)
     for (int32_t column = 0; column < height; column += kRateColumns, ++column_tile)
       for (int32_t row_tile = 0; row_tile < row_tiles; ++row_tile)
-        tasks.push_back({index, row_tile, column_tile, group * height + column,
+        tasks.push_back({index, group, row_tile, column_tile, group * height + column,
                          group * height + std::min(height, column + kRateColumns)});
 }
 
-// Before launch_layer_rate, where the rate is EMPIRICAL, over the dense layers. prepare_layer_rate is called once
-// before.
+// rate_projection.cu, before launch_layer_rate where the rate is EMPIRICAL: the tasks of dense layers, and those of
+// convolutions. prepare_layer_rate is called once before.
 cudaError_t prepare_layer_rate();
 cudaError_t launch_rate_projections(const RateLayer* layers, const ProjectionTask* tasks, int32_t task_count,
                                     cudaStream_t stream);
+cudaError_t launch_conv_rate_projections(const RateLayer* layers, const ProjectionTask* tasks, int32_t task_count,
+                                         cudaStream_t stream);
+// On the host: positions, patches and deltas of a layer from a batch of that many samples, whose rows (samples times
+// positions) fit 31 bits.
+void set_rate_patches(const LayerShape& shape, const Activations& inputs, const Activations& deltas, int64_t samples,
+                      RateLayer& layer);
 
-// Everything into the records. `tiles` and `sums` are precondition's.
+// layer_rate.cu: everything into the records. `tiles` and `sums` are precondition's.
 cudaError_t launch_layer_rate(const StepSettings* settings, const RateLayer* layers, int32_t layer_count,
                               const DirectionTile* tiles, const DirectionSums* sums, cudaStream_t stream);
 

@@ -174,10 +174,7 @@ __global__ void __launch_bounds__(kProductThreads, 2)
 
 } // namespace
 
-cudaError_t prepare_precondition() {
-  return cudaFuncSetAttribute(precondition_kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                              static_cast<int>(kProductBytes));
-}
+cudaError_t prepare_precondition() { return prepare_product(precondition_kernel); }
 
 cudaError_t launch_precondition(const StepSettings* settings, const DeviceLayer* layers, const DirectionTile* tiles,
                                 int32_t tile_count, DirectionSums* sums, cudaStream_t stream) {

@@ -41,5 +41,16 @@ cudaError_t launch_layer_statistics(const StatisticsArgs& args, const Statistics
 cudaError_t launch_fisher_rows(const StatisticsArgs& args, const StatisticsWorkspace& workspace, const FisherRows& out,
                                cudaStream_t stream);
 
+// The same for a convolution; `inputs` gives the height and width of the input.
+cudaError_t prepare_conv_statistics();
+size_t conv_statistics_workspace(const LayerShape& shape, const Activations& inputs, int64_t samples,
+                                 int32_t multiprocessors);
+cudaError_t launch_conv_statistics(const ConvStatisticsArgs& args, const StatisticsWorkspace& workspace,
+                                   Precision precision, cudaStream_t stream);
+
+// q (rows x outputs), r and c (rows x groups), a row for every output position.
+cudaError_t launch_conv_fisher_rows(const ConvStatisticsArgs& args, const StatisticsWorkspace& workspace,
+                                    const FisherRows& out, cudaStream_t stream);
+
 } // namespace lngd::cuda
 #endif

@@ -15,12 +15,13 @@
 
 namespace lngd::cuda {
 
-enum class ColumnKind : int16_t { Zero, One, Data };
+enum class ColumnKind : uint8_t { Zero, One, Data };
 
-struct SyrkColumn {
-  int64_t offset; // from the row's base, in floats
-  int16_t y, x;   // of a convolution: from the patch's corner
-  int16_t local;  // place in the tile
+struct alignas(16) SyrkColumn { // read with one instruction
+  int64_t offset;               // from the row's base, in floats
+  int32_t x;                    // of a convolution: from the patch's corner
+  int16_t y;
+  uint8_t local; // place in the tile
   ColumnKind kind;
 };
 
@@ -30,7 +31,7 @@ __device__ void make_columns(const Loader& loader, int group, int first, int end
   for (int j = static_cast<int>(threadIdx.x); j < Shape::kTile; j += kSyrkThreads) {
     SyrkColumn column{0, 0, 0, 0, ColumnKind::Zero};
     if (first + j < end) column = loader.column(group, first + j);
-    column.local = static_cast<int16_t>(j);
+    column.local = static_cast<uint8_t>(j);
     columns[j] = column;
   }
 }
@@ -72,13 +73,15 @@ __device__ void load_operand(const Loader& loader, int group, int row0, bool qua
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
   if (Loader::kQuads && quads) {
     constexpr int kRowQuads = Shape::kTile / 4;
-    for (int at = static_cast<int>(threadIdx.x); at < Shape::kRows * kRowQuads; at += kSyrkThreads) {
-      const int k = at / kRowQuads, j = at % kRowQuads * 4;
+    const int j = static_cast<int>(threadIdx.x) % kRowQuads * 4; // the same in all turns
+    const SyrkColumn column = columns[j];
+    const bool whole = columns[j + 3].kind == column.kind && column.kind != ColumnKind::One;
+#pragma unroll
+    for (int k = static_cast<int>(threadIdx.x) / kRowQuads; k < Shape::kRows; k += kSyrkThreads / kRowQuads) {
       const typename Loader::Row row = loader.row(group, row0 + k);
       float* const shared = to + k * Shape::kPitch + j;
-      if (columns[j + 3].kind == columns[j].kind && columns[j].kind != ColumnKind::One) {
-        const float* const from =
-            columns[j].kind == ColumnKind::Data && row.valid ? loader.address(row, columns[j]) : nullptr;
+      if (whole) {
+        const float* const from = column.kind == ColumnKind::Data && row.valid ? loader.address(row, column) : nullptr;
         cp_async_16(shared, from ? from : loader.base(), from ? 16 : 0);
       } else { // the end of the inputs, and the bias
         for (int e = 0; e < 4; ++e) load_element(loader, row, columns[j + e], shared + e);

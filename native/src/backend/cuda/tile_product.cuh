@@ -180,5 +180,15 @@ __device__ __forceinline__ void multiply_tile(float* shared, int slices, bool ac
   }
 }
 
+// Once for each kernel that multiplies tiles: leave to have kProductBytes, and all of the multiprocessor's memory that
+// can be shared, since the default may be the split that fits one block.
+template <class Kernel>
+cudaError_t prepare_product(Kernel* kernel) {
+  const cudaError_t error =
+      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(kProductBytes));
+  if (error != cudaSuccess) return error;
+  return cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout, 100); // per cent
+}
+
 } // namespace lngd::cuda
 #endif

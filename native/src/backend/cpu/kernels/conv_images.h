@@ -36,42 +36,41 @@ inline ConvImage image_of(const CpuContext& context, const LayerShape& shape, co
   return {at(inputs, n, 0, y, 0), inputs.stride[1], tiles.take[0] * inputs.stride[2], 0};
 }
 
-// One row of the image: columns of all phases of input row `from` (nullptr: padding).
-inline void copy_row(const ConvTiles& tiles, const ConvGeometry& conv, const caller_float* from, int64_t stride,
-                     int64_t width, float* to) {
-  for (int64_t phase = 0; phase < tiles.phases(); ++phase, to += tiles.columns) {
-    // Column q is input x = (q phases + phase) take - before; those inside are q in [low, high).
-    const int64_t jump = tiles.phases() * tiles.take[1], x0 = phase * tiles.take[1] - conv.before[1];
-    int64_t low = 0, high = 0;
-    if (from) {
-      low = x0 < 0 ? std::min(tiles.columns, (-x0 + jump - 1) / jump) : 0;
-      high = x0 < width ? std::max(low, std::min(tiles.columns, (width - x0 + jump - 1) / jump)) : low;
-    }
-    for (int64_t q = 0; q < low; ++q) to[q] = 0;
-    const caller_float* const source = from + (from ? x0 * stride : 0);
-    const int64_t step = jump * stride;
-    if (step == 1) {
+// The columns of one phase of one row of the image; from: input row (nullptr: padding), at the input of column 0.
+// Columns outside of [low, high) are padding.
+LNGD_INLINE void copy_row(const caller_float* from, int64_t step, int64_t low, int64_t high, int64_t columns,
+                          float* to) {
+  if (!from) low = high = columns;
+  for (int64_t q = 0; q < low; ++q) to[q] = 0;
+  if (step == 1) {
 #pragma omp simd
-      for (int64_t q = low; q < high; ++q) to[q] = source[q];
-    } else {
-      for (int64_t q = low; q < high; ++q) to[q] = source[q * step];
-    }
-    for (int64_t q = high; q < tiles.columns; ++q) to[q] = 0;
+    for (int64_t q = low; q < high; ++q) to[q] = from[q];
+  } else {
+    for (int64_t q = low; q < high; ++q) to[q] = from[q * step];
   }
+  for (int64_t q = high; q < columns; ++q) to[q] = 0;
 }
 
 // Fills the image of a unit, unless it is the caller's memory.
 inline void copy_image(const CpuContext& context, const LayerShape& shape, const Activations& inputs,
                        const ConvTiles& tiles, int64_t unit, int64_t slot, int64_t n) {
   if (tiles.direct) return;
-  float* to = context.conv.images.data() + slot * tiles.image_floats;
-  const int64_t y0 = unit % tiles.bands * tiles.band_rows * shape.conv.stride[0] - shape.conv.before[0];
-  for (int64_t c = 0; c < shape.groups * tiles.channels; ++c)
-    for (int64_t row = 0; row < tiles.rows; ++row, to += tiles.phases() * tiles.columns) {
-      const int64_t y = y0 + row * tiles.take[0];
-      copy_row(tiles, shape.conv, y >= 0 && y < inputs.height ? at(inputs, n, c, y, 0) : nullptr, inputs.stride[3],
-               inputs.width, to);
-    }
+  const ConvGeometry& conv = shape.conv;
+  const int64_t y0 = unit % tiles.bands * tiles.band_rows * conv.stride[0] - conv.before[0];
+  for (int64_t phase = 0; phase < tiles.phases(); ++phase) {
+    // Column q is input x0 + q jump.
+    const int64_t jump = tiles.phases() * tiles.take[1], x0 = phase * tiles.take[1] - conv.before[1];
+    const int64_t low = x0 < 0 ? std::min(tiles.columns, (-x0 + jump - 1) / jump) : 0;
+    const int64_t inside = x0 < inputs.width ? (inputs.width - x0 + jump - 1) / jump : 0;
+    const int64_t high = std::max(low, std::min(tiles.columns, inside));
+    float* to = context.conv.images.data() + slot * tiles.image_floats + phase * tiles.columns;
+    for (int64_t c = 0; c < shape.groups * tiles.channels; ++c)
+      for (int64_t row = 0; row < tiles.rows; ++row, to += tiles.phases() * tiles.columns) {
+        const int64_t y = y0 + row * tiles.take[0];
+        const caller_float* const from = y >= 0 && y < inputs.height ? at(inputs, n, c, y, x0) : nullptr;
+        copy_row(from, jump * inputs.stride[3], low, high, tiles.columns, to);
+      }
+  }
 }
 
 // Offset in the image of tap (ky, kx) against the first element of a patch.

@@ -11,6 +11,7 @@
 // strip by strip, the rows sqrt(r_nt) a_nt are gathered and go through the SYRK of their diagonal blocks. NaN and Inf
 // are seen in the denominators, before the patches, as in layer_statistics.
 #include <cmath>
+#include <utility>
 
 #include "backend/cpu/kernels/block_syrk.h"
 #include "backend/cpu/kernels/conv_images.h"
@@ -19,28 +20,41 @@
 namespace lngd::cpu::LNGD_ISA {
 namespace {
 
-// squares (group, row, phase, column) = sum over the channels of the group of the image's squares.
+// squares (group, row, phase, column) = sum over the channels of the group of the image's squares, in the first `rows`
+// rows: the caller's memory may end there.
 void sum_squares(const LayerShape& shape, const ConvTiles& tiles, const ConvImage& image, int64_t rows,
                  double* squares) {
-  for (int64_t g = 0; g < shape.groups; ++g)
-    for (int64_t line = 0; line < tiles.rows * tiles.phases(); ++line, squares += tiles.columns) {
-      for (int64_t q = 0; q < tiles.columns; ++q) squares[q] = 0;
-      if (line / tiles.phases() >= rows) continue; // below a short last band
-      const caller_float* from = image.data + g * tiles.channels * image.channel + line / tiles.phases() * image.row +
-                                 line % tiles.phases() * image.phase;
-      for (int64_t c = 0; c < tiles.channels; ++c, from += image.channel) {
+  constexpr int64_t kRun = 512; // doubles of the sum that stay in the first-level cache
+  const int64_t row_length = tiles.phases() * tiles.columns;
+  const bool plane = image.row == row_length; // the rows of a channel are one run
+  const int64_t lines = plane ? 1 : rows, length = plane ? rows * row_length : row_length;
+  for (int64_t g = 0; g < shape.groups; ++g, squares += tiles.square_count)
+    for (int64_t line = 0; line < lines; ++line)
+      for (int64_t first = 0; first < length; first += kRun) {
+        const int64_t count = std::min(kRun, length - first);
+        double* const to = squares + line * length + first;
+        const caller_float* from = image.data + g * tiles.channels * image.channel + line * image.row + first;
+        for (int64_t q = 0; q < count; ++q) to[q] = 0;
+        for (int64_t c = 0; c < tiles.channels; ++c, from += image.channel) {
 #pragma omp simd
-        for (int64_t q = 0; q < tiles.columns; ++q) squares[q] += static_cast<double>(from[q]) * from[q];
+          for (int64_t q = 0; q < count; ++q) to[q] += static_cast<double>(from[q]) * from[q];
+        }
       }
-    }
 }
 
-// c of the patch whose first element is `first` of the squares of its group.
-double patch_square(const LayerShape& shape, const ConvTiles& tiles, const double* first) {
-  double sum = shape.bias ? 1.0 : 0.0;
-  for (int64_t tap = 0; tap < tiles.taps; ++tap)
-    sum += first[tap_offset(tiles, shape.conv, tap, tiles.phases() * tiles.columns, tiles.columns)];
-  return sum;
+// c of all rows of a unit, group by group: kernel height x width sums of the squares.
+void patch_squares(const LayerShape& shape, const ConvTiles& tiles, const double* squares, int64_t rows, double* c) {
+  for (int64_t g = 0; g < shape.groups; ++g, squares += tiles.square_count)
+    for (int64_t first = 0; first < rows; first += tiles.out_width, c += tiles.out_width) {
+      const double* const line = squares + first / tiles.out_width * tiles.step[0] * tiles.phases() * tiles.columns;
+      for (int64_t x = 0; x < tiles.out_width; ++x) c[x] = shape.bias ? 1.0 : 0.0;
+      for (int64_t tap = 0; tap < tiles.taps; ++tap) {
+        const double* const from =
+            line + tap_offset(tiles, shape.conv, tap, tiles.phases() * tiles.columns, tiles.columns);
+#pragma omp simd
+        for (int64_t x = 0; x < tiles.out_width; ++x) c[x] += from[x];
+      }
+    }
 }
 
 // x (rows x ld) = the signal of `rows` positions from `first` on of sample n.
@@ -87,45 +101,63 @@ void for_rows(const ConvStatisticsArgs& args, const ConvTiles& tiles, int64_t un
   }
 }
 
-// Image and squares of a unit; returns the squares.
-const double* prepare_unit(CpuContext& context, const ConvStatisticsArgs& args, const ConvTiles& tiles, int64_t unit,
-                           int64_t slot) {
+// What one worker has while it works on a unit.
+struct UnitWork {
+  double* c;      // groups x rows of the unit
+  double* r;      // rows
+  float* c_float; // rows
+  float* r_float; // rows
+  float* q;       // rows
+  float* rows;    // of for_rows; then psi (m) over kRowTask rows
+};
+
+UnitWork unit_work(CpuContext& context, const LayerShape& shape, const ConvTiles& tiles, int32_t worker) {
+  const int64_t rows = padded(tiles.band_rows * tiles.out_width);
+  float* at = context.conv.rows[static_cast<size_t>(worker)].data();
+  const auto floats = [&at](int64_t count) { return std::exchange(at, at + count); };
+  UnitWork work;
+  work.c = reinterpret_cast<double*>(floats(2 * shape.groups * rows));
+  work.r = reinterpret_cast<double*>(floats(2 * rows));
+  work.c_float = floats(rows);
+  work.r_float = floats(rows);
+  work.q = floats(rows);
+  work.rows = at;
+  return work;
+}
+
+// Image and c of a unit.
+void prepare_unit(CpuContext& context, const ConvStatisticsArgs& args, const ConvTiles& tiles, int64_t unit,
+                  int64_t slot, const UnitWork& work) {
   const LayerShape& shape = *args.shape;
-  const int64_t n = unit / tiles.bands;
+  const int64_t n = unit / tiles.bands, rows = tiles.unit_rows(unit);
   copy_image(context, shape, args.inputs, tiles, unit, slot, n);
   double* const squares = context.conv.squares.data() + slot * shape.groups * tiles.square_count;
-  const int64_t rows = tiles.rows - (tiles.band_rows - tiles.unit_rows(unit) / tiles.out_width) * tiles.step[0];
-  sum_squares(shape, tiles, image_of(context, shape, args.inputs, tiles, unit, slot, n), rows, squares);
-  return squares;
+  const int64_t lines = tiles.rows - (tiles.band_rows - rows / tiles.out_width) * tiles.step[0];
+  sum_squares(shape, tiles, image_of(context, shape, args.inputs, tiles, unit, slot, n), lines, squares);
+  patch_squares(shape, tiles, squares, rows, work.c);
 }
 
-// c of row `row` of a unit in group g.
-double row_square(const LayerShape& shape, const ConvTiles& tiles, const double* squares, int64_t g, int64_t row) {
-  const int64_t y = row / tiles.out_width * tiles.step[0], x = row % tiles.out_width;
-  return patch_square(shape, tiles, squares + g * tiles.square_count + y * tiles.phases() * tiles.columns + x);
-}
+// What a unit contributes: psi (m), denominators (groups), sqrt(r) (groups x ldw).
+struct UnitSums {
+  double* psi;
+  double* denominator;
+  float* weights;
+  int64_t ldw;
+};
 
-// The first phase of one unit.
-void unit_statistics(CpuContext& context, const ConvStatisticsArgs& args, const ConvTiles& tiles,
-                     const ConvChunk& chunk, int64_t slot, int32_t worker) {
+// Row by row: for models that look at all outputs of a row, and where these are contiguous.
+void unit_by_rows(const ConvStatisticsArgs& args, const ConvTiles& tiles, int64_t unit, const UnitWork& work,
+                  const UnitSums& sums) {
   const LayerShape& shape = *args.shape;
-  ConvWorkspace& w = context.conv;
-  const int64_t unit = chunk.first + slot, m = shape.outputs, group_rows = m / shape.groups;
-  const double* const squares = prepare_unit(context, args, tiles, unit, slot);
-  float* const workspace = w.rows[static_cast<size_t>(worker)].data();
-  float* const run = workspace + kRowTask * signal_ld(shape) + 2 * padded(m); // psi over kRowTask rows
-  double* const psi = w.psi.data() + slot * m;
-  double* const denominator = w.denominator.data() + slot * shape.groups;
-  const int64_t ldw = padded(tiles.chunk_rows()), rows = tiles.unit_rows(unit);
-  float* const weights = w.weights.data() + (tiles.unit_first(unit) - chunk.first_row);
-  for (int64_t i = 0; i < m; ++i) psi[i] = run[i] = 0;
-  for (int64_t g = 0; g < shape.groups; ++g) denominator[g] = 0;
-  for_rows(args, tiles, unit, workspace, [&](int64_t row, const float* q) {
+  const int64_t m = shape.outputs, group_rows = m / shape.groups, rows = tiles.unit_rows(unit);
+  float* const run = work.rows + kRowTask * signal_ld(shape) + 2 * padded(m); // psi over kRowTask rows
+  for (int64_t i = 0; i < m; ++i) run[i] = 0;
+  for_rows(args, tiles, unit, work.rows, [&](int64_t row, const float* q) {
     for (int64_t g = 0; g < shape.groups; ++g) {
       const float* const part = q + g * group_rows;
-      const double r = row_sum(part, group_rows), c = row_square(shape, tiles, squares, g, row);
-      denominator[g] += c * r;
-      weights[g * ldw + row] = static_cast<float>(std::sqrt(r));
+      const double r = row_sum(part, group_rows), c = work.c[g * rows + row];
+      sums.denominator[g] += c * r;
+      sums.weights[g * sums.ldw + row] = static_cast<float>(std::sqrt(r));
       const float weight = static_cast<float>(c);
       float* const to = run + g * group_rows;
 #pragma omp simd
@@ -133,8 +165,71 @@ void unit_statistics(CpuContext& context, const ConvStatisticsArgs& args, const 
     }
     if (row % kRowTask != kRowTask - 1 && row != rows - 1) return;
 #pragma omp simd
-    for (int64_t i = 0; i < m; ++i) psi[i] += run[i], run[i] = 0;
+    for (int64_t i = 0; i < m; ++i) sums.psi[i] += run[i], run[i] = 0;
   });
+}
+
+// Channel by channel, for elementwise models: the signal of one channel is a run of positions, and nothing is
+// transposed.
+void unit_by_channels(const ConvStatisticsArgs& args, const ConvTiles& tiles, int64_t unit, const UnitWork& work,
+                      const UnitSums& sums) {
+  const LayerShape& shape = *args.shape;
+  const FisherModel model(args);
+  const int64_t group_rows = shape.outputs / shape.groups, rows = tiles.unit_rows(unit), n = unit / tiles.bands;
+  const int64_t y0 = unit % tiles.bands * tiles.band_rows, stride = args.signal.stride[3];
+  float *const q = work.q, *const r_run = work.r_float, *const c_run = work.c_float;
+  for (int64_t g = 0; g < shape.groups; ++g) {
+    const double* const c = work.c + g * rows;
+    for (int64_t t = 0; t < rows; ++t) {
+      c_run[t] = static_cast<float>(c[t]);
+      r_run[t] = 0;
+      work.r[t] = 0;
+    }
+    for (int64_t i = 0; i < group_rows; ++i) {
+      for (int64_t t = 0; t < rows; t += tiles.out_width) {
+        const caller_float* const from = at(args.signal, n, g * group_rows + i, y0 + t / tiles.out_width, 0);
+        if (stride == 1) {
+#pragma omp simd
+          for (int64_t x = 0; x < tiles.out_width; ++x) q[t + x] = from[x];
+        } else {
+          for (int64_t x = 0; x < tiles.out_width; ++x) q[t + x] = from[x * stride];
+        }
+      }
+      fisher_elements(model, rows, q, q);
+      sums.psi[g * group_rows + i] = run_sum(rows, [c_run, q](int64_t t) { return c_run[t] * q[t]; });
+#pragma omp simd
+      for (int64_t t = 0; t < rows; ++t) r_run[t] += q[t];
+      if (i % kFloatRun != kFloatRun - 1 && i != group_rows - 1) continue;
+      for (int64_t t = 0; t < rows; ++t) {
+        work.r[t] += r_run[t];
+        r_run[t] = 0;
+      }
+    }
+    double denominator = 0;
+    for (int64_t t = 0; t < rows; ++t) {
+      denominator += c[t] * work.r[t];
+      sums.weights[g * sums.ldw + t] = static_cast<float>(std::sqrt(work.r[t]));
+    }
+    sums.denominator[g] = denominator;
+  }
+}
+
+// The first phase of one unit.
+void unit_statistics(CpuContext& context, const ConvStatisticsArgs& args, const ConvTiles& tiles,
+                     const ConvChunk& chunk, int64_t slot, int32_t worker) {
+  const LayerShape& shape = *args.shape;
+  ConvWorkspace& w = context.conv;
+  const int64_t unit = chunk.first + slot;
+  const UnitWork work = unit_work(context, shape, tiles, worker);
+  prepare_unit(context, args, tiles, unit, slot, work);
+  const UnitSums sums{w.psi.data() + slot * shape.outputs, w.denominator.data() + slot * shape.groups,
+                      w.weights.data() + (tiles.unit_first(unit) - chunk.first_row), padded(tiles.chunk_rows())};
+  for (int64_t i = 0; i < shape.outputs; ++i) sums.psi[i] = 0;
+  for (int64_t g = 0; g < shape.groups; ++g) sums.denominator[g] = 0;
+  if (args.signal.stride[1] != 1 && elementwise(FisherModel(args)))
+    unit_by_channels(args, tiles, unit, work, sums);
+  else
+    unit_by_rows(args, tiles, unit, work, sums);
 }
 
 // The second phase: patches of a chunk, by panels of rows and strips of diagonal blocks.
@@ -209,15 +304,16 @@ void conv_fisher_rows(Context& base, const ConvStatisticsArgs& args, const Fishe
   ConvTiles tiles;
   if (!reserve_conv(context, shape, args.inputs, args.samples, ConvUse::kStatistics, tiles)) return;
   for (int64_t unit = 0; unit < args.samples * tiles.bands; ++unit) {
-    const double* const squares = prepare_unit(context, args, tiles, unit, 0);
+    const UnitWork work = unit_work(context, shape, tiles, 0);
+    prepare_unit(context, args, tiles, unit, 0, work);
     const int64_t first = tiles.unit_first(unit);
-    for_rows(args, tiles, unit, context.conv.rows[0].data(), [&](int64_t row, const float* q) {
+    for_rows(args, tiles, unit, work.rows, [&](int64_t row, const float* q) {
       if (out.q)
         for (int64_t i = 0; i < m; ++i) out.q[(first + row) * m + i] = q[i];
       for (int64_t g = 0; g < shape.groups; ++g) {
         const int64_t to = (first + row) * shape.groups + g;
         if (out.r) out.r[to] = static_cast<float>(row_sum(q + g * group_rows, group_rows));
-        if (out.c) out.c[to] = static_cast<float>(row_square(shape, tiles, squares, g, row));
+        if (out.c) out.c[to] = static_cast<float>(work.c[g * tiles.unit_rows(unit) + row]);
       }
     });
   }

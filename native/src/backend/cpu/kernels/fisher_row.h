@@ -119,6 +119,31 @@ struct FisherModel {
       : shape(*args.shape), signal_kind(args.signal_kind), stream(args.seed, args.shape->index, args.step) {}
 };
 
+// Whether every q comes from its own signal alone, without noise: then any run of elements will do, not only rows.
+LNGD_INLINE bool elementwise(const FisherModel& model) {
+  if (model.signal_kind == LNGD_SIGNAL_GRADIENTS) return true;
+  const int32_t output = model.shape.output;
+  return model.shape.fisher == LNGD_FISHER_EXPECTED && output != LNGD_OUTPUT_SOFTMAX &&
+         output != LNGD_OUTPUT_SOFTMAX_GAUSSIAN;
+}
+
+// q of `count` elements of such a model; q may be x.
+inline void fisher_elements(const FisherModel& model, int64_t count, const float* x, float* q) {
+  const LayerShape& shape = model.shape;
+  const bool outputs = model.signal_kind == LNGD_SIGNAL_OUTPUTS;
+  if (model.signal_kind == LNGD_SIGNAL_GRADIENTS) {
+#pragma omp simd
+    for (int64_t i = 0; i < count; ++i) q[i] = x[i] * x[i];
+  } else if (shape.output == LNGD_OUTPUT_SIGMOID) {
+#pragma omp simd
+    for (int64_t i = 0; i < count; ++i) q[i] = outputs ? x[i] * (1.0f - x[i]) : sigmoid_slope(x[i]);
+  } else { // Gaussian around phi(s)
+    derivative_row(shape.activation, outputs, shape.activation_parameter, x, count, q);
+#pragma omp simd
+    for (int64_t i = 0; i < count; ++i) q[i] *= q[i];
+  }
+}
+
 // q (m) of row number `row` of the update. x: the row of the signal, overwritten; eps: a workspace of m; q may be x.
 inline void fisher_row(const FisherModel& model, int64_t row, float* x, float* eps, float* q) {
   const LayerShape& shape = model.shape;
@@ -127,9 +152,8 @@ inline void fisher_row(const FisherModel& model, int64_t row, float* x, float* e
   const bool outputs = model.signal_kind == LNGD_SIGNAL_OUTPUTS;
   const PhiloxStream& stream = model.stream;
   const uint64_t first = static_cast<uint64_t>(row) * static_cast<uint64_t>(m);
-  if (model.signal_kind == LNGD_SIGNAL_GRADIENTS) {
-#pragma omp simd
-    for (int64_t i = 0; i < m; ++i) q[i] = x[i] * x[i];
+  if (elementwise(model)) {
+    fisher_elements(model, m, x, q);
   } else if (shape.output == LNGD_OUTPUT_SOFTMAX) {
     if (!outputs) softmax_row(x, m);
     if (sampled) {
@@ -143,16 +167,11 @@ inline void fisher_row(const FisherModel& model, int64_t row, float* x, float* e
 #pragma omp simd
       for (int64_t i = 0; i < m; ++i) q[i] = x[i] * (1.0f - x[i]);
     }
-  } else if (shape.output == LNGD_OUTPUT_SIGMOID) {
-    if (sampled) {
-      for (int64_t i = 0; i < m; ++i) {
-        const float p = outputs ? x[i] : sigmoid(x[i]);
-        const float g = p - (stream.uniform(first + static_cast<uint64_t>(i)) < p ? 1.0f : 0.0f);
-        q[i] = g * g;
-      }
-    } else {
-#pragma omp simd
-      for (int64_t i = 0; i < m; ++i) q[i] = outputs ? x[i] * (1.0f - x[i]) : sigmoid_slope(x[i]);
+  } else if (shape.output == LNGD_OUTPUT_SIGMOID) { // sampled
+    for (int64_t i = 0; i < m; ++i) {
+      const float p = outputs ? x[i] : sigmoid(x[i]);
+      const float g = p - (stream.uniform(first + static_cast<uint64_t>(i)) < p ? 1.0f : 0.0f);
+      q[i] = g * g;
     }
   } else if (shape.output == LNGD_OUTPUT_SOFTMAX_GAUSSIAN) {
     if (!outputs) softmax_row(x, m);
@@ -169,16 +188,11 @@ inline void fisher_row(const FisherModel& model, int64_t row, float* x, float* e
 #pragma omp simd
       for (int64_t i = 0; i < m; ++i) q[i] = x[i] * x[i] * (1.0f - 2.0f * x[i] + squares);
     }
-  } else { // Gaussian around phi(s)
+  } else { // Gaussian around phi(s), sampled
     derivative_row(shape.activation, outputs, shape.activation_parameter, x, m, x);
-    if (sampled) {
-      normal_row(stream, first, m, eps);
+    normal_row(stream, first, m, eps);
 #pragma omp simd
-      for (int64_t i = 0; i < m; ++i) q[i] = (x[i] * eps[i]) * (x[i] * eps[i]);
-    } else {
-#pragma omp simd
-      for (int64_t i = 0; i < m; ++i) q[i] = x[i] * x[i];
-    }
+    for (int64_t i = 0; i < m; ++i) q[i] = (x[i] * eps[i]) * (x[i] * eps[i]);
   }
 }
 

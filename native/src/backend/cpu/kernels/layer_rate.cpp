@@ -165,8 +165,15 @@ void rate_layer(CpuContext& context, const StepArgs& args, int32_t index) {
 void layer_rate(Context& base, const StepArgs& args) {
   CpuContext& context = cpu(base);
   double work = 0;
-  if (args.config->rate == LNGD_RATE_EMPIRICAL)
-    work = static_cast<double>(args.layers[0].samples) * cpu(args.plan).work_rate_sample;
+  for (int32_t i = 0; i < args.count && args.config->rate == LNGD_RATE_EMPIRICAL; ++i) {
+    const StepLayer& layer = args.layers[i];
+    const ConvGeometry& conv = layer.shape->conv;
+    const int64_t positions = layer.shape->convolution ? conv.positions(0, layer.conv_inputs.height) *
+                                                             conv.positions(1, layer.conv_inputs.width)
+                                                       : 1;
+    work += 2.0 * static_cast<double>(layer.samples * positions) *
+            static_cast<double>(layer.shape->outputs * layer.shape->d);
+  }
   const KernelScope scope(context, work);
   for (int32_t i = 0; i < args.count; ++i) rate_layer(context, args, i);
 }

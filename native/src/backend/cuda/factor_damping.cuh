@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// The damping rule on the device, and what the size classes of factor_inverse share.
+#ifndef LNGD_BACKEND_CUDA_FACTOR_DAMPING_CUH
+#define LNGD_BACKEND_CUDA_FACTOR_DAMPING_CUH
+
+#include "backend/cuda/factor_inverse.h"
+#include "backend/cuda/simt.cuh"
+
+namespace lngd::cuda {
+
+constexpr int kFactorRetries = 6;
+
+__device__ __forceinline__ double damping(const DampingRule& rule, double mean) {
+  return rule.relative ? fmax(rule.factor * mean, rule.floor) : fmin(fmax(mean, rule.least), rule.most);
+}
+
+// tr(Phi) / n, by one warp: the same bits in whichever warp asks.
+__device__ __forceinline__ double mean_diagonal(const FactorTask& task) {
+  double sum = 0;
+  for (int i = static_cast<int>(threadIdx.x) % 32; i < task.size; i += 32) sum += task.phi[i * task.ld + i];
+  return warp_sum(sum) / task.size;
+}
+
+__device__ __forceinline__ bool is_due(const LayerRecord* record, const int32_t* due, int32_t layer) {
+  return record->has_average && (due == nullptr || due[layer] != 0);
+}
+
+} // namespace lngd::cuda
+#endif

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// factor_inverse on CUDA: (Phi_hat + lambda I)^-1 for diagonal blocks of all sizes, and Psi_inv. How a set of matrices
+// is cut into launches is in factor_inverse_plan.h. Everything here is asynchronous on the stream, allocates nothing,
+// and returns the launch's own error. What a call launches depends on the plan only, so it can be part of a graph.
+#ifndef LNGD_BACKEND_CUDA_FACTOR_INVERSE_H
+#define LNGD_BACKEND_CUDA_FACTOR_INVERSE_H
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+#include "backend/cuda/factor_inverse_plan.h"
+
+namespace lngd::cuda {
+
+// The damping rule of spec section 4.
+struct DampingRule {
+  bool relative; // max(factor * mean, floor); or else mean clipped to [least, most]
+  double factor, floor, least, most;
+};
+
+// What became of a block.
+struct FactorResult {
+  double lambda;        // damping of the inverse that was written
+  int32_t retries;      // each with ten times the damping
+  int32_t failed_pivot; // of the last failed try; -1: none failed
+  int32_t renewed;      // 0: the old inverse stays
+};
+
+// A plan on the device.
+struct FactorTables {
+  const FactorTask* tasks; // FactorPlan::tasks()
+  const int32_t* starts;   // FactorPlan::starts(); may be nullptr where there are no large ones
+  float* workspace;        // FactorPlan::workspace_bytes(), 16-byte aligned; its contents do not matter
+};
+
+// factor_inverse.cu, factor_inverse_large.cu. Called once before the first launch.
+cudaError_t prepare_factor_inverse();
+
+// One result for each task, at FactorTask::result. Matrices of layers without an average, or whose flag in `due`
+// (device memory; nullptr: all are due) is 0, are left alone and get a result of {0, 0, -1, 0}.
+cudaError_t launch_factor_inverse(const FactorPlan& plan, const FactorTables& tables, const DampingRule& rule,
+                                  const int32_t* due, FactorResult* results, cudaStream_t stream);
+// Its part for matrices above kBlockFactor.
+cudaError_t prepare_large_factors();
+cudaError_t launch_large_factors(const FactorPlan& plan, const FactorTables& tables, const DampingRule& rule,
+                                 const int32_t* due, FactorResult* results, cudaStream_t stream);
+
+// factor_records.cu. Publishes the results: the records, the lambdas, and Psi_inv where at least one block was renewed.
+cudaError_t launch_factor_records(const FactorLayer* layers, int32_t layer_count, const DampingRule& rule,
+                                  const int32_t* due, const FactorResult* results, cudaStream_t stream);
+
+} // namespace lngd::cuda
+#endif
