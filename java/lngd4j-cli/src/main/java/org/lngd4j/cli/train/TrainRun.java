@@ -119,7 +119,7 @@ public final class TrainRun {
         long totalSteps =
                 (long) settings.epochs()
                         * BatchFiller.count(data.training().count(), settings.batch());
-        Network net = spec.build(settings.seed(), Methods.updater(settings, totalSteps));
+        Network net = spec.build(weightSeed(), Methods.updater(settings, totalSteps));
         try (TrainingMethod method = Methods.attach(settings, net, totalSteps)) {
             Position position = checkpoint == null ? Position.START : restore(net, method);
             List<MetricsRow> rows =
@@ -193,6 +193,11 @@ public final class TrainRun {
                             + folder);
             return StopSignal.EXIT_STATUS;
         }
+    }
+
+    // ND4J takes the seed 0 as "none" and draws other weights every time.
+    private long weightSeed() {
+        return settings.seed() == 0 ? Long.MAX_VALUE : settings.seed();
     }
 
     private Dataset data() {

@@ -156,6 +156,14 @@ class TrainRunTest {
     }
 
     @Test
+    void zeroIsASeedToo() throws IOException {
+        train("one", "--optimizer", "sgd", "--seed", "0");
+        train("two", "--optimizer", "sgd", "--seed", "0");
+
+        assertThat(withoutSeconds("two")).isEqualTo(withoutSeconds("one"));
+    }
+
+    @Test
     void averagedWeightsCanBeTurnedOff() throws IOException {
         train("on", "--optimizer", "sgd");
         train("off", "--optimizer", "sgd", "--no-averaged-weights");
