@@ -36,6 +36,9 @@ final class LngdChoice {
         }
         if (settings.learningRate() != null) {
             builder.learningRate(settings.learningRate());
+        } else if (settings.optimizer() == OptimizerKind.LNGD_SAMPLE) {
+            // Without the layer rate the paper's own learning rate is far too large.
+            builder.learningRate(settings.optimizer().axes().get(0).start());
         }
         if (settings.momentum() != null) {
             builder.momentum(settings.momentum());
@@ -55,6 +58,9 @@ final class LngdChoice {
         if (settings.layerRate() != null) {
             builder.layerRate(LayerRate.valueOf(upper(settings.layerRate())));
         }
+        if (settings.optimizer() == OptimizerKind.LNGD_SAMPLE) {
+            builder.layerRate(LayerRate.NONE);
+        }
         return builder.build();
     }
 
@@ -67,6 +73,9 @@ final class LngdChoice {
     }
 
     private static Preset preset(TrainSettings settings) {
+        if (!settings.optimizer().takesPreset()) {
+            return Preset.PAPER;
+        }
         return settings.preset() == null
                 ? Preset.RECIPE
                 : Preset.valueOf(upper(settings.preset()).replace('-', '_'));
