@@ -8,12 +8,12 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.Supplier;
-import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.lngd4j.KernelTimes;
 import org.lngd4j.LayerRate;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.Preset;
 import org.lngd4j.TrustRatio;
+import org.lngd4j.cli.model.Network;
 import org.lngd4j.cli.optimizer.CosineSchedule;
 import org.lngd4j.dl4j.AveragedWeights;
 import org.lngd4j.dl4j.Lngd;
@@ -33,15 +33,18 @@ final class LngdMethod implements TrainingMethod {
     private final String device;
     private final LngdTraining training;
 
-    LngdMethod(MultiLayerNetwork net, LngdOptions options, String device) {
+    LngdMethod(Network net, LngdOptions options, String device) {
         this.options = options;
         this.device = device;
-        this.training = Lngd.attach(net, options);
+        this.training =
+                net instanceof Network.Graph graph
+                        ? Lngd.attach(graph.model(), options)
+                        : Lngd.attach(((Network.Chain) net).model(), options);
     }
 
     /**
-     * What trains the layers that LNGD has no block for (batch norm, and convolutions as long as
-     * that is so): the report at the start names them.
+     * What trains the layers that LNGD has no block for, such as batch norm: the report at the
+     * start names them.
      */
     static IUpdater fallback(long totalSteps) {
         return Nesterovs.builder()

@@ -9,9 +9,13 @@ import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.lngd4j.LngdOptions;
 import org.lngd4j.cli.data.Dataset;
 import org.lngd4j.cli.data.ImageShape;
 import org.lngd4j.cli.data.LabelledImages;
+import org.lngd4j.dl4j.Lngd;
+import org.lngd4j.dl4j.LngdTraining;
+import org.lngd4j.dl4j.Treatment;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
@@ -67,8 +71,8 @@ class ModelCatalogTest {
     // The network and the layout of the pixels: a net that sees the planes in another order would
     // not learn this, since only one channel tells the class.
     @ParameterizedTest
-    @CsvSource({"lenet", "resnet8"})
-    void convolutionalNetsLearnWhichChannelIsLit(String model) {
+    @CsvSource({"lenet, false", "resnet8, false", "lenet, true", "resnet8, true"})
+    void convolutionalNetsLearnWhichChannelIsLit(String model, boolean lngd) {
         ImageShape shape = new ImageShape(3, 16, 16);
         ModelSpec spec = ModelCatalog.parse(model, data(shape, 3));
         Network net = spec.build(1, new Sgd(0.1));
@@ -81,12 +85,26 @@ class ModelCatalogTest {
                 images.putScalar(i, k, images.getFloat(i, k) + 0.5f);
             }
         }
-        for (int step = 0; step < 25; step++) {
-            net.fit(images, targets);
-        }
+        int steps = 25;
+        try (LngdTraining training = lngd ? attach(net, steps) : null) {
+            for (int step = 0; step < steps; step++) {
+                net.fit(images, targets);
+            }
 
-        // Guessing is log 3 = 1.1.
-        assertThat(net.score()).isLessThan(0.3);
+            // Guessing is log 3 = 1.1.
+            assertThat(net.score()).isLessThan(0.3);
+        }
+    }
+
+    private static LngdTraining attach(Network net, int steps) {
+        LngdOptions options = LngdOptions.recipe(steps).build();
+        LngdTraining training =
+                net instanceof Network.Graph graph
+                        ? Lngd.attach(graph.model(), options)
+                        : Lngd.attach(((Network.Chain) net).model(), options);
+        assertThat(training.report().parameters(Treatment.LNGD))
+                .isGreaterThan(net.model().numParams() * 9 / 10);
+        return training;
     }
 
     @Test
