@@ -227,7 +227,7 @@ TEST(streams_inverses_wait_for_the_step_that_reads_them) {
   std::vector<std::uint8_t> plain;
   for (unsigned seed = 0; seed < 12; ++seed) {
     const Scope scope("seed " + std::to_string(seed));
-    const Schedule schedule(seed == 0 ? 0 : 2, seed);
+    const Schedule schedule(seed == 0 ? 0 : seed < 3 ? 1 : 2, seed);
     const Stream stream;
     Resident resident(config, stream.handle(), kSteps);
     void* graph = nullptr;
