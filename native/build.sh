@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds liblngd and runs its tests, on machines that may lack cmake and make.
 #
-#   native/build.sh build DIR [TARGET]   configure and build in DIR, and put liblngd.so into the folder TARGET too
+#   native/build.sh build DIR [TARGET]   configure and build in DIR, and put the libraries into the folder TARGET too
 #   native/build.sh test DIR             run the C++ tests built there
 #   native/build.sh has-cmake            print true if the system's cmake will do, else false
 #
@@ -82,6 +82,22 @@ logged() {
   }
 }
 
+# Puts the libraries that folder $1 has into folder $2, and takes out those that this build has not got any more.
+publish() {
+  local library from to
+  mkdir -p "$2"
+  for library in liblngd.so liblngd_cuda.so liblngd_cuda_emulated.so; do
+    from=$1/native/$library to=$2/$library
+    if [ ! -f "$from" ]; then
+      rm -f "$to"
+    elif ! cmp -s "$from" "$to"; then
+      # Not written over: a running program may have the old one mapped.
+      cp "$from" "$to.new"
+      mv "$to.new" "$to"
+    fi
+  done
+}
+
 build() {
   local dir=$1 target=$2 tests=ON start=$SECONDS
   [ "${LNGD_SKIP_TESTS:-false}" = true ] && tests=OFF
@@ -102,13 +118,7 @@ build() {
     -DLNGD_BUILD_TESTS=$tests
   sed -n 's/^-- \(LNGD: \)/\1/p' "$log"
   logged "$cmake" --build "$dir" --parallel "$(nproc)"
-  local library=$dir/native/liblngd.so
-  if [ -n "$target" ] && ! cmp -s "$library" "$target/liblngd.so"; then
-    mkdir -p "$target"
-    # Not written over: a running program may have the old one mapped.
-    cp "$library" "$target/liblngd.so.new"
-    mv "$target/liblngd.so.new" "$target/liblngd.so"
-  fi
+  [ -z "$target" ] || publish "$dir" "$target"
   echo "LNGD: liblngd.so is up to date ($((SECONDS - start)) s)"
 }
 

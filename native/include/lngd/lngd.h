@@ -267,6 +267,13 @@ typedef enum lngd_activation {
   LNGD_ACTIVATION_SWISH = 8 /* s sigmoid(s) */
 } lngd_activation;
 
+/* Zeros round the image of a convolution. */
+typedef enum lngd_padding {
+  LNGD_PADDING_EXPLICIT = 0, /* padding_before and padding_after */
+  LNGD_PADDING_SAME = 1      /* as many as it takes for size / stride positions, rounded up: (positions - 1) stride +
+                                dilation (kernel - 1) + 1 - size, half of them before, the odd one after */
+} lngd_padding;
+
 /* The predictive model of a layer. */
 typedef enum lngd_output {
   LNGD_OUTPUT_HIDDEN = 0,          /* Gaussian around phi(s): not an output layer (also right for squared error) */
@@ -290,11 +297,12 @@ typedef struct lngd_layer_config {
    * 1), entry 1 to the second (width); where rank is 1, entries 1 are 1 (paddings: 0). The patch of output position y
    * has the inputs y stride - padding_before + k dilation, k = 0 .. kernel - 1, zeros outside of the input. An axis of
    * h inputs has (h + padding_before + padding_after - dilation (kernel - 1) - 1) / stride + 1 positions, rounded down.
-   * 'Same' padding whose total is odd is told by padding_before and padding_after. */
+   * */
   int32_t rank;      /* spatial axes: 1 or 2 */
   int32_t kernel[2]; /* all in [1, 65535], paddings in [0, 65535] */
   int32_t stride[2];
-  int32_t padding_before[2];
+  int32_t padding;           /* lngd_padding */
+  int32_t padding_before[2]; /* 0 with SAME */
   int32_t padding_after[2];
   int32_t dilation[2];
   int32_t

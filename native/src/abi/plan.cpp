@@ -124,11 +124,8 @@ lngd_status lngd_step(lngd_plan* handle, double factor, const lngd_samples* samp
         const lngd_layer_config& config = plan.layer(i).config;
         const Images images = conv_inputs(plan.optimizer(), &samples[i].inputs, name, config, shape);
         std::snprintf(name, sizeof name, "samples[%d].deltas", i);
-        checked[i] = {{},
-                      {},
-                      images.view,
-                      conv_outputs(plan.optimizer(), &samples[i].deltas, name, config, shape, images),
-                      images.samples};
+        const Activations deltas = conv_outputs(plan.optimizer(), &samples[i].deltas, name, config, shape, images);
+        checked[i] = {{}, {}, images.view, deltas, images.samples};
         continue;
       }
       const Matrix a = matrix(plan.optimizer(), &samples[i].inputs, name, -1, shape.inputs);

@@ -39,11 +39,29 @@ struct ConvGeometry {
   int32_t before[2] = {0, 0}; // zero padding above and left
   int32_t after[2] = {0, 0};  // below and right
   int32_t dilation[2] = {1, 1};
+  bool same = false; // the padding follows from the image: see at()
 
   // Output positions along an axis of that many inputs; 0 or less where the kernel does not fit.
   int64_t positions(int axis, int64_t size) const {
+    if (same) return (size + stride[axis] - 1) / stride[axis];
     const int64_t reach = size + before[axis] + after[axis] - dilation[axis] * (int64_t{kernel[axis]} - 1) - 1;
     return reach < 0 ? 0 : reach / stride[axis] + 1;
+  }
+
+  // The geometry for one image: with `same`, as many zeros as size / stride positions (rounded up) take, the odd one
+  // at the end. What a kernel begins with.
+  ConvGeometry at(int64_t height, int64_t width) const {
+    ConvGeometry g = *this;
+    if (!same) return g;
+    const int64_t size[2] = {height, width};
+    for (int axis = 0; axis < 2; ++axis) {
+      const int64_t reach = (positions(axis, size[axis]) - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1;
+      const int64_t total = std::max<int64_t>(reach - size[axis], 0);
+      g.before[axis] = static_cast<int32_t>(total / 2);
+      g.after[axis] = static_cast<int32_t>(total - total / 2);
+    }
+    g.same = false;
+    return g;
   }
 };
 

@@ -68,6 +68,11 @@ void validate_geometry(const std::string& at, const lngd_layer_config& layer) {
       require(value >= field.low && value <= high, at, field.name, "[", axis, "] is ", value, ", allowed is ",
               field.low, axis < layer.rank ? " to 65535" : " where rank is 1");
     }
+  check_enum((at + "padding").c_str(), layer.padding, 2);
+  for (int axis = 0; layer.padding == LNGD_PADDING_SAME && axis < 2; ++axis)
+    require(layer.padding_before[axis] == 0 && layer.padding_after[axis] == 0, at, "padding_before[", axis, "] is ",
+            layer.padding_before[axis], " and padding_after[", axis, "] is ", layer.padding_after[axis],
+            ", allowed is 0 with LNGD_PADDING_SAME, which takes them from the image");
   require(layer.groups >= 1 && layer.inputs % layer.groups == 0 && layer.outputs % layer.groups == 0, at, "groups is ",
           layer.groups, ", allowed is a divisor of inputs (", layer.inputs, ") and of outputs (", layer.outputs, ")");
   const int64_t columns = weight_columns(layer);
@@ -293,7 +298,8 @@ uint64_t config_hash(const lngd_config& c, const lngd_layer_config* layers, int3
     mix(l.kind), mix(l.inputs), mix(l.outputs), mix(l.bias), mix(l.activation), mix(l.activation_parameter);
     mix(l.output), mix(l.fisher);
     if (l.kind != LNGD_LAYER_CONVOLUTION) continue;
-    mix(l.rank), mix(l.kernel), mix(l.stride), mix(l.padding_before), mix(l.padding_after), mix(l.dilation);
+    mix(l.rank), mix(l.kernel), mix(l.stride), mix(l.padding), mix(l.padding_before), mix(l.padding_after),
+        mix(l.dilation);
     mix(l.groups);
   }
   return hash;

@@ -47,6 +47,7 @@ LayerShape make_shape(const lngd_config& config, const lngd_layer_config& layer,
   if (layer.kind == LNGD_LAYER_CONVOLUTION) {
     shape.convolution = true;
     shape.groups = layer.groups;
+    shape.conv.same = layer.padding == LNGD_PADDING_SAME;
     // The only axis of a 1-D convolution is the horizontal one: it is the one that kernels run along.
     for (int axis = 0; axis < layer.rank; ++axis) {
       const int to = axis + 2 - layer.rank;

@@ -23,7 +23,7 @@ int64_t image_extent(const LayerShape& shape, int axis, int64_t step, int64_t po
 
 bool make_tiles(const LayerShape& shape, const Activations& inputs, int64_t samples, int32_t threads, ConvUse use,
                 ConvTiles& t) {
-  const ConvGeometry& conv = shape.conv;
+  const ConvGeometry conv = shape.conv.at(inputs.height, inputs.width);
   t.out_height = conv.positions(0, inputs.height);
   t.out_width = conv.positions(1, inputs.width);
   t.positions = t.out_height * t.out_width;

@@ -41,7 +41,7 @@ struct ConvRows {
 
   ConvRows() = default;
   ConvRows(const ConvGeometry& g, const Activations& inputs, int64_t samples)
-      : geometry(g),
+      : geometry(g.at(inputs.height, inputs.width)),
         positions(g.positions(0, inputs.height) * g.positions(1, inputs.width)),
         out_width(g.positions(1, inputs.width)),
         height(inputs.height),

@@ -55,7 +55,7 @@ LNGD_INLINE void copy_row(const caller_float* from, int64_t step, int64_t low, i
 inline void copy_image(const CpuContext& context, const LayerShape& shape, const Activations& inputs,
                        const ConvTiles& tiles, int64_t unit, int64_t slot, int64_t n) {
   if (tiles.direct) return;
-  const ConvGeometry& conv = shape.conv;
+  const ConvGeometry conv = shape.conv.at(inputs.height, inputs.width);
   const int64_t y0 = unit % tiles.bands * tiles.band_rows * conv.stride[0] - conv.before[0];
   for (int64_t phase = 0; phase < tiles.phases(); ++phase) {
     // Column q is input x0 + q jump.

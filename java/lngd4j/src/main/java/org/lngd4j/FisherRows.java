@@ -4,7 +4,9 @@ package org.lngd4j;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
- * What the statistics of a layer make of the rows of a batch: new float32 arrays.
+ * What the statistics of a layer make of the rows of a batch: new float32 arrays. A row is a
+ * sample; of a convolution, an output position of a sample (rows of one sample follow each other,
+ * the width runs fastest), and with G groups r and c are N x G.
  *
  * @param q squares of the per-sample gradients, N x m
  * @param r row sums of q, N values

@@ -6,11 +6,12 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 /**
  * Per-sample data of one layer for {@link LayerRate#EMPIRICAL}: float32, any view, never copied.
  *
- * @param inputs inputs of the layer, N x d_w, without the constant 1 of a bias
- * @param deltas derivative of the loss of each sample with respect to its pre-activations, N x m;
- *     NOT divided by N
+ * @param inputs inputs of the layer, N x d_w, without the constant 1 of a bias; a convolution's are
+ *     N x channels x height x width (1-D: N x channels x length)
+ * @param deltas derivative of the loss of each sample with respect to its pre-activations, N x m,
+ *     or N x m x height x width; NOT divided by N
  */
-public record LayerSamples(INDArray inputs, INDArray deltas) {
+public record LayerSamples(INDArray inputs, INDArray deltas) implements StepSamples {
     @Override
     public String toString() {
         return "LayerSamples[inputs=" + shape(inputs) + ", deltas=" + shape(deltas) + "]";

@@ -7,13 +7,16 @@ package org.lngd4j;
  *
  * <pre>{@code
  * List<LayerSpec> layers = List.of(
+ *         LayerSpec.convolution("edges", 1, 16, 5, 5).stride(2),
  *         LayerSpec.dense("hidden", 784, 256).activation(Activation.TANH),
  *         LayerSpec.dense("output", 256, 10).output(OutputModel.SOFTMAX));
  * }</pre>
  *
  * @param name a name for messages and reports, not empty
- * @param inputs d_w, columns of the weights without the bias, in [1, 2^24]
- * @param outputs m, rows of the weights, in [1, 2^24]
+ * @param convolution the geometry of a convolutional layer; null: a dense one
+ * @param inputs a dense layer's d_w, columns of the weights without the bias; a convolution's
+ *     channels in, of all groups together; in [1, 2^24]
+ * @param outputs m, rows of the weights; a convolution's channels out; in [1, 2^24]
  * @param bias whether there is a bias
  * @param activation the activation phi; {@link Activation#IDENTITY} for the softmax and sigmoid
  *     outputs
@@ -23,6 +26,7 @@ package org.lngd4j;
  */
 public record LayerSpec(
         String name,
+        Convolution convolution,
         long inputs,
         long outputs,
         boolean bias,
@@ -37,7 +41,8 @@ public record LayerSpec(
      * Checks everything that can be checked without the native library.
      *
      * @param name a name, not empty
-     * @param inputs d_w
+     * @param convolution geometry, or null
+     * @param inputs d_w, or channels in
      * @param outputs m
      * @param bias whether there is a bias
      * @param activation the activation
@@ -52,6 +57,12 @@ public record LayerSpec(
         }
         checkSize(name + ": inputs", inputs);
         checkSize(name + ": outputs", outputs);
+        if (convolution != null) {
+            checkGroups(name, convolution.groups(), inputs, outputs);
+            checkSize(
+                    name + ": d_w, channels of a group times kernel",
+                    inputs / convolution.groups() * convolution.patch());
+        }
         Check.notNull(name + ": activation", activation);
         Check.notNull(name + ": output", output);
         if (activation == Activation.LEAKY_RELU) {
@@ -81,7 +92,111 @@ public record LayerSpec(
      */
     public static LayerSpec dense(String name, long inputs, long outputs) {
         return new LayerSpec(
-                name, inputs, outputs, true, Activation.RELU, 0, OutputModel.HIDDEN, null);
+                name, null, inputs, outputs, true, Activation.RELU, 0, OutputModel.HIDDEN, null);
+    }
+
+    /**
+     * A convolution with bias, {@link Activation#RELU}, stride and dilation 1, no padding, one
+     * group, not an output layer.
+     *
+     * @param name a name for messages and reports, not empty
+     * @param channelsIn channels of the image, in [1, 2^24]
+     * @param channelsOut channels of the result, in [1, 2^24]
+     * @param kernel one size (1-D) or two (height, width), in [1, 65535]
+     * @return the layer
+     */
+    public static LayerSpec convolution(
+            String name, long channelsIn, long channelsOut, int... kernel) {
+        return new LayerSpec(
+                name,
+                Convolution.of(Check.notNull("kernel", kernel)),
+                channelsIn,
+                channelsOut,
+                true,
+                Activation.RELU,
+                0,
+                OutputModel.HIDDEN,
+                null);
+    }
+
+    /**
+     * A copy of a convolution with another stride.
+     *
+     * @param values one for all axes, or one for each (height, width)
+     * @return the copy
+     */
+    public LayerSpec stride(int... values) {
+        return with(geometry("stride").stride(values));
+    }
+
+    /**
+     * A copy of a convolution with zeros on both sides of the image.
+     *
+     * @param values how many, one for all axes, or one for each (height, width)
+     * @return the copy
+     */
+    public LayerSpec padding(int... values) {
+        return padding(values, values);
+    }
+
+    /**
+     * A copy of a convolution with zeros round the image.
+     *
+     * @param before above and left, one for all axes, or one for each (height, width)
+     * @param after below and right
+     * @return the copy
+     */
+    public LayerSpec padding(int[] before, int[] after) {
+        return with(geometry("padding").before(before).after(after));
+    }
+
+    /**
+     * A copy of a convolution whose padding follows from the image, see {@link Convolution#same}.
+     *
+     * @return the copy
+     */
+    public LayerSpec same() {
+        return with(geometry("same").withSame(true));
+    }
+
+    /**
+     * A copy of a convolution with another dilation.
+     *
+     * @param values one for all axes, or one for each (height, width)
+     * @return the copy
+     */
+    public LayerSpec dilation(int... values) {
+        return with(geometry("dilation").dilation(values));
+    }
+
+    /**
+     * A copy of a convolution with groups.
+     *
+     * @param value how many; divides the channels in and out
+     * @return the copy
+     */
+    public LayerSpec groups(int value) {
+        return with(geometry("groups").withGroups(value));
+    }
+
+    private Convolution geometry(String what) {
+        if (convolution == null) {
+            throw Check.bad(what + " of layer \"" + name + "\"", "set", "none: the layer is dense");
+        }
+        return convolution;
+    }
+
+    private LayerSpec with(Convolution value) {
+        return new LayerSpec(
+                name,
+                value,
+                inputs,
+                outputs,
+                bias,
+                activation,
+                activationParameter,
+                output,
+                fisher);
     }
 
     /**
@@ -92,7 +207,15 @@ public record LayerSpec(
      */
     public LayerSpec bias(boolean value) {
         return new LayerSpec(
-                name, inputs, outputs, value, activation, activationParameter, output, fisher);
+                name,
+                convolution,
+                inputs,
+                outputs,
+                value,
+                activation,
+                activationParameter,
+                output,
+                fisher);
     }
 
     /**
@@ -113,7 +236,8 @@ public record LayerSpec(
      * @return the copy
      */
     public LayerSpec activation(Activation value, double parameter) {
-        return new LayerSpec(name, inputs, outputs, bias, value, parameter, output, fisher);
+        return new LayerSpec(
+                name, convolution, inputs, outputs, bias, value, parameter, output, fisher);
     }
 
     /**
@@ -126,7 +250,8 @@ public record LayerSpec(
     public LayerSpec output(OutputModel value) {
         Check.notNull("output", value);
         Activation phi = isLink(value) ? Activation.IDENTITY : activation;
-        return new LayerSpec(name, inputs, outputs, bias, phi, activationParameter, value, fisher);
+        return new LayerSpec(
+                name, convolution, inputs, outputs, bias, phi, activationParameter, value, fisher);
     }
 
     /**
@@ -137,22 +262,57 @@ public record LayerSpec(
      */
     public LayerSpec fisher(Fisher value) {
         return new LayerSpec(
-                name, inputs, outputs, bias, activation, activationParameter, output, value);
+                name,
+                convolution,
+                inputs,
+                outputs,
+                bias,
+                activation,
+                activationParameter,
+                output,
+                value);
+    }
+
+    /**
+     * Columns of the weights without the bias, d_w.
+     *
+     * @return inputs; for a convolution the channels of a group times the kernel
+     */
+    public long weightColumns() {
+        return convolution == null ? inputs : inputs / convolution.groups() * convolution.patch();
     }
 
     /**
      * Columns of the weights with the bias, d.
      *
-     * @return inputs, plus 1 where there is a bias
+     * @return d_w, plus 1 where there is a bias
      */
     public long columns() {
-        return inputs + (bias ? 1 : 0);
+        return weightColumns() + (bias ? 1 : 0);
+    }
+
+    /**
+     * Groups of channels, each with a factor Phi of its own.
+     *
+     * @return 1 but for a grouped convolution
+     */
+    public int groups() {
+        return convolution == null ? 1 : convolution.groups();
     }
 
     private static boolean isLink(OutputModel model) {
         return model == OutputModel.SOFTMAX
                 || model == OutputModel.SIGMOID
                 || model == OutputModel.SOFTMAX_GAUSSIAN;
+    }
+
+    private static void checkGroups(String name, int groups, long inputs, long outputs) {
+        if (inputs % groups != 0 || outputs % groups != 0) {
+            throw Check.bad(
+                    name + ": groups",
+                    groups,
+                    "a divisor of " + inputs + " channels in and " + outputs + " out");
+        }
     }
 
     private static void checkSize(String what, long value) {

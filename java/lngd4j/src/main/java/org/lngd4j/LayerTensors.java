@@ -9,7 +9,8 @@ import org.nd4j.linalg.api.ndarray.INDArray;
  * kept as inputs x outputs, as DL4J does, is passed as its transpose.
  *
  * @param layer index of the layer in the optimizer, from 0
- * @param weights W, m x d_w
+ * @param weights W, m x d_w; a convolution's may also be m x channels of a group x kernel, if those
+ *     axes have one stride together, as in a compact array
  * @param bias b, m values; null where the layer has no bias
  * @param weightGradients gradient of the mean loss with respect to W, m x d_w
  * @param biasGradients gradient of the mean loss with respect to b, m values; null where the layer
@@ -20,7 +21,8 @@ public record LayerTensors(
         INDArray weights,
         INDArray bias,
         INDArray weightGradients,
-        INDArray biasGradients) {
+        INDArray biasGradients)
+        implements PlanTensors {
 
     @Override
     public String toString() {

@@ -5,7 +5,9 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.bytedeco.javacpp.BytePointer;
+import org.lngd4j.nativelib.DeviceLibrary;
 import org.lngd4j.nativelib.LngdException;
 import org.lngd4j.nativelib.LoadReport;
 import org.lngd4j.nativelib.NativeLibrary;
@@ -43,6 +45,7 @@ public record LngdInfo(
      * @param blasCore CPU: core type that OpenBLAS chose
      * @param blasPath CPU: where OpenBLAS was loaded from
      * @param defaultThreads CPU: threads of an optimizer that asks for 0
+     * @param cuda CUDA: library, driver and device; null for the CPU
      */
     public record Backend(
             Device device,
@@ -54,7 +57,83 @@ public record LngdInfo(
             String blas,
             String blasCore,
             String blasPath,
-            int defaultThreads) {}
+            int defaultThreads,
+            Cuda cuda) {}
+
+    /**
+     * What is known of CUDA, whether it is available or not.
+     *
+     * @param library where the backend was loaded from; "" if it was not
+     * @param driverVersion newest CUDA that the driver serves, for example "13.0"; "" if there is
+     *     no driver
+     * @param runtimeVersion CUDA runtime that is linked into the backend, for example "13.0"; "" if
+     *     it was not loaded
+     * @param devices number of devices
+     * @param deviceName of device 0; "" if there is none
+     * @param computeCapability of device 0, for example "9.0"; "" if there is none. 8.0 or later is
+     *     needed
+     * @param deviceMemory of device 0, bytes in all
+     */
+    public record Cuda(
+            String library,
+            String driverVersion,
+            String runtimeVersion,
+            int devices,
+            String deviceName,
+            String computeCapability,
+            long deviceMemory) {
+        static Cuda of(lngd_backend_description d) {
+            return new Cuda(
+                    text(d.library_path()),
+                    version(d.driver_version()),
+                    version(d.runtime_version()),
+                    d.devices(),
+                    text(d.device_name()),
+                    d.compute_major() == 0 ? "" : d.compute_major() + "." + d.compute_minor(),
+                    d.device_memory());
+        }
+
+        /** CUDA writes 12.9 as 12090. */
+        private static String version(int number) {
+            return number == 0 ? "" : number / 1000 + "." + number % 1000 / 10;
+        }
+
+        /**
+         * Everything as texts and numbers, for a JSON writer.
+         *
+         * @return a new map in a fixed order
+         */
+        public Map<String, Object> asMap() {
+            Map<String, Object> m = new LinkedHashMap<>();
+            m.put("library", library);
+            m.put("driverVersion", driverVersion);
+            m.put("runtimeVersion", runtimeVersion);
+            m.put("devices", devices);
+            m.put("deviceName", deviceName);
+            m.put("computeCapability", computeCapability);
+            m.put("deviceMemory", deviceMemory);
+            return m;
+        }
+
+        /** What is known, one a line. */
+        @Override
+        public String toString() {
+            StringBuilder text = new StringBuilder();
+            if (!library.isEmpty()) {
+                String driver = driverVersion.isEmpty() ? "none" : driverVersion;
+                text.append("  library   ").append(library);
+                text.append("\n  driver    ").append(driver);
+                text.append(", runtime ").append(runtimeVersion).append('\n');
+            }
+            if (devices > 0) {
+                text.append("  device    ").append(deviceName);
+                text.append(", compute capability ").append(computeCapability);
+                text.append(", ").append(deviceMemory >> 20).append(" MiB; ");
+                text.append(devices).append(devices == 1 ? " device\n" : " devices\n");
+            }
+            return text.toString();
+        }
+    }
 
     /**
      * Copies the list.
@@ -70,8 +149,9 @@ public record LngdInfo(
     }
 
     /**
-     * Looks at this machine. Loads the native library if need be, and never throws where it is
-     * missing: the report tells why.
+     * Looks at this machine: the CPU, and CUDA, whose library is extracted and loaded for that. No
+     * CUDA context is made. Loads the native library if need be, and never throws where something
+     * is missing: the report tells why.
      *
      * @return what was found
      */
@@ -99,22 +179,50 @@ public record LngdInfo(
         return new LngdInfo(version, api, java, NativeLibrary.report(), backends);
     }
 
-    private static Backend backend(Device device) {
+    /**
+     * Looks at one backend. Loads its library if need be.
+     *
+     * @param device which one; not {@link Device#AUTO}
+     * @return what was found
+     * @throws org.lngd4j.nativelib.LngdNativeLoadException if the native library cannot be loaded
+     * @throws org.lngd4j.nativelib.LngdArgumentException for {@link Device#AUTO}
+     */
+    public static Backend backend(Device device) {
+        NativeLibrary.load();
+        boolean cuda =
+                Check.notNull("device", device) == Device.CUDA || device == Device.CUDA_EMULATED;
+        boolean loaded = !cuda || DeviceLibrary.load(device.code());
         try (lngd_backend_description d = new lngd_backend_description()) {
             d.struct_size(d.sizeof());
             Status.check(lngd.lngd_backend_info(device.code(), d));
             return new Backend(
                     device,
                     d.available() != 0,
-                    text(d.reason()),
+                    loaded ? text(d.reason()) : reason(device),
                     text(d.instruction_set()),
                     text(d.cpu_model()),
                     text(d.cpu_features()),
                     text(d.blas()),
                     text(d.blas_core()),
                     text(d.blas_path()),
-                    d.default_threads());
+                    d.default_threads(),
+                    cuda ? Cuda.of(d) : null);
         }
+    }
+
+    /**
+     * Of the Java side, which looks in more places than the native library does; without the
+     * folders of java.library.path that simply have no such file, which are in the report.
+     */
+    private static String reason(Device device) {
+        return "its library cannot be loaded: "
+                + DeviceLibrary.attempts(device.code()).stream()
+                        .filter(
+                                a ->
+                                        !a.source().equals("java.library.path")
+                                                || !a.reason().startsWith("no file "))
+                        .map(Object::toString)
+                        .collect(Collectors.joining("; "));
     }
 
     private static String text(BytePointer chars) {
@@ -145,12 +253,15 @@ public record LngdInfo(
                 m.put("blasCore", b.blasCore());
                 m.put("blasPath", b.blasPath());
                 m.put("defaultThreads", b.defaultThreads());
+            } else {
+                m.putAll(b.cuda().asMap());
             }
             list.add(m);
         }
         map.put("backends", list);
         map.put("libraryAttempts", loadReport.library().stream().map(Object::toString).toList());
         map.put("blasAttempts", loadReport.blas().stream().map(Object::toString).toList());
+        map.put("deviceAttempts", loadReport.devices().stream().map(Object::toString).toList());
         return map;
     }
 
@@ -181,6 +292,8 @@ public record LngdInfo(
                         .append(", core ")
                         .append(b.blasCore());
                 text.append("\n            ").append(b.blasPath()).append('\n');
+            } else {
+                text.append(b.cuda());
             }
         }
         return text.append("looked for\n").append(loadReport.describe()).toString();

@@ -3,21 +3,13 @@ package org.lngd4j;
 
 import java.lang.ref.Reference;
 import java.util.List;
-import org.bytedeco.javacpp.BytePointer;
-import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.IntPointer;
-import org.bytedeco.javacpp.LongPointer;
+import org.bytedeco.javacpp.Pointer;
 import org.lngd4j.nativelib.LngdBusyException;
-import org.lngd4j.nativelib.LngdStateException;
 import org.lngd4j.nativelib.Status;
 import org.lngd4j.nativelib.global.lngd;
-import org.lngd4j.nativelib.global.lngd_health;
-import org.lngd4j.nativelib.global.lngd_memory;
 import org.lngd4j.nativelib.global.lngd_optimizer;
-import org.lngd4j.nativelib.global.lngd_times;
-import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
-import org.nd4j.linalg.factory.Nd4j;
 
 /**
  * A layer-wise natural gradient optimizer for the layers of one network. The order of calls for one
@@ -40,33 +32,31 @@ import org.nd4j.linalg.factory.Nd4j;
  * }</pre>
  *
  * <p>Arrays are float32 in host memory with any order, offset and strides; they are read and
- * written in place. {@code observe} and {@code step} allocate nothing on the Java heap.
+ * written in place on the CPU, and copied to a GPU and back. {@link DeviceTensor} stands for memory
+ * of a GPU or of another framework, which is used where it is. {@code observe} and {@code step}
+ * allocate nothing on the Java heap.
  *
  * <p>May be used from any thread, but by one at a time: a call that meets another one in progress
  * throws {@link org.lngd4j.nativelib.LngdBusyException}. After {@link #close()} every call throws
- * {@link org.lngd4j.nativelib.LngdHandleException}.
+ * {@link org.lngd4j.nativelib.LngdHandleException}. On a GPU every call may throw {@link
+ * org.lngd4j.nativelib.LngdDeviceException}, after which the optimizer can be used on, or {@link
+ * org.lngd4j.nativelib.LngdDeviceLostException}, after which all that is left is to close it.
  */
-public final class LngdOptimizer implements AutoCloseable {
-    final OptimizerHandle handle;
-    private final LngdOptions options;
-    private final LayerSpec[] layers;
-    private final List<LayerSpec> layerList;
+public final class LngdOptimizer extends OptimizerReadOuts implements AutoCloseable {
     private final Leaks.Registration registration;
+    private final Device device;
     private final AddressPointer inputsPointer = new AddressPointer();
     private final AddressPointer signalPointer = new AddressPointer();
     private final IntPointer bits = new IntPointer(1);
-    private final ScheduledSettings scheduled;
+    private TensorStruct inputsStruct;
+    private TensorStruct signalStruct;
 
     private LngdOptimizer(LngdOptions options, List<LayerSpec> layers, lngd_optimizer pointer) {
-        this.options = options;
-        this.layerList = List.copyOf(layers);
-        this.layers = layers.toArray(new LayerSpec[0]);
-        this.scheduled = new ScheduledSettings(options);
-        OptimizerHandle made = new OptimizerHandle(pointer);
-        this.handle = made;
+        super(options, layers, pointer);
+        this.device = NativeStructs.device(pointer);
         this.registration =
                 Leaks.register(
-                        this, "LngdOptimizer of " + layers.size() + " layers", made::destroy);
+                        this, "LngdOptimizer of " + layers.size() + " layers", handle::destroy);
     }
 
     /**
@@ -135,17 +125,23 @@ public final class LngdOptimizer implements AutoCloseable {
      * nothing, keeps nothing, allocates nothing.
      *
      * @param layer index of the layer, from 0
-     * @param inputs inputs of the layer, N x d_w float32, without the constant 1 of a bias; any
-     *     view
-     * @param signal what {@code kind} says, N x m float32; any view
+     * @param inputs inputs of the layer, N x d_w float32, without the constant 1 of a bias; a
+     *     convolution's are N x channels x height x width (1-D: N x channels x length). Any view:
+     *     an array in NHWC order is passed as its permutation
+     * @param signal what {@code kind} says, N x m float32; a convolution's N x m x height x width
+     *     of its output positions; any view
      * @param kind what the second matrix holds
      * @throws org.lngd4j.nativelib.LngdArgumentException for another type or shape
      */
     public void observe(int layer, INDArray inputs, INDArray signal, Signal kind) {
         LayerSpec spec = spec(layer);
         Check.notNull("kind", kind);
-        Views.matrix("inputs", spec, inputs, -1, spec.inputs());
-        Views.matrix("signal", spec, signal, inputs.size(0), spec.outputs());
+        Views.inputs("inputs", spec, inputs);
+        Views.outputs("signal", spec, signal, inputs.size(0));
+        if (spec.convolution() != null) {
+            observeImages(layer, inputs, signal, kind);
+            return;
+        }
         lngd_optimizer optimizer = handle.enter();
         int status;
         try {
@@ -171,17 +167,154 @@ public final class LngdOptimizer implements AutoCloseable {
     }
 
     /**
+     * The same for tensors that ND4J does not own. Those in host memory are copied before this
+     * returns. Those in memory of the device are read in the order of {@link #stream(long)} and
+     * must stay unchanged until the next step of this layer was called: what the caller's stream
+     * does after that step comes after the last read. Allocates nothing.
+     *
+     * @param layer index of the layer, from 0
+     * @param inputs inputs of the layer, N x d_w, without the constant 1 of a bias; any strides
+     * @param signal what {@code kind} says, N x m; any strides
+     * @param kind what the second matrix holds
+     * @throws org.lngd4j.nativelib.LngdArgumentException for another shape, or memory that the
+     *     device does not reach
+     * @throws org.lngd4j.nativelib.LngdDeviceException if the device fails
+     */
+    public void observe(int layer, DeviceTensor inputs, DeviceTensor signal, Signal kind) {
+        LayerSpec spec = spec(layer);
+        Check.notNull("kind", kind);
+        Views.inputs("inputs", spec, inputs);
+        Views.outputs("signal", spec, signal, inputs.size(0));
+        lngd_optimizer optimizer = handle.enter();
+        int status;
+        try {
+            makeStructs();
+            status =
+                    lngd.lngd_observe(
+                            optimizer,
+                            layer,
+                            inputsStruct.set(inputs),
+                            signalStruct.set(signal),
+                            kind.code());
+        } finally {
+            handle.exit();
+        }
+        Reference.reachabilityFence(inputs);
+        Reference.reachabilityFence(signal);
+        Reference.reachabilityFence(this);
+        Status.check(status);
+    }
+
+    private void observeImages(int layer, INDArray inputs, INDArray signal, Signal kind) {
+        lngd_optimizer optimizer = handle.enter();
+        int status;
+        try {
+            makeStructs();
+            status =
+                    lngd.lngd_observe(
+                            optimizer,
+                            layer,
+                            inputsStruct.set(inputs),
+                            signalStruct.set(signal),
+                            kind.code());
+        } finally {
+            handle.exit();
+        }
+        Reference.reachabilityFence(inputs);
+        Reference.reachabilityFence(signal);
+        Reference.reachabilityFence(this);
+        Status.check(status);
+    }
+
+    private void makeStructs() {
+        if (inputsStruct == null) {
+            inputsStruct = new TensorStruct();
+            signalStruct = new TensorStruct();
+        }
+    }
+
+    /**
+     * Sets the CUDA stream of the caller. Tensors in memory of the device are read and written in
+     * its order, as if each call of this optimizer were a kernel launched there; the host waits for
+     * nothing but tensors in host memory. Before the first call it is a stream of the optimizer's
+     * own, which CUDA orders with its default stream and with no other. Changing it orders the new
+     * stream after what was done on the old one.
+     *
+     * @param stream a {@code cudaStream_t} or {@code CUstream}, as an address; it has to belong to
+     *     the optimizer's device and to live until another is set or the optimizer is closed. 0:
+     *     CUDA's default stream
+     * @throws org.lngd4j.nativelib.LngdArgumentException for anything but 0 on the CPU, which has
+     *     no streams
+     * @throws org.lngd4j.nativelib.LngdStateException while either stream is being captured
+     * @throws org.lngd4j.nativelib.LngdDeviceException if the device fails
+     */
+    public void stream(long stream) {
+        call(optimizer -> lngd.lngd_set_stream(optimizer, new AddressPointer().at(stream)));
+    }
+
+    /**
+     * The same for a JavaCPP pointer whose address is the stream, as {@code
+     * org.bytedeco.cuda.cudart.CUstream_st} is. Only its address is used.
+     *
+     * @param stream the stream; a null pointer is CUDA's default stream
+     */
+    public void stream(Pointer stream) {
+        stream(Check.notNull("stream", stream).address());
+    }
+
+    /**
+     * Waits until everything that was asked of this optimizer is done, and throws what failed
+     * meanwhile.
+     *
+     * @throws org.lngd4j.nativelib.LngdDeviceException if the device failed
+     * @throws org.lngd4j.nativelib.LngdDeviceLostException if it failed for good
+     */
+    public void synchronize() {
+        call(lngd::lngd_synchronize);
+    }
+
+    /**
+     * Memory of the device that this optimizer runs on (of the host for the CPU), zeroed.
+     *
+     * @param floats how many, at least 1
+     * @return the memory; close it, or close the optimizer
+     * @throws org.lngd4j.nativelib.LngdOutOfMemoryException if the device has not got so much
+     */
+    public DeviceBuffer allocate(long floats) {
+        return DeviceBuffer.allocate(this, floats);
+    }
+
+    /**
+     * The device that this optimizer runs on.
+     *
+     * @return what {@link Device#AUTO} has become, else what the options say
+     */
+    public Device device() {
+        return device;
+    }
+
+    /**
+     * The index of the device that this optimizer runs on.
+     *
+     * @return as in the options; 0 on the CPU
+     */
+    public int deviceIndex() {
+        return device == Device.CPU ? 0 : options().deviceIndex();
+    }
+
+    /**
      * Prepares steps over some layers: checks the arrays once, so that a step neither checks nor
      * allocates.
      *
-     * @param tensors arrays of the layers, each layer at most once; the plan keeps them, and they
-     *     must keep their memory
+     * @param tensors arrays of the layers ({@link LayerTensors}), or tensors that ND4J does not own
+     *     ({@link DeviceLayerTensors}), each layer at most once; the plan keeps them, and they must
+     *     keep their memory
      * @param mode how the update is handed out
      * @return the plan; close it, or close the optimizer
      * @throws org.lngd4j.nativelib.LngdArgumentException for a wrong type, shape or overlap
      */
-    public StepPlan plan(List<LayerTensors> tensors, UpdateMode mode) {
-        return StepPlan.create(this, tensors, mode);
+    public StepPlan plan(List<? extends PlanTensors> tensors, UpdateMode mode) {
+        return PlanBindings.create(this, tensors, mode);
     }
 
     /**
@@ -218,235 +351,6 @@ public final class LngdOptimizer implements AutoCloseable {
     }
 
     /**
-     * Tells a setting.
-     *
-     * @param setting which one
-     * @return its value now
-     */
-    public double get(Setting setting) {
-        Check.notNull("setting", setting);
-        double[] value = new double[1];
-        call(optimizer -> lngd.lngd_get(optimizer, setting.code(), value));
-        return value[0];
-    }
-
-    /**
-     * How a layer is doing.
-     *
-     * @param layer index of the layer, from 0
-     * @return its health after the last step
-     */
-    public LayerHealth health(int layer) {
-        spec(layer);
-        try (lngd_health health = new lngd_health()) {
-            health.struct_size(health.sizeof());
-            call(optimizer -> lngd.lngd_layer_health(optimizer, layer, health));
-            return LayerHealth.of(health);
-        }
-    }
-
-    /**
-     * How much native memory this optimizer holds.
-     *
-     * @return bytes by use
-     */
-    public MemoryReport memory() {
-        try (lngd_memory m = new lngd_memory()) {
-            m.struct_size(m.sizeof());
-            call(optimizer -> lngd.lngd_memory_report(optimizer, m));
-            return new MemoryReport(
-                    m.factors(),
-                    m.inverses(),
-                    m.momentum(),
-                    m.averages(),
-                    m.workspace(),
-                    m.total());
-        }
-    }
-
-    /**
-     * Where the time went.
-     *
-     * @return nanoseconds by kernel since this optimizer was made
-     */
-    public KernelTimes times() {
-        try (lngd_times t = new lngd_times()) {
-            t.struct_size(t.sizeof());
-            call(optimizer -> lngd.lngd_profile(optimizer, t));
-            return new KernelTimes(
-                    t.statistics(), t.inverse(), t.precondition(), t.rate(), t.update());
-        }
-    }
-
-    /**
-     * Everything that the next steps depend on, as bytes: averages, inverses, momentum, counters,
-     * settings. Restored into an optimizer of the same options and layers on the same backend,
-     * training goes on with the same bits.
-     *
-     * @return the state
-     * @throws LngdStateException between {@link #observe} and the step, and while averages are
-     *     swapped in
-     */
-    public byte[] saveState() {
-        long[] size = new long[1];
-        call(optimizer -> lngd.lngd_state_size(optimizer, size));
-        if (size[0] > Integer.MAX_VALUE - 8) {
-            throw new LngdStateException(
-                    "the state has " + size[0] + " bytes, more than a Java array can hold");
-        }
-        try (BytePointer buffer = new BytePointer(size[0])) {
-            call(optimizer -> lngd.lngd_state_save(optimizer, buffer, size[0], size));
-            byte[] state = new byte[Math.toIntExact(size[0])];
-            buffer.get(state);
-            return state;
-        }
-    }
-
-    /**
-     * Goes back to a saved state. Plans stay valid.
-     *
-     * @param state what {@link #saveState()} gave
-     * @throws org.lngd4j.nativelib.LngdStateDataException if the data are truncated, corrupt, or of
-     *     another version or configuration; nothing is changed then
-     */
-    public void restoreState(byte[] state) {
-        Check.notNull("state", state);
-        // JavaCPP makes a null pointer of an empty array, which is another error than "truncated".
-        try (BytePointer buffer = new BytePointer(Math.max(1, state.length))) {
-            buffer.put(state, 0, state.length);
-            call(optimizer -> lngd.lngd_state_restore(optimizer, buffer, state.length));
-        }
-        scheduled.forget();
-    }
-
-    /**
-     * Reads an array of a layer.
-     *
-     * @param layer index of the layer, from 0
-     * @param field which array
-     * @return a new float32 array in 'c' order, outside of any workspace
-     * @throws LngdStateException if there is nothing to read yet
-     */
-    public INDArray read(int layer, Field field) {
-        long[] shape = Check.notNull("field", field).shape(spec(layer));
-        INDArray result = Nd4j.createUninitializedDetached(DataType.FLOAT, 'c', shape);
-        AddressPointer target = new AddressPointer().at(Views.address(result));
-        call(
-                optimizer ->
-                        lngd.lngd_layer_read(
-                                optimizer,
-                                layer,
-                                field.code(),
-                                target,
-                                result.length(),
-                                (LongPointer) null));
-        Reference.reachabilityFence(result);
-        return result;
-    }
-
-    /**
-     * Replaces an array of a layer: for warm starts, tests, and averages taken between machines.
-     * Writing PHI or PSI counts as having statistics; the inverses are renewed by the next step.
-     *
-     * @param layer index of the layer, from 0
-     * @param field {@link Field#PHI} (symmetric), {@link Field#PSI}, {@link Field#MOMENTUM} or
-     *     {@link Field#AVERAGE}
-     * @param values finite float32 values of the shape that {@link #read} gives; any view
-     * @throws org.lngd4j.nativelib.LngdArgumentException for another field, type, shape or values
-     */
-    public void write(int layer, Field field, INDArray values) {
-        LayerSpec spec = spec(layer);
-        long[] shape = Check.notNull("field", field).shape(spec);
-        if (shape.length == 1) {
-            Views.vector("values", spec, values, shape[0]);
-        } else {
-            Views.matrix("values", spec, values, shape[0], shape[1]);
-        }
-        INDArray compact = values.dup('c');
-        AddressPointer source = new AddressPointer().at(Views.address(compact));
-        call(
-                optimizer ->
-                        lngd.lngd_layer_write(
-                                optimizer, layer, field.code(), source, compact.length()));
-        Reference.reachabilityFence(compact);
-    }
-
-    /**
-     * What the statistics of a layer make of the rows of a batch, by the same kernels. Changes
-     * nothing.
-     *
-     * @param layer index of the layer, from 0
-     * @param step the step of the layer that keys {@link Fisher#SAMPLED}, at least 0
-     * @param inputs as for {@link #observe}
-     * @param signal as for {@link #observe}
-     * @param kind as for {@link #observe}
-     * @return q, r and c
-     */
-    public FisherRows fisherRows(
-            int layer, long step, INDArray inputs, INDArray signal, Signal kind) {
-        LayerSpec spec = spec(layer);
-        Check.atLeast("step", step, 0L);
-        Check.notNull("kind", kind);
-        Views.matrix("inputs", spec, inputs, -1, spec.inputs());
-        Views.matrix("signal", spec, signal, inputs.size(0), spec.outputs());
-        long n = inputs.size(0);
-        FisherRows rows =
-                new FisherRows(
-                        Nd4j.createUninitializedDetached(DataType.FLOAT, 'c', n, spec.outputs()),
-                        Nd4j.createUninitializedDetached(DataType.FLOAT, 'c', n),
-                        Nd4j.createUninitializedDetached(DataType.FLOAT, 'c', n));
-        try (NativeStructs.Tensor a = NativeStructs.tensor(inputs);
-                NativeStructs.Tensor s = NativeStructs.tensor(signal)) {
-            FloatPointer q = new AddressPointer().at(Views.address(rows.q()));
-            FloatPointer r = new AddressPointer().at(Views.address(rows.r()));
-            FloatPointer c = new AddressPointer().at(Views.address(rows.c()));
-            call(
-                    optimizer ->
-                            lngd.lngd_fisher_rows(
-                                    optimizer,
-                                    layer,
-                                    step,
-                                    a.struct(),
-                                    s.struct(),
-                                    kind.code(),
-                                    q,
-                                    r,
-                                    c));
-        }
-        Reference.reachabilityFence(inputs);
-        Reference.reachabilityFence(signal);
-        Reference.reachabilityFence(rows);
-        return rows;
-    }
-
-    /**
-     * The options that this optimizer was made with.
-     *
-     * @return the options; settings changed since are told by {@link #get}
-     */
-    public LngdOptions options() {
-        return options;
-    }
-
-    /**
-     * The layers that this optimizer was made with.
-     *
-     * @return the layers in forward order, unmodifiable
-     */
-    public List<LayerSpec> layers() {
-        return layerList;
-    }
-
-    /**
-     * The number of layers.
-     *
-     * @return at least 1
-     */
-    public int layerCount() {
-        return layers.length;
-    }
-
-    /**
      * Frees the native memory, that of the plans too. A second call does nothing.
      *
      * @throws LngdBusyException if another thread is inside a call; nothing is freed then
@@ -461,29 +365,6 @@ public final class LngdOptimizer implements AutoCloseable {
 
     @Override
     public String toString() {
-        return "LngdOptimizer[layers=" + layerList + ", " + options + "]";
-    }
-
-    LayerSpec spec(int layer) {
-        if (layer < 0 || layer >= layers.length) {
-            throw Check.bad("layer", layer, "0 to " + (layers.length - 1));
-        }
-        return layers[layer];
-    }
-
-    /** A native call that takes the handle and gives a status. */
-    interface Call {
-        int on(lngd_optimizer optimizer);
-    }
-
-    /** The door, the call and the check, for everything that is not called in every step. */
-    void call(Call call) {
-        lngd_optimizer optimizer = handle.enter();
-        try {
-            Status.check(call.on(optimizer));
-        } finally {
-            handle.exit();
-        }
-        Reference.reachabilityFence(this);
+        return "LngdOptimizer[layers=" + layers() + ", " + options() + "]";
     }
 }

@@ -2,34 +2,25 @@
 package org.lngd4j;
 
 import java.util.List;
-import org.bytedeco.javacpp.LongPointer;
-import org.bytedeco.javacpp.Pointer;
 import org.lngd4j.nativelib.Status;
 import org.lngd4j.nativelib.global.lngd;
 import org.lngd4j.nativelib.global.lngd_config;
 import org.lngd4j.nativelib.global.lngd_layer_config;
 import org.lngd4j.nativelib.global.lngd_optimizer;
-import org.lngd4j.nativelib.global.lngd_tensor;
-import org.nd4j.linalg.api.ndarray.INDArray;
 
 /** Fills the structs of the C ABI. */
 final class NativeStructs {
-    /** DLPack's kDLCPU. */
-    private static final int DEVICE_CPU = 1;
-
-    /** DLPack's kDLFloat. */
-    private static final byte CODE_FLOAT = 2;
-
     private NativeStructs() {}
 
     static lngd_optimizer create(LngdOptions options, List<LayerSpec> layers) {
         try (lngd_config config = new lngd_config();
                 lngd_layer_config specs = new lngd_layer_config(layers.size())) {
             options.values.write(config);
+            config.device(options.device().prepared());
             for (int i = 0; i < layers.size(); i++) {
                 LayerSpec layer = layers.get(i);
                 lngd_layer_config c = specs.position(i);
-                Status.check(lngd.lngd_layer_init(layer.inputs(), layer.outputs(), c));
+                start(layer, c);
                 c.bias(layer.bias() ? 1 : 0)
                         .activation(layer.activation().code())
                         .output(layer.output().code());
@@ -42,38 +33,32 @@ final class NativeStructs {
         }
     }
 
-    /** A tensor struct with the memory of its shape and strides. */
-    record Tensor(lngd_tensor struct, LongPointer extents) implements AutoCloseable {
-        @Override
-        public void close() {
-            struct.close();
-            extents.close();
+    private static void start(LayerSpec layer, lngd_layer_config c) {
+        Convolution conv = layer.convolution();
+        if (conv == null) {
+            Status.check(lngd.lngd_layer_init(layer.inputs(), layer.outputs(), c));
+            return;
         }
+        int[] kernel = conv.axes().stream().mapToInt(Convolution.Axis::kernel).toArray();
+        Status.check(
+                lngd.lngd_conv_init(kernel.length, layer.inputs(), layer.outputs(), kernel, c));
+        for (int i = 0; i < kernel.length; i++) {
+            Convolution.Axis axis = conv.axes().get(i);
+            c.stride(i, axis.stride())
+                    .padding_before(i, axis.before())
+                    .padding_after(i, axis.after())
+                    .dilation(i, axis.dilation());
+        }
+        c.padding(conv.same() ? lngd.LNGD_PADDING_SAME : lngd.LNGD_PADDING_EXPLICIT);
+        c.groups(conv.groups());
     }
 
-    /** A tensor of an array that was checked. The array must be kept reachable by the caller. */
-    static Tensor tensor(INDArray a) {
-        Tensor tensor = new Tensor(new lngd_tensor(), new LongPointer(2L * a.rank()));
-        fill(tensor.struct, tensor.extents, a.rank());
-        for (int i = 0; i < a.rank(); i++) {
-            tensor.extents.put(i, a.size(i));
-            tensor.extents.put(a.rank() + (long) i, a.stride(i));
+    /** Where an optimizer runs. */
+    static Device device(lngd_optimizer optimizer) {
+        try (lngd_config config = new lngd_config()) {
+            config.struct_size(config.sizeof());
+            Status.check(lngd.lngd_get_config(optimizer, config));
+            return Codes.of(Device.values(), Device::code, config.device());
         }
-        tensor.struct.data(new AddressPointer().at(Views.address(a)));
-        return tensor;
-    }
-
-    /**
-     * Everything but the address and the extents: {@code rank} sizes, then {@code rank} strides, to
-     * be put by the caller.
-     */
-    static void fill(lngd_tensor struct, LongPointer extents, int rank) {
-        Pointer.memset(struct, 0, struct.sizeof());
-        struct.device_type(DEVICE_CPU).ndim(rank);
-        struct.dtype_code(CODE_FLOAT).dtype_bits((byte) Float.SIZE).dtype_lanes((short) 1);
-        struct.shape(extents);
-        extents.position(rank);
-        struct.strides(extents);
-        extents.position(0);
     }
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j;
 
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.lngd4j.nativelib.LngdBusyException;
 import org.lngd4j.nativelib.LngdHandleException;
 import org.lngd4j.nativelib.global.lngd;
 import org.lngd4j.nativelib.global.lngd_optimizer;
-import org.lngd4j.nativelib.global.lngd_plan;
 
 /**
  * The native optimizer and the door to it: one thread at a time, none after the end. The native
@@ -20,8 +21,17 @@ import org.lngd4j.nativelib.global.lngd_plan;
 final class OptimizerHandle {
     private final lngd_optimizer pointer;
     private final AtomicBoolean busy = new AtomicBoolean();
-    private final ConcurrentLinkedQueue<lngd_plan> orphans = new ConcurrentLinkedQueue<>();
+    private final ConcurrentLinkedQueue<Part> orphans = new ConcurrentLinkedQueue<>();
+
+    /** Parts that the native destroy does not free. */
+    private final Set<Part> buffers = ConcurrentHashMap.newKeySet();
+
     private boolean destroyed;
+
+    /** Something native that belongs to the optimizer: a plan, or memory of its device. */
+    interface Part {
+        void free(lngd_optimizer optimizer);
+    }
 
     OptimizerHandle(lngd_optimizer pointer) {
         this.pointer = pointer;
@@ -37,7 +47,7 @@ final class OptimizerHandle {
             throw new LngdHandleException("the optimizer was closed");
         }
         if (!orphans.isEmpty()) {
-            destroyOrphans();
+            freeOrphans();
         }
         return pointer;
     }
@@ -46,30 +56,37 @@ final class OptimizerHandle {
         busy.set(false);
     }
 
+    /** A part that has to be freed before the optimizer ends. */
+    void keep(Part buffer) {
+        buffers.add(buffer);
+    }
+
     /**
-     * Destroys a plan now if the door is open, else with the next call: the cleaner's thread must
+     * Frees a part now if the door is open, else with the next call: the cleaner's thread must
      * never wait or fail.
      */
-    void release(lngd_plan plan) {
-        orphans.add(plan);
+    void release(Part part) {
+        orphans.add(part);
         if (busy.compareAndSet(false, true)) {
             try {
-                destroyOrphans();
+                freeOrphans();
             } finally {
                 busy.set(false);
             }
         }
     }
 
-    /** Destroys the optimizer and its plans. False if another thread is inside. */
+    /** Destroys the optimizer with its parts. False if another thread is inside. */
     boolean destroy() {
         if (!busy.compareAndSet(false, true)) {
             return false;
         }
         try {
             if (!destroyed) {
+                freeOrphans();
+                buffers.forEach(buffer -> buffer.free(pointer));
+                buffers.clear();
                 destroyed = true;
-                orphans.clear();
                 lngd.lngd_destroy(pointer);
             }
             return true;
@@ -78,10 +95,11 @@ final class OptimizerHandle {
         }
     }
 
-    private void destroyOrphans() {
-        for (lngd_plan plan = orphans.poll(); plan != null; plan = orphans.poll()) {
+    private void freeOrphans() {
+        for (Part part = orphans.poll(); part != null; part = orphans.poll()) {
             if (!destroyed) {
-                lngd.lngd_plan_destroy(plan);
+                buffers.remove(part);
+                part.free(pointer);
             }
         }
     }

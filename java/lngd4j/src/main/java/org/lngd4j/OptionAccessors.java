@@ -24,6 +24,21 @@ abstract class OptionAccessors {
         return values.device;
     }
 
+    /** {@return index of the CUDA device, from 0} */
+    public int deviceIndex() {
+        return values.deviceIndex;
+    }
+
+    /** {@return how the CUDA backend multiplies where it forms the statistics} */
+    public Precision precision() {
+        return values.precision;
+    }
+
+    /** {@return whether CUDA takes statistics and inverses on a stream beside the caller's} */
+    public boolean overlap() {
+        return values.overlap;
+    }
+
     /**
      * {@return threads of the CPU backend; 0: $LNGD_NUM_THREADS, else all processors of the
      * process}

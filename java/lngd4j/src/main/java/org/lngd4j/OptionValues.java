@@ -17,6 +17,9 @@ final class OptionValues implements Cloneable {
     Preset preset;
     long totalSteps;
     Device device;
+    int deviceIndex;
+    Precision precision;
+    boolean overlap;
     int threads;
     Fisher fisher;
     Damping damping;
@@ -76,6 +79,9 @@ final class OptionValues implements Cloneable {
 
     private void read(lngd_config c) {
         device = Codes.of(Device.values(), Device::code, c.device());
+        deviceIndex = c.device_index();
+        precision = Codes.of(Precision.values(), Precision::code, c.precision());
+        overlap = c.overlap() != 0;
         threads = c.threads();
         fisher = Codes.of(Fisher.values(), Fisher::code, c.fisher());
         damping = Codes.of(Damping.values(), Damping::code, c.damping());
@@ -111,6 +117,7 @@ final class OptionValues implements Cloneable {
     void write(lngd_config c) {
         Status.check(lngd.lngd_config_init(preset.code(), totalSteps, c));
         c.device(device.code()).threads(threads).fisher(fisher.code()).damping(damping.code());
+        c.device_index(deviceIndex).precision(precision.code()).overlap(overlap ? 1 : 0);
         c.damping_factor(dampingFactor)
                 .damping_floor(dampingFloor)
                 .damping_min(dampingMin)
@@ -138,6 +145,9 @@ final class OptionValues implements Cloneable {
         m.put("preset", preset);
         m.put("totalSteps", totalSteps);
         m.put("device", device);
+        m.put("deviceIndex", deviceIndex);
+        m.put("precision", precision);
+        m.put("overlap", overlap);
         m.put("threads", threads);
         m.put("fisher", fisher);
         m.put("damping", damping);

@@ -2,17 +2,14 @@
 package org.lngd4j;
 
 import java.lang.ref.Reference;
-import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
-import org.bytedeco.javacpp.LongPointer;
-import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.IntPointer;
 import org.lngd4j.nativelib.LngdHandleException;
 import org.lngd4j.nativelib.LngdStateException;
 import org.lngd4j.nativelib.Status;
 import org.lngd4j.nativelib.global.lngd;
-import org.lngd4j.nativelib.global.lngd_binding;
 import org.lngd4j.nativelib.global.lngd_plan;
-import org.lngd4j.nativelib.global.lngd_tensor;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
@@ -25,111 +22,32 @@ public final class StepPlan implements AutoCloseable {
     private final LngdOptimizer optimizer;
     private final lngd_plan pointer;
     private final int[] layers;
+
+    /** Kept reachable, since the native plan has their addresses. */
+    private final List<PlanTensors> tensors;
+
+    /** Those that ND4J could move or close. */
     private final INDArray[] arrays;
+
     private final long[] addresses;
     private final Leaks.Registration registration;
+    private final IntPointer allowed = new IntPointer(1);
     private SampleStructs samples;
     private boolean closed;
 
-    private StepPlan(
-            LngdOptimizer optimizer, lngd_plan pointer, int[] layers, List<INDArray> arrays) {
+    StepPlan(LngdOptimizer optimizer, lngd_plan pointer, List<? extends PlanTensors> tensors) {
         this.optimizer = optimizer;
         this.pointer = pointer;
-        this.layers = layers;
-        this.arrays = arrays.toArray(new INDArray[0]);
-        this.addresses = arrays.stream().mapToLong(Views::address).toArray();
+        this.layers = tensors.stream().mapToInt(PlanTensors::layer).toArray();
+        this.tensors = List.copyOf(tensors);
+        this.arrays = PlanBindings.arrays(tensors);
+        this.addresses = Arrays.stream(arrays).mapToLong(Views::address).toArray();
         OptimizerHandle handle = optimizer.handle;
         this.registration =
                 Leaks.register(
                         this,
                         "StepPlan of " + layers.length + " layers",
-                        () -> handle.release(pointer));
-    }
-
-    static StepPlan create(LngdOptimizer optimizer, List<LayerTensors> tensors, UpdateMode mode) {
-        Check.notNull("mode", mode);
-        if (Check.notNull("tensors", tensors).isEmpty()) {
-            throw Check.bad("tensors", "empty", "one layer or more");
-        }
-        List<INDArray> arrays = new ArrayList<>();
-        List<LongPointer> extents = new ArrayList<>();
-        int[] layers = new int[tensors.size()];
-        lngd_plan plan = new lngd_plan();
-        try (lngd_binding bindings = new lngd_binding(tensors.size())) {
-            for (int i = 0; i < layers.length; i++) {
-                LayerTensors t = Check.notNull("tensors[" + i + "]", tensors.get(i));
-                layers[i] = t.layer();
-                LayerSpec spec = optimizer.spec(t.layer());
-                // Not position(i): functions that take any Pointer, such as memset, would count it
-                // in bytes.
-                lngd_binding binding = bindings.getPointer(i);
-                Pointer.memset(binding, 0, binding.sizeof());
-                binding.layer(t.layer());
-                bindMatrix("weights", spec, t.weights(), binding.weights(), arrays, extents);
-                bindMatrix(
-                        "weightGradients",
-                        spec,
-                        t.weightGradients(),
-                        binding.weight_gradients(),
-                        arrays,
-                        extents);
-                if (spec.bias()) {
-                    bindVector("bias", spec, t.bias(), binding.bias(), arrays, extents);
-                    bindVector(
-                            "biasGradients",
-                            spec,
-                            t.biasGradients(),
-                            binding.bias_gradients(),
-                            arrays,
-                            extents);
-                } else if (t.bias() != null || t.biasGradients() != null) {
-                    throw Check.bad(
-                            "bias of layer \"" + spec.name() + "\"",
-                            "an array",
-                            "null: the layer has no bias");
-                }
-            }
-            optimizer.call(
-                    o -> lngd.lngd_plan_create(o, bindings, layers.length, mode.code(), plan));
-        } finally {
-            extents.forEach(Pointer::close);
-        }
-        return new StepPlan(optimizer, plan, layers, arrays);
-    }
-
-    private static void bindMatrix(
-            String argument,
-            LayerSpec spec,
-            INDArray a,
-            lngd_tensor to,
-            List<INDArray> arrays,
-            List<LongPointer> extents) {
-        Views.matrix(argument, spec, a, spec.outputs(), spec.inputs());
-        bind(a, to, arrays, extents, a.size(0), a.size(1), a.stride(0), a.stride(1));
-    }
-
-    private static void bindVector(
-            String argument,
-            LayerSpec spec,
-            INDArray a,
-            lngd_tensor to,
-            List<INDArray> arrays,
-            List<LongPointer> extents) {
-        Views.vector(argument, spec, a, spec.outputs());
-        bind(a, to, arrays, extents, spec.outputs(), Views.vectorStride(a));
-    }
-
-    private static void bind(
-            INDArray a,
-            lngd_tensor to,
-            List<INDArray> arrays,
-            List<LongPointer> extents,
-            long... sizesAndStrides) {
-        LongPointer memory = new LongPointer(sizesAndStrides);
-        extents.add(memory);
-        NativeStructs.fill(to, memory, sizesAndStrides.length / 2);
-        to.data(new AddressPointer().at(Views.address(a)));
-        arrays.add(a);
+                        () -> handle.release(o -> lngd.lngd_plan_destroy(pointer)));
     }
 
     /**
@@ -139,9 +57,14 @@ public final class StepPlan implements AutoCloseable {
      * LngdOptimizer#health} tells. Allocates nothing.
      *
      * @param factor value of the schedule, which multiplies the learning rate; finite, at least 0
-     * @throws LngdStateException while averages are swapped in
+     * @throws LngdStateException while averages are swapped in, and in a capture of a CUDA graph
+     *     that is not possible
      * @throws org.lngd4j.nativelib.LngdArgumentException if the factor is not allowed, or samples
      *     are needed
+     * @throws org.lngd4j.nativelib.LngdDeviceException if the device fails; nothing has moved then,
+     *     and the optimizer can be used on
+     * @throws org.lngd4j.nativelib.LngdDeviceLostException if the device failed for good; close the
+     *     optimizer
      */
     public void step(double factor) {
         run(factor, null);
@@ -156,7 +79,7 @@ public final class StepPlan implements AutoCloseable {
      * @throws LngdStateException while averages are swapped in
      * @throws org.lngd4j.nativelib.LngdArgumentException for a wrong type or shape
      */
-    public void step(double factor, List<LayerSamples> data) {
+    public void step(double factor, List<? extends StepSamples> data) {
         if (Check.notNull("data", data).size() != layers.length) {
             throw Check.bad(
                     "the number of samples entries",
@@ -165,32 +88,91 @@ public final class StepPlan implements AutoCloseable {
         }
         for (int i = 0; i < layers.length; i++) {
             LayerSpec spec = optimizer.spec(layers[i]);
-            LayerSamples s = Check.notNull("samples entry", data.get(i));
-            Views.matrix("inputs of the samples", spec, s.inputs(), -1, spec.inputs());
-            Views.matrix(
-                    "deltas of the samples", spec, s.deltas(), s.inputs().size(0), spec.outputs());
+            check(spec, Check.notNull("samples entry", data.get(i)));
         }
         run(factor, data);
     }
 
-    private void run(double factor, List<LayerSamples> data) {
+    private static void check(LayerSpec spec, StepSamples samples) {
+        String inputs = "inputs of the samples";
+        String deltas = "deltas of the samples";
+        if (samples instanceof LayerSamples s) {
+            Views.inputs(inputs, spec, s.inputs());
+            Views.outputs(deltas, spec, s.deltas(), s.inputs().size(0));
+        } else if (samples instanceof DeviceLayerSamples s) {
+            Views.inputs(inputs, spec, s.inputs());
+            Views.outputs(deltas, spec, s.deltas(), s.inputs().size(0));
+        }
+    }
+
+    private void run(double factor, List<? extends StepSamples> data) {
         optimizer.handle.enter();
         int status;
         try {
             checkUsable();
-            if (data != null) {
-                if (samples == null) {
-                    samples = new SampleStructs(layers.length);
-                }
-                samples.set(data);
+            if (data != null && samples == null) {
+                samples = new SampleStructs(layers.length);
             }
-            status = lngd.lngd_step(pointer, factor, data == null ? null : samples.structs());
+            status = lngd.lngd_step(pointer, factor, data == null ? null : samples.set(data));
         } finally {
             optimizer.handle.exit();
         }
         Reference.reachabilityFence(data);
         Reference.reachabilityFence(this);
         Status.check(status);
+    }
+
+    /**
+     * Takes the running averages and inverses of the coming step now, where they are due; the step
+     * then leaves them out. To be called between the last observe and the end of the backward pass,
+     * so that on CUDA they run beside it. Optional: the results are the same bits without it.
+     * Layers that are due and were not observed yet are left to the step; observing a layer between
+     * this call and its step does nothing.
+     *
+     * @throws LngdStateException while averages are swapped in
+     * @throws org.lngd4j.nativelib.LngdDeviceException if the device fails
+     */
+    public void refresh() {
+        optimizer.handle.enter();
+        int status;
+        try {
+            checkUsable();
+            status = lngd.lngd_refresh(pointer);
+        } finally {
+            optimizer.handle.exit();
+        }
+        Reference.reachabilityFence(this);
+        Status.check(status);
+    }
+
+    /**
+     * Counts a step that a CUDA graph is about to take, and hands the graph its factor and the
+     * present settings. The graph was captured by the caller round {@link #step(double)} on the
+     * stream of {@link LngdOptimizer#stream(long)}, with all tensors of the plan in memory of the
+     * device. Then, for each step: where this returns true, launch the graph on that stream; where
+     * it returns false, nothing was done, and the step has to be taken by {@code step}, since
+     * statistics or inverses are due, a layer was observed or has no inverse yet, or there is no
+     * graph on this device.
+     *
+     * @param factor value of the schedule, which multiplies the learning rate; finite, at least 0
+     * @return whether the graph may be launched
+     * @throws LngdStateException while averages are swapped in or the stream is being captured
+     * @throws org.lngd4j.nativelib.LngdArgumentException if the factor is not allowed
+     */
+    public boolean replay(double factor) {
+        optimizer.handle.enter();
+        int status;
+        boolean result;
+        try {
+            checkUsable();
+            status = lngd.lngd_replay(pointer, factor, allowed);
+            result = allowed.get() != 0;
+        } finally {
+            optimizer.handle.exit();
+        }
+        Reference.reachabilityFence(this);
+        Status.check(status);
+        return result;
     }
 
     /**

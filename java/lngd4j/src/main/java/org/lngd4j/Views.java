@@ -58,6 +58,150 @@ final class Views {
         }
     }
 
+    /** The same for a tensor outside of ND4J. */
+    static void matrix(String argument, LayerSpec layer, DeviceTensor t, long rows, long columns) {
+        if (t == null) {
+            throw bad(argument, layer, "null", "a tensor");
+        }
+        if (t.rank() != 2 || t.size(1) != columns || (rows >= 0 && t.size(0) != rows)) {
+            throw bad(
+                    argument,
+                    layer,
+                    t.toString(),
+                    "shape ["
+                            + (rows < 0 ? "samples" : Long.toString(rows))
+                            + ", "
+                            + columns
+                            + "]");
+        }
+    }
+
+    /** The same for a tensor outside of ND4J: [n]. */
+    static void vector(String argument, LayerSpec layer, DeviceTensor t, long n) {
+        if (t == null) {
+            throw bad(argument, layer, "null", "a tensor");
+        }
+        if (t.rank() != 1 || t.size(0) != n) {
+            throw bad(argument, layer, t.toString(), "shape [" + n + "]");
+        }
+    }
+
+    /** An array of exactly this shape; of one axis also as a row or column. */
+    static void shaped(String argument, LayerSpec layer, INDArray a, long[] shape) {
+        if (shape.length == 1) {
+            vector(argument, layer, a, shape[0]);
+            return;
+        }
+        usable(argument, layer, a);
+        if (!java.util.Arrays.equals(a.shape(), shape)) {
+            throw shape(argument, layer, a, java.util.Arrays.toString(shape));
+        }
+    }
+
+    /**
+     * Inputs of a layer: [N, d_w], or [N, channels, ...] with the spatial axes of a convolution.
+     */
+    static void inputs(String argument, LayerSpec layer, INDArray a) {
+        if (layer.convolution() == null) {
+            matrix(argument, layer, a, -1, layer.inputs());
+        } else {
+            usable(argument, layer, a);
+            images(argument, layer, a.shape(), -1, layer.inputs());
+        }
+    }
+
+    /** A signal or deltas: [N, m], or [N, m, ...], whose positions the library checks. */
+    static void outputs(String argument, LayerSpec layer, INDArray a, long samples) {
+        if (layer.convolution() == null) {
+            matrix(argument, layer, a, samples, layer.outputs());
+        } else {
+            usable(argument, layer, a);
+            images(argument, layer, a.shape(), samples, layer.outputs());
+        }
+    }
+
+    /** Weights: [m, d_w], or for a convolution also [m, channels of a group, kernel...]. */
+    static void weights(String argument, LayerSpec layer, INDArray a) {
+        if (layer.convolution() == null || a == null || a.rank() == 2) {
+            matrix(argument, layer, a, layer.outputs(), layer.weightColumns());
+        } else {
+            usable(argument, layer, a);
+            kernels(argument, layer, a.shape());
+        }
+    }
+
+    /** The same for tensors outside of ND4J. */
+    static void inputs(String argument, LayerSpec layer, DeviceTensor t) {
+        if (layer.convolution() == null || t == null) {
+            matrix(argument, layer, t, -1, layer.inputs());
+        } else {
+            images(argument, layer, sizes(t), -1, layer.inputs());
+        }
+    }
+
+    static void outputs(String argument, LayerSpec layer, DeviceTensor t, long samples) {
+        if (layer.convolution() == null || t == null) {
+            matrix(argument, layer, t, samples, layer.outputs());
+        } else {
+            images(argument, layer, sizes(t), samples, layer.outputs());
+        }
+    }
+
+    static void weights(String argument, LayerSpec layer, DeviceTensor t) {
+        if (layer.convolution() == null || t == null || t.rank() == 2) {
+            matrix(argument, layer, t, layer.outputs(), layer.weightColumns());
+        } else {
+            kernels(argument, layer, sizes(t));
+        }
+    }
+
+    private static long[] sizes(DeviceTensor t) {
+        long[] sizes = new long[t.rank()];
+        for (int i = 0; i < sizes.length; i++) {
+            sizes[i] = t.size(i);
+        }
+        return sizes;
+    }
+
+    private static void images(
+            String argument, LayerSpec layer, long[] shape, long n, long channels) {
+        int axes = layer.convolution().axes().size();
+        if (shape.length != 2 + axes || shape[1] != channels || (n >= 0 && shape[0] != n)) {
+            throw bad(
+                    argument,
+                    layer,
+                    "of shape " + java.util.Arrays.toString(shape),
+                    "shape ["
+                            + (n < 0 ? "samples" : Long.toString(n))
+                            + ", "
+                            + channels
+                            + (axes == 2 ? ", height, width]" : ", length]"));
+        }
+    }
+
+    private static void kernels(String argument, LayerSpec layer, long[] shape) {
+        Convolution conv = layer.convolution();
+        int axes = conv.axes().size();
+        boolean fits =
+                shape.length == 2 + axes
+                        && shape[0] == layer.outputs()
+                        && shape[1] == layer.inputs() / conv.groups();
+        for (int i = 0; fits && i < axes; i++) {
+            fits = shape[2 + i] == conv.axes().get(i).kernel();
+        }
+        if (!fits) {
+            throw bad(
+                    argument,
+                    layer,
+                    "of shape " + java.util.Arrays.toString(shape),
+                    "shape ["
+                            + layer.outputs()
+                            + ", "
+                            + layer.weightColumns()
+                            + "], or the same with channels and kernel as axes of their own");
+        }
+    }
+
     /** Stride of a checked vector, in elements. */
     static long vectorStride(INDArray a) {
         return a.rank() == 2 && a.size(0) == 1 ? a.stride(1) : a.stride(0);

@@ -65,7 +65,11 @@ class AllocationTest {
         }
         try (LngdOptimizer optimizer =
                         LngdOptimizer.create(
-                                options.threads(1).statisticsInterval(2).build(), layers);
+                                options.device(TestDevice.get())
+                                        .threads(1)
+                                        .statisticsInterval(2)
+                                        .build(),
+                                layers);
                 StepPlan plan = optimizer.plan(tensors, UpdateMode.WEIGHTS)) {
             run(optimizer, plan, samples, signals, 0, WARM_UP);
             ThreadMXBean bean = (ThreadMXBean) ManagementFactory.getThreadMXBean();

@@ -27,6 +27,10 @@ final class Data {
         return a;
     }
 
+    float[] matrixOf(int values) {
+        return bits(floats(1, values));
+    }
+
     static double[][] withOnes(double[][] a, boolean bias) {
         if (!bias) {
             return a;

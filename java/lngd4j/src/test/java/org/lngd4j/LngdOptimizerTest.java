@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -25,6 +26,7 @@ import org.nd4j.linalg.api.ops.executioner.OpExecutioner;
 import org.nd4j.linalg.factory.Nd4j;
 
 /** Life and misuse of an optimizer. */
+@Tag(TestDevice.TAG)
 class LngdOptimizerTest {
     private final Net net =
             new Net(LngdOptions.recipe(100).statisticsInterval(1).inverseInterval(1));
@@ -185,7 +187,12 @@ class LngdOptimizerTest {
                         () -> net.optimizer.read(0, Field.PHI),
                         () -> net.optimizer.write(0, Field.PSI, Nd4j.zeros(3)),
                         () -> net.optimizer.fisherRows(0, 0, net.a, net.s, Signal.PRE_ACTIVATIONS),
+                        () -> net.optimizer.stream(0),
+                        net.optimizer::synchronize,
+                        () -> net.optimizer.allocate(1),
                         () -> plan.step(1),
+                        plan::refresh,
+                        () -> plan.replay(1),
                         plan::swapAverages);
         for (ThrowingCallable call : calls) {
             assertThatThrownBy(call)
@@ -378,7 +385,7 @@ class LngdOptimizerTest {
         Net(LngdOptions.Builder options) {
             optimizer =
                     LngdOptimizer.create(
-                            options.threads(1).build(),
+                            options.device(TestDevice.get()).threads(1).build(),
                             List.of(LayerSpec.dense("hidden", 5, 3).activation(Activation.TANH)));
             Data data = new Data(3);
             tensors =

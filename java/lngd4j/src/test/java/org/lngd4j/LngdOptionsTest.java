@@ -28,6 +28,9 @@ class LngdOptionsTest {
         assertThat(recipe.trustMode()).isEqualTo(TrustRatio.ALWAYS);
         assertThat(recipe.fisher()).isEqualTo(Fisher.EXPECTED);
         assertThat(recipe.layerRate()).isEqualTo(LayerRate.NONE);
+        assertThat(recipe.device()).isEqualTo(Device.AUTO);
+        assertThat(recipe.precision()).isEqualTo(Precision.TF32X3);
+        assertThat(recipe.overlap()).isTrue();
         assertThat(recipe.blockSize()).isEqualTo(128);
         assertThat(recipe.schedule()).isEqualTo(Schedule.cosine(400));
         LngdOptions fit = LngdOptions.recipeFit(400).build();
@@ -57,6 +60,9 @@ class LngdOptionsTest {
                         .momentum(0.625)
                         .seed(-5)
                         .rateSamples(3)
+                        .device(Device.CUDA, 2)
+                        .precision(Precision.BF16)
+                        .overlap(false)
                         .weightDecay(0.5, WeightDecay.COUPLED)
                         .build();
         try (lngd_config config = new lngd_config()) {
@@ -64,6 +70,10 @@ class LngdOptionsTest {
             assertThat(config.momentum()).isEqualTo(0.625);
             assertThat(config.seed()).isEqualTo(-5);
             assertThat(config.rate_samples()).isEqualTo(3);
+            assertThat(config.device()).isEqualTo(lngd.LNGD_DEVICE_CUDA);
+            assertThat(config.device_index()).isEqualTo(2);
+            assertThat(config.precision()).isEqualTo(lngd.LNGD_PRECISION_BF16);
+            assertThat(config.overlap()).isZero();
             assertThat(config.decay()).isEqualTo(lngd.LNGD_DECAY_COUPLED);
             assertThat(config.trust_ratio()).isEqualTo(options.trustRatio());
             assertThat(config.block_size()).isEqualTo(options.blockSize());
@@ -113,6 +123,7 @@ class LngdOptionsTest {
     void countsOutOfRangeAreRefusedByName() {
         Map<String, IntSetter> setters = new LinkedHashMap<>();
         setters.put("threads", LngdOptions.Builder::threads);
+        setters.put("index", (b, i) -> b.device(Device.CUDA, i));
         setters.put("rateSamples", LngdOptions.Builder::rateSamples);
         setters.put("blockSize", LngdOptions.Builder::blockSize);
         setters.put("statisticsSamples", LngdOptions.Builder::statisticsSamples);
@@ -133,6 +144,8 @@ class LngdOptionsTest {
     void nullsAreRefused() {
         LngdOptions.Builder b = LngdOptions.recipe(10);
         assertThatThrownBy(() -> b.device(null)).hasMessageContaining("device");
+        assertThatThrownBy(() -> b.device(null, 0)).hasMessageContaining("device");
+        assertThatThrownBy(() -> b.precision(null)).hasMessageContaining("precision");
         assertThatThrownBy(() -> b.fisher(null)).hasMessageContaining("fisher");
         assertThatThrownBy(() -> b.damping(null)).hasMessageContaining("damping");
         assertThatThrownBy(() -> b.layerRate(null)).hasMessageContaining("layerRate");
@@ -171,7 +184,7 @@ class LngdOptionsTest {
         LngdOptions options = LngdOptions.recipe(10).build();
         String text = options.toString();
         options.asMap().forEach((name, value) -> assertThat(text).contains(name + "=" + value));
-        assertThat(options.asMap()).hasSize(33);
+        assertThat(options.asMap()).hasSize(36);
         assertThat(text).contains("schedule=cosine(10)");
     }
 }

@@ -73,6 +73,7 @@ class TwinTest {
         LngdOptions options =
                 change.apply(
                                 LngdOptions.recipe(100)
+                                        .device(TestDevice.get())
                                         .statisticsInterval(1)
                                         .inverseInterval(1)
                                         .threads(1)

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -18,6 +19,7 @@ import org.nd4j.linalg.indexing.NDArrayIndex;
  * Any view gives the same bits as a compact copy: the library packs what it reads into the same
  * buffers, whatever the strides, and the order of every sum is that of the packed data.
  */
+@Tag(TestDevice.TAG)
 class ViewsTest {
     private static final int[][] SHAPES = {
         {6, 5, 3}, {1, 5, 3}, {6, 1, 2}, {6, 5, 1}, {65, 33, 17}
@@ -117,7 +119,13 @@ class ViewsTest {
     }
 
     private static double empirical(INDArray a, INDArray delta) {
-        Run run = new Run(new int[] {6, 5, 3}, LngdOptions.recipeEmpirical(10).threads(1).build());
+        Run run =
+                new Run(
+                        new int[] {6, 5, 3},
+                        LngdOptions.recipeEmpirical(10)
+                                .device(TestDevice.get())
+                                .threads(1)
+                                .build());
         run.observe(a, delta);
         run.tensors = run.tensors(new Data(3).floats(3, 5), new Data(4).floats(3, 5));
         try (StepPlan plan = run.optimizer.plan(List.of(run.tensors), UpdateMode.WEIGHTS)) {
@@ -137,7 +145,7 @@ class ViewsTest {
         LayerTensors tensors;
 
         Run(int[] shape) {
-            this(shape, LngdOptions.recipe(100).threads(1).build());
+            this(shape, LngdOptions.recipe(100).device(TestDevice.get()).threads(1).build());
         }
 
         Run(int[] shape, LngdOptions options) {

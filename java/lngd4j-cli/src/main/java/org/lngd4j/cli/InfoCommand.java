@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
+import org.lngd4j.CudaPresets;
 import org.lngd4j.LngdInfo;
 import org.lngd4j.cli.support.Json;
 import org.lngd4j.cli.support.Versions;
@@ -46,6 +47,16 @@ final class InfoCommand implements Callable<Integer> {
         map.put("processors", Runtime.getRuntime().availableProcessors());
         map.put("environment", threadVariables());
         map.putAll(info.asMap());
+        CudaPresets presets = CudaPresets.look();
+        map.put(
+                "cudaPresets",
+                Map.of(
+                        "onClassPath",
+                        presets.onClassPath(),
+                        "version",
+                        presets.version(),
+                        "problem",
+                        presets.problem()));
         return map;
     }
 
@@ -65,11 +76,18 @@ final class InfoCommand implements Callable<Integer> {
                 info.libraryVersion() == null ? "could not be loaded" : info.libraryVersion());
         for (LngdInfo.Backend backend : info.backends()) {
             String name = backend.device().toString().toLowerCase(Locale.ROOT) + " backend";
-            line(text, name, backend.available() ? "available" : "missing: " + backend.reason());
-            if (backend.available()) {
+            boolean loaded = backend.cuda() == null || !backend.cuda().library().isEmpty();
+            line(text, name, state(backend, loaded));
+            if (!loaded) {
+                info.loadReport().devices().forEach(attempt -> line(text, "  tried", attempt));
+            }
+            if (backend.cuda() != null) {
+                cuda(text, backend.cuda());
+            } else if (backend.available()) {
                 details(text, backend);
             }
         }
+        line(text, "CUDA presets", CudaPresets.look());
         line(text, "processors", Runtime.getRuntime().availableProcessors());
         threadVariables()
                 .forEach((name, value) -> line(text, name, value == null ? "not set" : value));
@@ -77,6 +95,13 @@ final class InfoCommand implements Callable<Integer> {
             info.loadReport().library().forEach(attempt -> line(text, "tried", attempt));
         }
         return text.toString();
+    }
+
+    private static String state(LngdInfo.Backend backend, boolean loaded) {
+        if (backend.available()) {
+            return "available";
+        }
+        return "missing: " + (loaded ? backend.reason() : "its library cannot be loaded");
     }
 
     private static void details(StringBuilder text, LngdInfo.Backend backend) {
@@ -87,6 +112,23 @@ final class InfoCommand implements Callable<Integer> {
         line(text, "  BLAS core type", backend.blasCore());
         line(text, "  BLAS from", backend.blasPath());
         line(text, "  default threads", backend.defaultThreads());
+    }
+
+    private static void cuda(StringBuilder text, LngdInfo.Cuda cuda) {
+        if (!cuda.library().isEmpty()) {
+            line(text, "  library", cuda.library());
+            line(
+                    text,
+                    "  driver serves",
+                    cuda.driverVersion().isEmpty() ? "none" : "CUDA " + cuda.driverVersion());
+            line(text, "  runtime", "CUDA " + cuda.runtimeVersion());
+        }
+        if (cuda.devices() > 0) {
+            line(text, "  devices", cuda.devices());
+            line(text, "  device 0", cuda.deviceName());
+            line(text, "  compute capability", cuda.computeCapability());
+            line(text, "  memory", (cuda.deviceMemory() >> 20) + " MiB");
+        }
     }
 
     private static void line(StringBuilder text, String name, Object value) {

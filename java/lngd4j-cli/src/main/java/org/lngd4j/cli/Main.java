@@ -2,6 +2,7 @@
 package org.lngd4j.cli;
 
 import java.io.PrintWriter;
+import org.lngd4j.cli.compare.CompareCommand;
 import org.lngd4j.cli.support.Versions;
 import org.lngd4j.nativelib.LngdException;
 import picocli.CommandLine;
@@ -20,7 +21,12 @@ import picocli.CommandLine.ParameterException;
                 "Trains neural networks with the layer-wise natural gradient (LNGD) on the JVM.",
         mixinStandardHelpOptions = true,
         versionProvider = Main.Version.class,
-        subcommands = {TrainCommand.class, InfoCommand.class, SelftestCommand.class})
+        subcommands = {
+            TrainCommand.class,
+            CompareCommand.class,
+            InfoCommand.class,
+            SelftestCommand.class
+        })
 public final class Main implements Runnable {
     @CommandLine.Spec private CommandLine.Model.CommandSpec spec;
 
@@ -60,7 +66,7 @@ public final class Main implements Runnable {
     @Override
     public void run() {
         throw new ParameterException(
-                spec.commandLine(), "Missing command: train, info or selftest");
+                spec.commandLine(), "Missing command: train, compare, info or selftest");
     }
 
     /** Prints the version of this command. */

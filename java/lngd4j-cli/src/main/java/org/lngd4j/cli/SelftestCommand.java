@@ -12,15 +12,16 @@ import picocli.CommandLine.Option;
         name = "selftest",
         description = {
             "Checks the kernels on this machine against double precision.",
-            "Exit status: 0 all is well, 1 a tolerance is broken, 2 a file cannot be used."
+            "Exit status: 0 all is well, 1 a tolerance is broken or a device failed, 2 a file or a device cannot be used."
         },
         mixinStandardHelpOptions = true)
 final class SelftestCommand implements Callable<Integer> {
     @Option(
             names = "--device",
-            paramLabel = "auto|cpu|cuda",
+            paramLabel = "auto|cpu|cuda|emulated",
             defaultValue = "auto",
-            description = "Default: auto.")
+            description =
+                    "auto (default): the CPU, and CUDA where it can be used; emulated: the CUDA kernels on a SIMT emulator, without a GPU.")
     private String device;
 
     @Option(

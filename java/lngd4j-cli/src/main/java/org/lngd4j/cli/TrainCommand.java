@@ -27,25 +27,28 @@ final class TrainCommand implements Callable<Integer> {
 
     @Option(
             names = "--data",
-            paramLabel = "fashion-mnist|DIR",
+            paramLabel = "fashion-mnist|cifar10|curves|DIR",
             description =
-                    "Fashion-MNIST, found or fetched (default), or a folder with the four files of an IDX data set.")
+                    "Fashion-MNIST (default) or CIFAR-10, found or fetched; CURVES, generated; or a folder with the files of"
+                            + " an IDX data set or of CIFAR-10.")
     private String data;
 
     @Option(
             names = "--model",
-            paramLabel = "mlp|mlp:W-W-...",
+            paramLabel = "MODEL",
             defaultValue = "mlp",
             description =
-                    "Dense network: widths of the hidden layers, or of all layers (default: mlp:256-128).")
+                    "mlp:W-W-..., dense, with the widths of the hidden or of all layers (default: mlp:256-128); ae:W-W-...,"
+                            + " autoencoder, with the widths of the encoder; lenet; resnet8, resnet20, resnet18-cifar.")
     private String model;
 
     @Option(
             names = "--optimizer",
-            paramLabel = "lngd|adam|sgd",
+            paramLabel = "NAME",
             defaultValue = "lngd",
-            description = "What trains it (default: lngd).")
-    private OptimizerKind optimizer;
+            description =
+                    "What trains it: lngd (default), paper, lngd-sample, adam, sgd, lars, lamb.")
+    private String optimizer;
 
     @Option(
             names = "--preset",
@@ -159,6 +162,26 @@ final class TrainCommand implements Callable<Integer> {
     private String layerRate;
 
     @Option(
+            names = "--train-samples",
+            paramLabel = "N",
+            description = "Use only the first N training images.")
+    private Integer trainSamples;
+
+    @Option(
+            names = "--validation",
+            paramLabel = "N",
+            description =
+                    "Hold the last N training images out and measure on them, not on the test set.")
+    private Integer validation;
+
+    @Option(
+            names = "--augment",
+            negatable = true,
+            description =
+                    "Crop and mirror at random (default: CIFAR-10 in convolutional networks).")
+    private Boolean augment;
+
+    @Option(
             names = "--resume",
             paramLabel = "DIR",
             description =
@@ -181,7 +204,7 @@ final class TrainCommand implements Callable<Integer> {
         return new TrainSettings(
                 data,
                 model,
-                optimizer,
+                OptimizerKind.parse("--optimizer", optimizer),
                 preset,
                 epochs,
                 batch,
@@ -198,7 +221,10 @@ final class TrainCommand implements Callable<Integer> {
                 statisticsInterval,
                 inverseInterval,
                 fisher,
-                layerRate);
+                layerRate,
+                trainSamples,
+                validation,
+                augment);
     }
 
     private void refuseOthers() {

@@ -22,6 +22,8 @@ final class LayerCapture {
     final String name;
     private final LngdTraining training;
     private final LngdOptimizer optimizer;
+    private final ArrayForm form;
+    private final long outputs;
     private final IActivation derivative;
     private final SampleBuffer buffer;
     private boolean wantsStatistics;
@@ -35,8 +37,10 @@ final class LayerCapture {
         this.lngdIndex = lngdIndex;
         this.layer = choice.layer();
         this.name = choice.name();
+        this.form = choice.form();
+        this.outputs = choice.spec().outputs();
         this.derivative = choice.derivative();
-        this.buffer = new SampleBuffer(choice.spec());
+        this.buffer = new SampleBuffer();
     }
 
     /** Asks what the coming step wants to see. */
@@ -59,8 +63,14 @@ final class LayerCapture {
     /** Called with dL/ds, a sum over the batch of nothing: row n is that of sample n. */
     void after(INDArray delta, boolean masked) {
         if (wantsDeltas) {
-            samples = buffer.put(layer.input(), delta, masked ? null : layer.getMaskArray());
+            INDArray mask = masked || !form.masksSamples() ? null : layer.getMaskArray();
+            samples = buffer.put(form.inputs(layer.input()), form.signal(delta), mask);
         }
+    }
+
+    /** Weights of this layer, or their gradient, as LNGD sees them: m x d_w. */
+    INDArray weights(INDArray array) {
+        return form.weights(array, outputs);
     }
 
     /** Whether the step must be given samples. */
@@ -74,20 +84,22 @@ final class LayerCapture {
     }
 
     private void observe(INDArray preActivations) {
-        INDArray inputs = layer.input();
+        INDArray inputs = form.inputs(layer.input());
         if (derivative == null && inputs.dataType() == DataType.FLOAT) {
             // The memory belongs to a workspace, but the library reads it before this call returns:
             // no copy.
-            optimizer.observe(lngdIndex, inputs, preActivations, Signal.PRE_ACTIVATIONS);
+            optimizer.observe(
+                    lngdIndex, inputs, form.signal(preActivations), Signal.PRE_ACTIVATIONS);
             return;
         }
         try (MemoryWorkspace outside = Nd4j.getMemoryManager().scopeOutOfWorkspaces()) {
             INDArray floats = inputs.castTo(DataType.FLOAT);
             if (derivative == null) {
-                optimizer.observe(lngdIndex, floats, preActivations, Signal.PRE_ACTIVATIONS);
+                optimizer.observe(
+                        lngdIndex, floats, form.signal(preActivations), Signal.PRE_ACTIVATIONS);
             } else {
                 INDArray slope = ActivationModel.slope(derivative, preActivations);
-                optimizer.observe(lngdIndex, floats, slope, Signal.GRADIENTS);
+                optimizer.observe(lngdIndex, floats, form.signal(slope), Signal.GRADIENTS);
             }
         }
     }

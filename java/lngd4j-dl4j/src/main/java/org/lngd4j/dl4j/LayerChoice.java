@@ -11,11 +11,17 @@ import org.nd4j.linalg.activations.IActivation;
  * @param unit the layer in its network
  * @param treatment what is done with it
  * @param spec for LNGD, otherwise null
+ * @param form how its arrays lie, for LNGD, otherwise null
  * @param derivative activation that gives phi', where the library does not know it; otherwise null
  * @param detail how, or why not
  */
 record LayerChoice(
-        Unit unit, Treatment treatment, LayerSpec spec, IActivation derivative, String detail) {
+        Unit unit,
+        Treatment treatment,
+        LayerSpec spec,
+        ArrayForm form,
+        IActivation derivative,
+        String detail) {
 
     Layer layer() {
         return unit.layer();

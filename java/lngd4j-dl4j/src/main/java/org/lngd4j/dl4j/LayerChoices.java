@@ -3,8 +3,11 @@ package org.lngd4j.dl4j;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Collectors;
 import org.deeplearning4j.nn.api.Layer;
 import org.deeplearning4j.nn.conf.layers.ActivationLayer;
+import org.deeplearning4j.nn.conf.layers.CnnLossLayer;
+import org.deeplearning4j.nn.conf.layers.ConvolutionLayer;
 import org.deeplearning4j.nn.conf.layers.DenseLayer;
 import org.deeplearning4j.nn.conf.layers.FeedForwardLayer;
 import org.deeplearning4j.nn.conf.layers.LossLayer;
@@ -18,6 +21,7 @@ import org.lngd4j.LngdOptions;
 import org.lngd4j.OutputModel;
 import org.lngd4j.Preset;
 import org.nd4j.linalg.activations.IActivation;
+import org.nd4j.linalg.activations.impl.ActivationIdentity;
 import org.nd4j.linalg.activations.impl.ActivationSigmoid;
 import org.nd4j.linalg.activations.impl.ActivationSoftmax;
 import org.nd4j.linalg.learning.config.IUpdater;
@@ -64,7 +68,8 @@ final class LayerChoices {
         boolean dense =
                 layer.getClass() == org.deeplearning4j.nn.layers.feedforward.dense.DenseLayer.class;
         boolean output = layer.getClass() == org.deeplearning4j.nn.layers.OutputLayer.class;
-        if (!dense && !output) {
+        boolean convolution = ConvolutionChoices.knows(layer);
+        if (!dense && !output && !convolution) {
             return firstOrder(unit, "no Kronecker block for " + unit.type() + " yet");
         }
         FeedForwardLayer conf = (FeedForwardLayer) layer.conf().getLayer();
@@ -73,6 +78,9 @@ final class LayerChoices {
         }
         if (unit.preProcessor() instanceof RnnToFeedForwardPreProcessor) {
             return firstOrder(unit, "its input has a time axis");
+        }
+        if (convolution) {
+            return convolution(unit, (ConvolutionLayer) conf);
         }
         return dense ? dense(unit, (DenseLayer) conf) : output(unit, (OutputLayer) conf);
     }
@@ -102,6 +110,23 @@ final class LayerChoices {
             return modelled(unit, spec, loss.getActivationFn(), loss.getLossFn());
         }
         if (ActivationModel.isBare(conf) && next instanceof ActivationLayer activation) {
+            return modelled(unit, spec, activation.getActivationFn(), null);
+        }
+        return modelled(unit, spec, conf.getActivationFn(), null);
+    }
+
+    private LayerChoice convolution(Unit unit, ConvolutionLayer conf) {
+        String problem = ConvolutionChoices.problem(unit.layer());
+        if (problem != null) {
+            return firstOrder(unit, problem);
+        }
+        LayerSpec spec = ConvolutionChoices.spec(unit.name(), unit.layer());
+        boolean bare = conf.getActivationFn() instanceof ActivationIdentity;
+        org.deeplearning4j.nn.conf.layers.Layer next = follower(unit);
+        if (bare && next instanceof CnnLossLayer loss) {
+            return modelled(unit, spec, loss.getActivationFn(), loss.getLossFn());
+        }
+        if (bare && next instanceof ActivationLayer activation) {
             return modelled(unit, spec, activation.getActivationFn(), null);
         }
         return modelled(unit, spec, conf.getActivationFn(), null);
@@ -167,8 +192,26 @@ final class LayerChoices {
 
     private static LayerChoice lngd(
             Unit unit, LayerSpec spec, IActivation derivative, String detail) {
-        String blocks = spec.inputs() + (spec.bias() ? "+1" : "") + " x " + spec.outputs() + ", ";
-        return new LayerChoice(unit, Treatment.LNGD, spec, derivative, blocks + detail);
+        ArrayForm form =
+                spec.convolution() == null
+                        ? ArrayForm.DENSE
+                        : ConvolutionChoices.form(unit.layer());
+        return new LayerChoice(
+                unit, Treatment.LNGD, spec, form, derivative, size(spec) + ", " + detail);
+    }
+
+    /** For example 784+1 x 256, or of a convolution 3x3 on 16+1 x 32. */
+    private static String size(LayerSpec spec) {
+        String kernel = "";
+        if (spec.convolution() != null) {
+            kernel =
+                    spec.convolution().axes().stream()
+                                    .map(a -> Integer.toString(a.kernel()))
+                                    .collect(Collectors.joining("x"))
+                            + " on ";
+        }
+        String groups = spec.groups() > 1 ? " in " + spec.groups() + " groups" : "";
+        return kernel + spec.inputs() + (spec.bias() ? "+1" : "") + " x " + spec.outputs() + groups;
     }
 
     private static LayerChoice firstOrder(Unit unit, String reason) {
@@ -176,6 +219,6 @@ final class LayerChoices {
     }
 
     private static LayerChoice other(Unit unit, Treatment treatment, String reason) {
-        return new LayerChoice(unit, treatment, null, null, reason);
+        return new LayerChoice(unit, treatment, null, null, null, reason);
     }
 }

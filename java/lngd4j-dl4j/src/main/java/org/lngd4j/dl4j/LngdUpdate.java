@@ -150,14 +150,12 @@ final class LngdUpdate {
                                     c.layer.conf(), c.layer.getGradientsViewArray());
             INDArray w = c.layer.getParam(DefaultParamInitializer.WEIGHT_KEY);
             weights.add(w);
-            // DL4J's [nIn, nOut] in 'f' order is m x d in row-major order, seen through a
-            // transpose.
             tensors.add(
                     new LayerTensors(
                             c.lngdIndex,
-                            w.transpose(),
+                            c.weights(w),
                             c.layer.getParam(DefaultParamInitializer.BIAS_KEY),
-                            slopes.get(DefaultParamInitializer.WEIGHT_KEY).transpose(),
+                            c.weights(slopes.get(DefaultParamInitializer.WEIGHT_KEY)),
                             slopes.get(DefaultParamInitializer.BIAS_KEY)));
         }
         return training.optimizer().plan(tensors, UpdateMode.GRADIENTS);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.dl4j;
 
+import java.util.Arrays;
 import org.lngd4j.LayerSamples;
-import org.lngd4j.LayerSpec;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.memory.MemoryWorkspace;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
+import org.nd4j.linalg.indexing.INDArrayIndex;
 import org.nd4j.linalg.indexing.NDArrayIndex;
 
 /**
@@ -15,19 +16,19 @@ import org.nd4j.linalg.indexing.NDArrayIndex;
  */
 @SuppressWarnings("try") // scopes that are only opened and closed
 final class SampleBuffer {
-    private final LayerSpec spec;
     private INDArray inputs;
     private INDArray deltas;
     private LayerSamples current;
 
-    SampleBuffer(LayerSpec spec) {
-        this.spec = spec;
-    }
-
     LayerSamples put(INDArray a, INDArray delta, INDArray mask) {
-        long rows = delta.size(0);
-        if (current == null || current.deltas().size(0) != rows) {
-            resize(rows);
+        if (current == null
+                || !Arrays.equals(current.deltas().shape(), delta.shape())
+                || !Arrays.equals(current.inputs().shape(), a.shape())) {
+            try (MemoryWorkspace outside = Nd4j.getMemoryManager().scopeOutOfWorkspaces()) {
+                inputs = room(inputs, a);
+                deltas = room(deltas, delta);
+                current = new LayerSamples(first(inputs, a), first(deltas, delta));
+            }
         }
         current.inputs().assign(a);
         current.deltas().assign(delta);
@@ -37,17 +38,22 @@ final class SampleBuffer {
         return current;
     }
 
-    private void resize(long rows) {
-        try (MemoryWorkspace outside = Nd4j.getMemoryManager().scopeOutOfWorkspaces()) {
-            if (deltas == null || deltas.size(0) < rows) {
-                inputs = Nd4j.createUninitialized(DataType.FLOAT, rows, spec.inputs());
-                deltas = Nd4j.createUninitialized(DataType.FLOAT, rows, spec.outputs());
-            }
-            current = new LayerSamples(first(inputs, rows), first(deltas, rows));
+    /** The array, or a new one if this batch does not fit into it. */
+    private static INDArray room(INDArray array, INDArray batch) {
+        boolean fits = array != null && array.size(0) >= batch.size(0);
+        for (int i = 1; fits && i < batch.rank(); i++) {
+            fits = array.size(i) == batch.size(i);
         }
+        return fits ? array : Nd4j.createUninitialized(DataType.FLOAT, batch.shape());
     }
 
-    private static INDArray first(INDArray a, long rows) {
-        return a.size(0) == rows ? a : a.get(NDArrayIndex.interval(0, rows), NDArrayIndex.all());
+    private static INDArray first(INDArray array, INDArray batch) {
+        if (array.size(0) == batch.size(0)) {
+            return array;
+        }
+        INDArrayIndex[] part = new INDArrayIndex[array.rank()];
+        Arrays.fill(part, NDArrayIndex.all());
+        part[0] = NDArrayIndex.interval(0, batch.size(0));
+        return array.get(part);
     }
 }

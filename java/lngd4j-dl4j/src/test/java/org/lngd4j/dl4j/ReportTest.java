@@ -92,7 +92,7 @@ class ReportTest {
             assertThat(report.layers())
                     .extracting(LayerRegistration::treatment)
                     .containsExactly(
-                            Treatment.FIRST_ORDER,
+                            Treatment.LNGD,
                             Treatment.FIRST_ORDER,
                             Treatment.LNGD,
                             Treatment.NO_PARAMETERS,
@@ -100,10 +100,11 @@ class ReportTest {
                             Treatment.FROZEN,
                             Treatment.FIRST_ORDER,
                             Treatment.LNGD);
-            assertThat(report.layers().get(0).detail())
-                    .contains("ConvolutionLayer", "Sgd 0.05 (chosen at attach)");
+            assertThat(report.layers().get(0).detail()).contains("3x3 on 1");
+            assertThat(report.layers().get(1).detail())
+                    .contains("BatchNormalization", "Sgd 0.05 (chosen at attach)");
             assertThat(report.layers().get(6).detail()).contains("layer normalisation");
-            assertThat(report.layers().get(7).lngdIndex()).isEqualTo(1);
+            assertThat(report.layers().get(7).lngdIndex()).isEqualTo(2);
             assertThat(report.toString())
                     .contains(
                             "trained by",

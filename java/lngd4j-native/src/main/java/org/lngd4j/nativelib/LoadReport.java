@@ -11,9 +11,14 @@ import java.util.List;
  * @param version version of the native library, or "" if it is not loaded
  * @param library the attempts for liblngd.so with its JNI part, in the order they were made
  * @param blas the attempts for the private OpenBLAS of the CPU backend, in the order they were made
+ * @param devices the attempts for the libraries of other devices; empty before one was asked for
  */
 public record LoadReport(
-        boolean loaded, String version, List<Attempt> library, List<Attempt> blas) {
+        boolean loaded,
+        String version,
+        List<Attempt> library,
+        List<Attempt> blas,
+        List<Attempt> devices) {
 
     /**
      * One attempt to load something.
@@ -38,10 +43,12 @@ public record LoadReport(
      * @param version its version, or ""
      * @param library attempts for liblngd.so
      * @param blas attempts for OpenBLAS
+     * @param devices attempts for the libraries of other devices
      */
     public LoadReport {
         library = List.copyOf(library);
         blas = List.copyOf(blas);
+        devices = List.copyOf(devices);
     }
 
     /**
@@ -53,6 +60,7 @@ public record LoadReport(
         StringBuilder text = new StringBuilder();
         append(text, "liblngd", library);
         append(text, "openblas", blas);
+        append(text, "device", devices);
         return text.length() == 0
                 ? "  nothing was tried yet"
                 : text.substring(0, text.length() - 1);

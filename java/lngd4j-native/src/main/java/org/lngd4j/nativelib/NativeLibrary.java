@@ -4,6 +4,7 @@ package org.lngd4j.nativelib;
 import java.io.File;
 import java.io.IOException;
 import java.net.MalformedURLException;
+import java.net.URISyntaxException;
 import java.net.URL;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -91,8 +92,10 @@ public final class NativeLibrary {
      * @return the report; with empty lists before the first {@link #load()}
      */
     public static LoadReport report() {
+        // Outside of the lock: a device that is being loaded holds its own.
+        List<LoadReport.Attempt> devices = loaded ? DeviceLibrary.attempts() : List.of();
         synchronized (LIBRARY) {
-            return new LoadReport(loaded, version, LIBRARY, BLAS);
+            return new LoadReport(loaded, version, LIBRARY, BLAS, devices);
         }
     }
 
@@ -187,18 +190,26 @@ public final class NativeLibrary {
             return link(
                     "jar",
                     resources,
-                    new URL[] {extracted(core[0])},
-                    new URL[] {extracted(jni[0])});
+                    new URL[] {url(extracted(core[0]))},
+                    new URL[] {url(extracted(jni[0]))});
         } catch (IOException e) {
             LIBRARY.add(new LoadReport.Attempt("jar", resources, false, OpenBlas.reason(e)));
             return false;
         }
     }
 
-    /** A file with the contents of {@code library}: itself, or a copy out of its jar. */
-    private static URL extracted(URL library) throws IOException {
-        if (!"jar".equals(library.getProtocol())) {
-            return library;
+    /**
+     * A file with the contents of {@code library}: itself, or a copy out of its jar. Each library
+     * has a folder of its own version: one folder for all would serve a liblngd_cuda.so of another
+     * build beside a liblngd.so that has not changed.
+     */
+    static Path extracted(URL library) throws IOException {
+        if ("file".equals(library.getProtocol())) {
+            try {
+                return Path.of(library.toURI());
+            } catch (URISyntaxException e) {
+                throw new IOException(library + " is not a file", e);
+            }
         }
         String path = library.getPath();
         Path folder =
@@ -206,7 +217,7 @@ public final class NativeLibrary {
                         .toPath()
                         .resolve("lngd4j")
                         .resolve("natives-" + FileCache.fingerprint(library));
-        return url(new FileCache(folder).file(path.substring(path.lastIndexOf('/') + 1), library));
+        return new FileCache(folder).file(path.substring(path.lastIndexOf('/') + 1), library);
     }
 
     private static boolean link(String source, String place, URL[] core, URL[] jni) {

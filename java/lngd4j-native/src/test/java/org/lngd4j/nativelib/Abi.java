@@ -52,7 +52,7 @@ final class Abi {
     static lngd_config config(int preset) {
         lngd_config config = new lngd_config();
         ok(lngd.lngd_config_init(preset, 100, config));
-        config.threads(1).statistics_interval(1).inverse_interval(1);
+        config.device(TestDevice.CODE).threads(1).statistics_interval(1).inverse_interval(1);
         return config;
     }
 

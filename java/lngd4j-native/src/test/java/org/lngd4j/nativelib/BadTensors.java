@@ -19,7 +19,7 @@ final class BadTensors {
     static Map<String, Consumer<lngd_tensor>> matrix() {
         Map<String, Consumer<lngd_tensor>> map = new LinkedHashMap<>();
         map.put("data", t -> t.data((Pointer) null));
-        map.put("device", t -> t.device_type(2));
+        map.put("device", t -> t.device_type(7));
         map.put("device ", t -> t.device_type(0));
         map.put("rank 0 ndim", t -> t.ndim(0));
         map.put("rank 1 ndim", t -> t.ndim(1));

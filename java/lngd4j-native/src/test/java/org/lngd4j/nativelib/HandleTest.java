@@ -12,6 +12,8 @@ import java.util.Map;
 import java.util.function.ToIntFunction;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.PointerPointer;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.lngd4j.nativelib.global.lngd;
 import org.lngd4j.nativelib.global.lngd_config;
@@ -22,6 +24,7 @@ import org.lngd4j.nativelib.global.lngd_plan;
 import org.lngd4j.nativelib.global.lngd_times;
 
 /** Every function that takes a handle, with handles that are none. */
+@Tag(TestDevice.TAG)
 class HandleTest {
     private static final Map<String, ToIntFunction<lngd_optimizer>> OPTIMIZER =
             new LinkedHashMap<>();
@@ -93,8 +96,18 @@ class HandleTest {
                                 new float[12],
                                 new float[4],
                                 new float[4]));
+        OPTIMIZER.put("set_stream", o -> lngd.lngd_set_stream(o, null));
+        OPTIMIZER.put("synchronize", lngd::lngd_synchronize);
+        OPTIMIZER.put(
+                "device_allocate", o -> lngd.lngd_device_allocate(o, 64, new PointerPointer<>(1)));
+        OPTIMIZER.put("device_free", o -> lngd.lngd_device_free(o, new BytePointer(64)));
+        OPTIMIZER.put(
+                "device_copy",
+                o -> lngd.lngd_device_copy(o, new BytePointer(64), new BytePointer(64), 64));
         OPTIMIZER.put("destroy", lngd::lngd_destroy);
         PLAN.put("step", p -> lngd.lngd_step(p, 1, null));
+        PLAN.put("refresh", lngd::lngd_refresh);
+        PLAN.put("replay", p -> lngd.lngd_replay(p, 1, new int[1]));
         PLAN.put("swap_averages", p -> lngd.lngd_swap_averages(p, new int[1]));
         PLAN.put("plan_destroy", lngd::lngd_plan_destroy);
     }

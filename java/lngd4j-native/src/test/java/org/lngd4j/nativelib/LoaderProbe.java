@@ -10,10 +10,7 @@ import org.lngd4j.nativelib.global.lngd;
 import org.lngd4j.nativelib.global.lngd_config;
 import org.lngd4j.nativelib.global.lngd_layer_config;
 
-/**
- * Main class of the JVMs that {@link NativeLibraryTest} starts, since a library is loaded once in a
- * JVM.
- */
+/** Main class of the JVMs that {@link ChildJvm} starts, since a library is loaded once in a JVM. */
 final class LoaderProbe {
     private LoaderProbe() {}
 
@@ -24,15 +21,28 @@ final class LoaderProbe {
         try {
             NativeLibrary.load();
             System.out.println("version " + Status.text(lngd.lngd_version_string()));
+            for (String device : args) {
+                load(device);
+            }
         } catch (LngdNativeLoadException e) {
             System.out.println("threw " + e.getMessage());
         }
         System.out.println(NativeLibrary.report().describe());
         Files.readAllLines(Path.of("/proc/self/maps")).stream()
-                .filter(line -> line.contains("lngd.so") || line.contains("blas.so"))
+                .filter(line -> line.matches(".*(lngd|blas|lngd_cuda|lngd_cuda_emulated)\\.so.*"))
                 .map(line -> "mapped " + line.substring(line.indexOf('/')))
                 .distinct()
                 .forEach(System.out::println);
+    }
+
+    private static void load(String device) {
+        int code =
+                device.equals("cuda")
+                        ? lngd.LNGD_DEVICE_CUDA
+                        : device.equals("emulated") ? lngd.LNGD_DEVICE_CUDA_EMULATED : 0;
+        if (code != 0) {
+            System.out.println(device + " loaded " + DeviceLibrary.load(code));
+        }
     }
 
     /**

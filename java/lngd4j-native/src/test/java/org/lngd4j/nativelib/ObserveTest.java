@@ -16,6 +16,7 @@ import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.IntPointer;
 import org.bytedeco.javacpp.Pointer;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.lngd4j.nativelib.global.lngd;
 import org.lngd4j.nativelib.global.lngd_health;
@@ -23,6 +24,7 @@ import org.lngd4j.nativelib.global.lngd_optimizer;
 import org.lngd4j.nativelib.global.lngd_tensor;
 
 /** lngd_needs, lngd_observe and lngd_observe_strided. */
+@Tag(TestDevice.TAG)
 class ObserveTest {
     @Test
     void needsAreTold() {

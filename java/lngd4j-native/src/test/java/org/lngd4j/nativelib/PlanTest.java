@@ -13,6 +13,7 @@ import java.util.function.Function;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.lngd4j.nativelib.global.lngd;
 import org.lngd4j.nativelib.global.lngd_binding;
@@ -20,6 +21,7 @@ import org.lngd4j.nativelib.global.lngd_plan;
 import org.lngd4j.nativelib.global.lngd_tensor;
 
 /** lngd_plan_create: what it accepts, and what it refuses. */
+@Tag(TestDevice.TAG)
 class PlanTest {
     private static final Map<String, Function<lngd_binding, lngd_tensor>> MATRICES =
             new LinkedHashMap<>();
@@ -67,7 +69,7 @@ class PlanTest {
                             name,
                             "dtype");
                     invalid(
-                            new Abi.Net().create(b -> tensor.apply(b).device_type(2)),
+                            new Abi.Net().create(b -> tensor.apply(b).device_type(7)),
                             name,
                             "device");
                     LongPointer wrong = new LongPointer(new long[] {OUTPUTS + 1});

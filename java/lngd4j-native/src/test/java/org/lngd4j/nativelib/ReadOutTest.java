@@ -10,6 +10,7 @@ import static org.lngd4j.nativelib.Abi.ok;
 
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.LongPointer;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.lngd4j.nativelib.global.lngd;
 import org.lngd4j.nativelib.global.lngd_health;
@@ -17,6 +18,7 @@ import org.lngd4j.nativelib.global.lngd_memory;
 import org.lngd4j.nativelib.global.lngd_times;
 
 /** Health, memory, times, and the fields of a layer. */
+@Tag(TestDevice.TAG)
 class ReadOutTest {
     private static final int COLUMNS = INPUTS + 1;
     private static final int[] COUNTS = {

@@ -8,12 +8,14 @@ import static org.lngd4j.nativelib.Abi.ok;
 import java.util.Map;
 import org.bytedeco.javacpp.DoublePointer;
 import org.bytedeco.javacpp.IntPointer;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.lngd4j.nativelib.global.lngd;
 import org.lngd4j.nativelib.global.lngd_config;
 import org.lngd4j.nativelib.global.lngd_optimizer;
 
 /** lngd_set, lngd_get, lngd_get_config, lngd_layer_count. */
+@Tag(TestDevice.TAG)
 class SettingsTest {
     /** A good value and a bad one. */
     private static final Map<Integer, double[]> VALUES =
@@ -81,7 +83,7 @@ class SettingsTest {
         config.struct_size(config.sizeof());
         ok(lngd.lngd_get_config(optimizer, config));
         assertThat(config.momentum()).isEqualTo(0.75);
-        assertThat(config.device()).isEqualTo(lngd.LNGD_DEVICE_CPU);
+        assertThat(config.device()).isEqualTo(TestDevice.CODE);
         assertThat(config.threads()).isEqualTo(1);
         invalid(lngd.lngd_get_config(optimizer, null), "out");
         invalid(lngd.lngd_get_config(optimizer, config.struct_size(3)), "struct_size");

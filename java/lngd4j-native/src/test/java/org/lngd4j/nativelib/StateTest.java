@@ -11,11 +11,13 @@ import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.lngd4j.nativelib.global.lngd;
 import org.lngd4j.nativelib.global.lngd_optimizer;
 
 /** lngd_state_size, lngd_state_save, lngd_state_restore. */
+@Tag(TestDevice.TAG)
 class StateTest {
     @Test
     void continuingGivesTheBitsOfNotHavingStopped() {

@@ -14,12 +14,14 @@ import static org.lngd4j.nativelib.Abi.write;
 
 import org.bytedeco.javacpp.IntPointer;
 import org.bytedeco.javacpp.Pointer;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.lngd4j.nativelib.global.lngd;
 import org.lngd4j.nativelib.global.lngd_health;
 import org.lngd4j.nativelib.global.lngd_samples;
 
 /** lngd_step and lngd_swap_averages. */
+@Tag(TestDevice.TAG)
 class StepTest {
     @Test
     void badFactorsAreRefusedAndNothingMoves() {

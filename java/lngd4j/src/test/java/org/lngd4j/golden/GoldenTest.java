@@ -11,9 +11,11 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.TreeSet;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.lngd4j.TestDevice;
 import org.nd4j.shade.jackson.databind.JsonNode;
 import org.nd4j.shade.jackson.databind.ObjectMapper;
 import org.nd4j.shade.jackson.databind.node.ArrayNode;
@@ -35,11 +37,12 @@ class GoldenTest {
         assertThat(files()).hasSize(10);
     }
 
+    @Tag(TestDevice.TAG)
     @ParameterizedTest
     @MethodSource("files")
     void everyFieldIsWithinItsTolerance(Path file) throws IOException {
         GoldenFile golden = GoldenFile.read(file);
-        GoldenResult result = GoldenCheck.run(golden);
+        GoldenResult result = GoldenCheck.run(golden, TestDevice.get());
         assertThat(result.fields()).allMatch(GoldenField::passed);
         assertThat(result.passed()).isTrue();
         // Each expected field of the file was looked at: those without a value are phi_prime of a

@@ -10,13 +10,16 @@ import org.lngd4j.cli.CliException;
 /**
  * A training set and a test set of images of one size.
  *
- * @param folder where they were read from
+ * @param source where they come from, for messages
  * @param training what the network learns from
  * @param test what it is measured on
  * @param classes the number of classes: one more than the largest label of the training set, at
- *     least 2
+ *     least 2; or {@link #NO_CLASSES}
  */
-public record Dataset(Path folder, LabelledImages training, LabelledImages test, int classes) {
+public record Dataset(String source, LabelledImages training, LabelledImages test, int classes) {
+    /** The number of classes of images without labels: they can only be reconstructed. */
+    public static final int NO_CLASSES = 0;
+
     /** The four files that make up a data set, without {@code .gz}. */
     static final List<String> FILES =
             List.of(
@@ -27,22 +30,21 @@ public record Dataset(Path folder, LabelledImages training, LabelledImages test,
 
     /** Checks that the two sets fit together. */
     public Dataset {
-        if (training.features() != test.features()
-                || !training.imageShape().equals(test.imageShape())) {
+        if (!training.shape().equals(test.shape())) {
             throw CliException.badInput(
-                    folder
+                    source
                             + ": training images are "
-                            + training.imageShape()
+                            + training.shape()
                             + " but test images are "
-                            + test.imageShape());
+                            + test.shape());
         }
-        if (classes < 2) {
+        if (classes != NO_CLASSES && classes < 2) {
             throw CliException.badInput(
-                    folder + ": every training label is 0, at least two classes are needed");
+                    source + ": every training label is 0, at least two classes are needed");
         }
-        if (test.classes() > classes) {
+        if (classes != NO_CLASSES && test.classes() > classes) {
             throw CliException.badInput(
-                    folder
+                    source
                             + ": a test label is "
                             + (test.classes() - 1)
                             + ", but the training labels end at "
@@ -67,7 +69,46 @@ public record Dataset(Path folder, LabelledImages training, LabelledImages test,
                 LabelledImages.read(find(folder, FILES.get(0)), find(folder, FILES.get(1)));
         LabelledImages test =
                 LabelledImages.read(find(folder, FILES.get(2)), find(folder, FILES.get(3)));
-        return new Dataset(folder, training, test, training.classes());
+        return new Dataset(folder.toString(), training, test, training.classes());
+    }
+
+    /**
+     * The same with the first {@code count} training images only, for shorter runs.
+     *
+     * @param option the option that asked for it, for the message where there are fewer
+     */
+    public Dataset withTraining(String option, int count) {
+        if (count > training.count()) {
+            throw CliException.badInput(
+                    option
+                            + " "
+                            + count
+                            + ": there are only "
+                            + training.count()
+                            + " training images");
+        }
+        return new Dataset(source, training.slice(0, count), test, classes);
+    }
+
+    /**
+     * Holds the last {@code count} training images out and measures on them instead of the test
+     * set: what settings are chosen by must not be what they are then judged by.
+     *
+     * @param option as in {@link #withTraining}
+     */
+    public Dataset withValidation(String option, int count) {
+        int kept = training.count() - count;
+        if (kept < 1) {
+            throw CliException.badInput(
+                    option
+                            + " "
+                            + count
+                            + ": there are only "
+                            + training.count()
+                            + " training images, and some must be left to train on");
+        }
+        return new Dataset(
+                source, training.slice(0, kept), training.slice(kept, training.count()), classes);
     }
 
     /** Names of the files that the folder lacks; empty where it is complete. */

@@ -38,17 +38,17 @@ final class Download {
     /**
      * Fetches {@code source} to {@code target}.
      *
-     * @param md5 the checksum as 32 hexadecimal digits. The publisher gives MD5 only: it guards
-     *     against a damaged transfer; the authenticity is HTTPS's
+     * @param checksum in hexadecimal: 64 digits are SHA-256, 32 are MD5. Where a publisher gives
+     *     MD5 only, it guards against a damaged transfer; the authenticity is HTTPS's
      * @throws IOException with a message that tells what went wrong
      */
-    void fetch(URI source, Path target, String md5) throws IOException {
+    void fetch(URI source, Path target, String checksum) throws IOException {
         Path part = target.resolveSibling(target.getFileName() + ".part");
         transfer(source, part);
-        String seen = md5Of(part);
-        if (!seen.equals(md5)) {
+        String seen = digest(part, checksum.length() == 64 ? "SHA-256" : "MD5");
+        if (!seen.equals(checksum)) {
             Files.delete(part);
-            throw new IOException(source + ": checksum " + seen + " instead of " + md5);
+            throw new IOException(source + ": checksum " + seen + " instead of " + checksum);
         }
         Files.move(
                 part, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
@@ -114,16 +114,16 @@ final class Download {
         }
     }
 
-    private static String md5Of(Path file) throws IOException {
+    private static String digest(Path file, String algorithm) throws IOException {
         try (InputStream in = Files.newInputStream(file)) {
-            MessageDigest digest = MessageDigest.getInstance("MD5");
+            MessageDigest digest = MessageDigest.getInstance(algorithm);
             byte[] buffer = new byte[BUFFER];
             for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
                 digest.update(buffer, 0, n);
             }
             return HexFormat.of().formatHex(digest.digest());
         } catch (NoSuchAlgorithmException e) {
-            throw new AssertionError("every JDK has MD5", e);
+            throw new AssertionError("every JDK has " + algorithm, e);
         }
     }
 }

@@ -116,15 +116,7 @@ public final class FashionMnist {
      * The user's cache: {@code $XDG_CACHE_HOME/lngd4j/fashion-mnist}, or under {@code ~/.cache}.
      */
     Path cacheFolder() {
-        String cache = environment.get("XDG_CACHE_HOME");
-        // The XDG specification has relative paths ignored.
-        Path root =
-                cache != null && cache.startsWith("/")
-                        ? Path.of(cache)
-                        : Path.of(
-                                environment.getOrDefault("HOME", System.getProperty("user.home")),
-                                ".cache");
-        return root.resolve("lngd4j").resolve(NAME);
+        return CacheFolder.of(environment, NAME);
     }
 
     private Path fetch(List<String> tried) {

@@ -3,30 +3,28 @@ package org.lngd4j.cli.data;
 
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.stream.Collectors;
 import org.lngd4j.cli.CliException;
 
 /**
  * Images of one size with a class label each, as bytes.
  *
- * @param pixels {@code count * features} unsigned bytes, one image after the other; not copied, not
- *     to be changed
- * @param labels {@code count} unsigned bytes: the class of each image; not copied, not to be
- *     changed
- * @param imageShape the size of one image, for messages: for example {@code 28x28}
- * @param features pixels of one image, at least 1
+ * @param pixels {@code count * shape.features()} unsigned bytes, one image after the other; not
+ *     copied, not to be changed
+ * @param labels {@code count} unsigned bytes: the class of each image, 0 where there are no
+ *     classes; not copied, not to be changed
+ * @param shape the size of one image
  */
-public record LabelledImages(byte[] pixels, byte[] labels, String imageShape, int features) {
+public record LabelledImages(byte[] pixels, byte[] labels, ImageShape shape) {
     /** Checks that there are as many labels as images. */
     public LabelledImages {
-        if (features < 1 || (long) labels.length * features != pixels.length) {
+        if (shape.features() < 1 || (long) labels.length * shape.features() != pixels.length) {
             throw new IllegalArgumentException(
                     "pixels: "
                             + pixels.length
                             + " bytes are not "
                             + labels.length
                             + " images of "
-                            + features
+                            + shape.features()
                             + " pixels");
         }
     }
@@ -47,13 +45,20 @@ public record LabelledImages(byte[] pixels, byte[] labels, String imageShape, in
                             + labels.shape()[0]
                             + " labels");
         }
-        String size =
-                Arrays.stream(shape)
-                        .skip(1)
-                        .mapToObj(Integer::toString)
-                        .collect(Collectors.joining("x"));
-        return new LabelledImages(
-                images.data(), labels.data(), size, images.data().length / shape[0]);
+        return new LabelledImages(images.data(), labels.data(), imageShape(shape));
+    }
+
+    // The trailing dimensions of an IDX file: width; height, width; or channels, height, width.
+    private static ImageShape imageShape(int[] shape) {
+        int last = shape.length - 1;
+        int height = shape.length > 2 ? shape[last - 1] : 1;
+        int channels = shape.length > 3 ? shape[last - 2] : 1;
+        return new ImageShape(channels, height, shape[last]);
+    }
+
+    /** Numbers of one image. */
+    public int features() {
+        return shape.features();
     }
 
     /** The number of images. */
@@ -75,22 +80,19 @@ public record LabelledImages(byte[] pixels, byte[] labels, String imageShape, in
         return largest + 1;
     }
 
-    /** The first {@code n} images, or all of them where there are fewer. */
-    public LabelledImages first(int n) {
-        int kept = Math.min(n, count());
+    /** The images from {@code from} up to but without {@code to}, in a copy. */
+    public LabelledImages slice(int from, int to) {
         return new LabelledImages(
-                Arrays.copyOf(pixels, kept * features),
-                Arrays.copyOf(labels, kept),
-                imageShape,
-                features);
+                Arrays.copyOfRange(pixels, from * features(), to * features()),
+                Arrays.copyOfRange(labels, from, to),
+                shape);
     }
 
     // A record would compare and print its arrays by identity: no use to anybody.
     @Override
     public boolean equals(Object other) {
         return other instanceof LabelledImages that
-                && features == that.features
-                && imageShape.equals(that.imageShape)
+                && shape.equals(that.shape)
                 && Arrays.equals(labels, that.labels)
                 && Arrays.equals(pixels, that.pixels);
     }
@@ -102,6 +104,6 @@ public record LabelledImages(byte[] pixels, byte[] labels, String imageShape, in
 
     @Override
     public String toString() {
-        return count() + " images of " + imageShape;
+        return count() + " images of " + shape;
     }
 }

@@ -2,9 +2,7 @@
 package org.lngd4j.cli.model;
 
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
-import java.util.stream.Collectors;
 import org.deeplearning4j.nn.conf.MultiLayerConfiguration;
 import org.deeplearning4j.nn.conf.NeuralNetConfiguration;
 import org.deeplearning4j.nn.conf.layers.DenseLayer;
@@ -23,13 +21,9 @@ import org.nd4j.linalg.lossfunctions.LossFunctions;
  *
  * @param widths neurons from the input to the output, at least two numbers
  */
-public record MlpSpec(List<Integer> widths) {
+public record MlpSpec(List<Integer> widths) implements ModelSpec {
     /** What {@code --model} means when only {@code mlp} is said: the hidden widths. */
     static final List<Integer> DEFAULT_HIDDEN = List.of(256, 128);
-
-    private static final int WIDEST = 65_536;
-    private static final int MOST_LAYERS = 64;
-    private static final long MOST_PARAMETERS = 200_000_000L;
 
     /** Keeps an unchangeable copy. */
     public MlpSpec {
@@ -37,7 +31,7 @@ public record MlpSpec(List<Integer> widths) {
     }
 
     /** Checks the text of {@code --model} before any data are read, as far as that is possible. */
-    public static void validate(String text) {
+    static void validate(String text) {
         listed(text);
     }
 
@@ -63,16 +57,7 @@ public record MlpSpec(List<Integer> widths) {
             widths.add(classes);
         }
         MlpSpec spec = new MlpSpec(widths);
-        if (spec.parameters() > MOST_PARAMETERS) {
-            throw CliException.badInput(
-                    "--model "
-                            + text
-                            + ": "
-                            + spec.parameters()
-                            + " parameters, at most "
-                            + MOST_PARAMETERS
-                            + " are allowed");
-        }
+        Widths.checkSize(text, spec.parameters());
         return spec;
     }
 
@@ -84,50 +69,27 @@ public record MlpSpec(List<Integer> widths) {
             throw CliException.badInput(
                     "--model " + text + ": expected mlp or mlp:W-W-..., for example mlp:256-128");
         }
-        List<Integer> listed =
-                Arrays.stream(text.substring(4).split("-")).map(Integer::valueOf).toList();
-        for (int width : listed) {
-            if (width < 1 || width > WIDEST) {
-                throw CliException.badInput(
-                        "--model " + text + ": width " + width + " is not in 1 to " + WIDEST);
-            }
-        }
-        if (listed.size() > MOST_LAYERS) {
-            throw CliException.badInput(
-                    "--model "
-                            + text
-                            + ": "
-                            + listed.size()
-                            + " widths, at most "
-                            + MOST_LAYERS
-                            + " are allowed");
-        }
-        return listed;
+        return Widths.parse(text, text.substring(4));
     }
 
-    /** The number of weights and biases. */
+    @Override
+    public boolean reconstructs() {
+        return false;
+    }
+
+    @Override
     public long parameters() {
-        long sum = 0;
-        for (int i = 1; i < widths.size(); i++) {
-            sum += (widths.get(i - 1) + 1L) * widths.get(i);
-        }
-        return sum;
+        return Widths.parameters(widths);
     }
 
-    /**
-     * A network with fresh weights.
-     *
-     * @param seed decides the weights
-     * @param updater DL4J's updater of all layers
-     */
-    public MultiLayerNetwork build(long seed, IUpdater updater) {
+    @Override
+    public Network build(long seed, IUpdater updater) {
         MultiLayerNetwork net = new MultiLayerNetwork(configuration(seed, updater));
         net.init();
-        return net;
+        return Network.of(net);
     }
 
-    /** The configuration of {@link #build}. */
-    public MultiLayerConfiguration configuration(long seed, IUpdater updater) {
+    private MultiLayerConfiguration configuration(long seed, IUpdater updater) {
         NeuralNetConfiguration.ListBuilder layers =
                 new NeuralNetConfiguration.Builder()
                         .seed(seed)
@@ -156,6 +118,6 @@ public record MlpSpec(List<Integer> widths) {
     /** For example {@code 784-256-128-10}. */
     @Override
     public String toString() {
-        return widths.stream().map(String::valueOf).collect(Collectors.joining("-"));
+        return Widths.join(widths);
     }
 }

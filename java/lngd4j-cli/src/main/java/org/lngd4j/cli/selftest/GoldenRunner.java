@@ -14,7 +14,10 @@ import org.lngd4j.golden.GoldenCheck;
 import org.lngd4j.golden.GoldenFile;
 import org.lngd4j.golden.GoldenFormatException;
 import org.lngd4j.golden.GoldenResult;
+import org.lngd4j.nativelib.LngdDeviceException;
+import org.lngd4j.nativelib.LngdDeviceLostException;
 import org.lngd4j.nativelib.LngdException;
+import org.lngd4j.nativelib.LngdOutOfMemoryException;
 
 /** Checks golden files: those that travel with the command, and those a user names. */
 final class GoldenRunner {
@@ -74,6 +77,8 @@ final class GoldenRunner {
         String name = file.getFileName().toString();
         try {
             return new Outcome(name, false, GoldenCheck.run(GoldenFile.read(file), device), null);
+        } catch (LngdDeviceException | LngdDeviceLostException | LngdOutOfMemoryException e) {
+            throw e;
         } catch (LngdException e) {
             // Of the wrong format, or with settings that the library refuses: either way the file's
             // fault.

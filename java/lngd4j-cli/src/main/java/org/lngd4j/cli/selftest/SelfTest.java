@@ -5,20 +5,21 @@ import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import org.lngd4j.Device;
-import org.lngd4j.LngdInfo;
 import org.lngd4j.cli.CliException;
+import org.lngd4j.cli.support.Devices;
 import org.lngd4j.cli.support.Json;
 
 /** The quick part of the conformance checks, and golden vectors. */
 public final class SelfTest {
+    private static final List<String> WORDS = List.of("auto", "cpu", "cuda", "emulated");
+
     private final String deviceName;
     private final PrintStream out;
     private final PrintStream err;
 
     /**
-     * @param device auto, cpu or cuda
+     * @param device auto (the CPU, and CUDA where it can be used), cpu, cuda or emulated
      */
     public SelfTest(String device, PrintStream out, PrintStream err) {
         this.deviceName = device;
@@ -34,13 +35,11 @@ public final class SelfTest {
      * @return the exit status
      */
     public int run(Path golden, boolean json) {
-        Device device = device();
-        GoldenRunner runner = new GoldenRunner(device);
-        List<GoldenRunner.Outcome> named = golden == null ? List.of() : runner.named(golden);
-        List<QuickCheck.Result> quick = new QuickCheck(device).run();
-        List<GoldenRunner.Outcome> outcomes = new ArrayList<>(runner.builtIn());
-        outcomes.addAll(named);
-        Report report = new Report(quick, outcomes);
+        List<Report.Section> sections = new ArrayList<>();
+        for (Device device : devices()) {
+            sections.add(section(device, golden));
+        }
+        Report report = new Report(sections);
         report.problems().forEach(err::println);
         if (json) {
             out.print(Json.write(report.toMap()));
@@ -51,21 +50,31 @@ public final class SelfTest {
         return report.exitStatus();
     }
 
-    private Device device() {
-        if (!List.of("auto", "cpu", "cuda").contains(deviceName)) {
-            throw CliException.badInput("--device " + deviceName + ": must be auto, cpu, cuda");
+    private static Report.Section section(Device device, Path golden) {
+        GoldenRunner runner = new GoldenRunner(device);
+        List<GoldenRunner.Outcome> named = golden == null ? List.of() : runner.named(golden);
+        List<QuickCheck.Result> quick = new QuickCheck(device).run();
+        List<GoldenRunner.Outcome> outcomes = new ArrayList<>(runner.builtIn());
+        outcomes.addAll(named);
+        return new Report.Section(Devices.word(device), quick, outcomes);
+    }
+
+    private List<Device> devices() {
+        if (!WORDS.contains(deviceName)) {
+            throw CliException.badInput(
+                    "--device " + deviceName + ": must be " + String.join(", ", WORDS));
         }
-        Device device = Device.valueOf(deviceName.toUpperCase(Locale.ROOT));
-        LngdInfo info = LngdInfo.current();
-        if (info.libraryVersion() == null) {
-            throw CliException.failure(
-                    "the native library could not be loaded: " + info.loadReport().library());
+        if (!deviceName.equals("auto")) {
+            return List.of(Devices.usable(deviceName));
         }
-        for (LngdInfo.Backend backend : info.backends()) {
-            if (backend.device() == device && !backend.available()) {
-                throw CliException.badInput("--device " + deviceName + ": " + backend.reason());
-            }
+        Device cpu = Devices.usable("cpu");
+        String problem = Devices.cudaProblem();
+        if (problem == null) {
+            return List.of(cpu, Device.CUDA);
         }
-        return device;
+        if (!problem.isEmpty()) {
+            err.println("lngd: CUDA is left out: " + problem);
+        }
+        return List.of(cpu);
     }
 }

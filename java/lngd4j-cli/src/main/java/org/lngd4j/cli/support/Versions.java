@@ -36,6 +36,11 @@ public final class Versions {
         return versions;
     }
 
+    /** Whose convolutions run here: oneDNN's ({@code LNGD_ONEDNN=1 ./lngd}) or ND4J's own. */
+    public static String convolutions() {
+        return Boolean.getBoolean("org.lngd4j.onednn") ? "oneDNN" : "ND4J";
+    }
+
     /** The version of this command. */
     public static String lngd4j() {
         return ofJar("org.lngd4j", "lngd4j-cli");

@@ -48,7 +48,7 @@ final class BarProgress implements Progress {
 
     @Override
     public void evaluated(MetricsRow row, double samplesPerSecond) {
-        accuracy = String.format(Locale.ROOT, "%.2f %%", 100 * row.testAccuracy());
+        accuracy = row.accuracyText();
         nextRefresh = System.nanoTime();
         step(row.step(), row.trainLoss(), samplesPerSecond);
     }

@@ -4,6 +4,7 @@ package org.lngd4j.cli.train;
 import java.awt.Color;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.ToDoubleFunction;
 import org.knowm.xchart.BitmapEncoder;
@@ -23,10 +24,13 @@ final class Curves {
         XYChart loss = chart(title, "loss (nats)", LegendPosition.InsideNE);
         add(loss, "train", rows, MetricsRow::trainLoss);
         add(loss, "test", rows, MetricsRow::testLoss);
-        XYChart accuracy = chart(title, "test accuracy (%)", LegendPosition.InsideSE);
-        add(accuracy, "test", rows, row -> 100 * row.testAccuracy());
-        BitmapEncoder.saveBitmap(
-                List.of(loss, accuracy), 1, 2, out, BitmapEncoder.BitmapFormat.PNG);
+        List<XYChart> charts = new ArrayList<>(List.of(loss));
+        if (rows.get(0).hasAccuracy()) {
+            XYChart accuracy = chart(title, "test accuracy (%)", LegendPosition.InsideSE);
+            add(accuracy, "test", rows, row -> 100 * row.testAccuracy());
+            charts.add(accuracy);
+        }
+        BitmapEncoder.saveBitmap(charts, 1, charts.size(), out, BitmapEncoder.BitmapFormat.PNG);
     }
 
     private static XYChart chart(String title, String what, LegendPosition emptyCorner) {

@@ -12,7 +12,12 @@ import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.Supplier;
-import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.lngd4j.cli.model.Network;
+import org.lngd4j.cli.optimizer.CosineSchedule;
+import org.lngd4j.cli.optimizer.LayerwiseConfig;
+import org.lngd4j.cli.optimizer.LayerwiseConfig.Rule;
+import org.lngd4j.cli.optimizer.LayerwiseUpdater;
+import org.lngd4j.cli.optimizer.WeightAverage;
 import org.lngd4j.cli.support.FloatVectors;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.learning.config.Adam;
@@ -20,22 +25,21 @@ import org.nd4j.linalg.learning.config.IUpdater;
 import org.nd4j.linalg.learning.config.Nesterovs;
 
 /**
- * DL4J's own Adam or SGD with momentum, with a cosine schedule to 0 and, where wanted, averaged
- * weights.
+ * An updater of DL4J's kind (its own Adam or SGD with momentum, our LARS or LAMB), with a cosine
+ * schedule to 0 and, where wanted, averaged weights.
  */
 final class FirstOrder implements TrainingMethod {
-    private static final double ADAM_RATE = 0.003;
-    private static final double SGD_RATE = 0.1;
     private static final double MOMENTUM = 0.9;
 
-    private final MultiLayerNetwork net;
+    private final Network net;
     private final TrainSettings settings;
     private final WeightAverage average;
 
     /**
      * @param net made with {@link #updater}
      */
-    FirstOrder(MultiLayerNetwork net, TrainSettings settings) {
+    FirstOrder(Network net, TrainSettings settings) {
+        LayerwiseUpdater.bind(net);
         this.net = net;
         this.settings = settings;
         this.average =
@@ -47,27 +51,40 @@ final class FirstOrder implements TrainingMethod {
     /** The updater that the network is to be made with. */
     static IUpdater updater(TrainSettings settings, long totalSteps) {
         CosineSchedule rate = new CosineSchedule(learningRate(settings), totalSteps);
-        return settings.optimizer() == OptimizerKind.ADAM
-                ? Adam.builder().learningRateSchedule(rate).build()
-                : Nesterovs.builder()
-                        .learningRateSchedule(rate)
-                        .momentum(momentum(settings))
-                        .build();
+        return switch (settings.optimizer()) {
+            case ADAM -> Adam.builder().learningRateSchedule(rate).build();
+            case SGD ->
+                    Nesterovs.builder()
+                            .learningRateSchedule(rate)
+                            .momentum(momentum(settings))
+                            .build();
+            case LARS -> layerwise(Rule.LARS, rate, settings);
+            case LAMB -> layerwise(Rule.LAMB, rate, settings);
+            default -> throw new IllegalArgumentException(settings.optimizer().toString());
+        };
     }
 
-    /** The updater that the delivered model carries: the same without this project's schedule. */
+    private static IUpdater layerwise(Rule rule, CosineSchedule rate, TrainSettings settings) {
+        double decay = settings.weightDecay() == null ? 0 : settings.weightDecay();
+        return new LayerwiseConfig(rule, rate, momentum(settings), decay);
+    }
+
+    /**
+     * The updater that the delivered model carries, which plain DL4J must know: the same without
+     * this project's schedule, or the nearest of DL4J's.
+     */
     static IUpdater plainUpdater(TrainSettings settings) {
-        return settings.optimizer() == OptimizerKind.ADAM
-                ? new Adam(learningRate(settings))
-                : new Nesterovs(learningRate(settings), momentum(settings));
+        return switch (settings.optimizer()) {
+            case ADAM, LAMB -> new Adam(learningRate(settings));
+            default -> new Nesterovs(learningRate(settings), momentum(settings));
+        };
     }
 
-    // Defaults from the reference runs (the best of their sweeps on this task).
+    // Defaults from the reference runs: where the tuning begins.
     private static double learningRate(TrainSettings settings) {
-        if (settings.learningRate() != null) {
-            return settings.learningRate();
-        }
-        return settings.optimizer() == OptimizerKind.ADAM ? ADAM_RATE : SGD_RATE;
+        return settings.learningRate() != null
+                ? settings.learningRate()
+                : settings.optimizer().axes().get(0).start();
     }
 
     private static double momentum(TrainSettings settings) {
@@ -78,9 +95,11 @@ final class FirstOrder implements TrainingMethod {
     public String describe() {
         String rate =
                 String.format(Locale.ROOT, "learning rate %s, cosine to 0", learningRate(settings));
-        return settings.optimizer() == OptimizerKind.ADAM
-                ? "DL4J Adam, " + rate
-                : "DL4J SGD with Nesterov momentum " + momentum(settings) + ", " + rate;
+        return switch (settings.optimizer()) {
+            case ADAM -> "DL4J Adam, " + rate;
+            case SGD -> "DL4J SGD with Nesterov momentum " + momentum(settings) + ", " + rate;
+            default -> settings.optimizer().name() + ", " + rate;
+        };
     }
 
     @Override
@@ -88,8 +107,14 @@ final class FirstOrder implements TrainingMethod {
         Map<String, Object> details = new LinkedHashMap<>();
         details.put("learningRate", learningRate(settings));
         details.put("schedule", "cosine to 0");
-        if (settings.optimizer() == OptimizerKind.SGD) {
-            details.put("nesterovMomentum", momentum(settings));
+        switch (settings.optimizer()) {
+            case SGD -> details.put("nesterovMomentum", momentum(settings));
+            case LARS -> details.put("momentum", momentum(settings));
+            case LAMB -> details.put("beta1", momentum(settings));
+            default -> {}
+        }
+        if (settings.weightDecay() != null) {
+            details.put("weightDecay", settings.weightDecay());
         }
         return details;
     }
@@ -120,7 +145,7 @@ final class FirstOrder implements TrainingMethod {
     public void save(Path file) throws IOException {
         try (DataOutputStream out =
                 new DataOutputStream(new BufferedOutputStream(Files.newOutputStream(file)))) {
-            INDArray state = net.getUpdater().getStateViewArray();
+            INDArray state = net.updater().getStateViewArray();
             out.writeBoolean(state != null);
             if (state != null) {
                 FloatVectors.write(state, out);
@@ -138,7 +163,7 @@ final class FirstOrder implements TrainingMethod {
         try (DataInputStream in =
                 new DataInputStream(new BufferedInputStream(Files.newInputStream(file)))) {
             if (in.readBoolean()) {
-                net.getUpdater().getStateViewArray().assign(FloatVectors.read(in));
+                net.updater().getStateViewArray().assign(FloatVectors.read(in));
             }
             if (in.readBoolean() != (average != null)) {
                 throw new IOException(

@@ -3,15 +3,14 @@ package org.lngd4j.cli.train;
 
 import java.util.Locale;
 import org.lngd4j.Damping;
-import org.lngd4j.Device;
 import org.lngd4j.Fisher;
 import org.lngd4j.LayerRate;
-import org.lngd4j.LngdInfo;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.Preset;
 import org.lngd4j.TrustRatio;
 import org.lngd4j.WeightDecay;
 import org.lngd4j.cli.CliException;
+import org.lngd4j.cli.support.Devices;
 import org.lngd4j.nativelib.LngdArgumentException;
 
 /** LNGD's options from those of the command: the preset, then what was said beside it. */
@@ -29,7 +28,7 @@ final class LngdChoice {
     private static LngdOptions direct(TrainSettings settings, long totalSteps) {
         LngdOptions.Builder builder =
                 LngdOptions.preset(preset(settings), totalSteps)
-                        .device(Device.valueOf(upper(settings.device())))
+                        .device(Devices.usable(settings.device()))
                         .threads(settings.threads())
                         .seed(settings.seed());
         if (settings.averagedWeights() != null) {
@@ -37,6 +36,9 @@ final class LngdChoice {
         }
         if (settings.learningRate() != null) {
             builder.learningRate(settings.learningRate());
+        } else if (settings.optimizer() == OptimizerKind.LNGD_SAMPLE) {
+            // Without the layer rate the paper's own learning rate is far too large.
+            builder.learningRate(settings.optimizer().axes().get(0).start());
         }
         if (settings.momentum() != null) {
             builder.momentum(settings.momentum());
@@ -56,6 +58,9 @@ final class LngdChoice {
         if (settings.layerRate() != null) {
             builder.layerRate(LayerRate.valueOf(upper(settings.layerRate())));
         }
+        if (settings.optimizer() == OptimizerKind.LNGD_SAMPLE) {
+            builder.layerRate(LayerRate.NONE);
+        }
         return builder.build();
     }
 
@@ -64,29 +69,13 @@ final class LngdChoice {
      * is bad input, with the reason.
      */
     static String device(TrainSettings settings) {
-        String wanted = settings.device();
-        LngdInfo info = LngdInfo.current();
-        if (info.libraryVersion() == null) {
-            throw CliException.failure(
-                    "the native library could not be loaded: "
-                            + info.loadReport().library()
-                            + "; lngd info tells more");
-        }
-        String found = null;
-        for (LngdInfo.Backend backend : info.backends()) {
-            String name = backend.device().name().toLowerCase(Locale.ROOT);
-            if (wanted.equals(name) && !backend.available()) {
-                throw CliException.badInput("--device " + wanted + ": " + backend.reason());
-            }
-            // AUTO takes CUDA, the last of the list, where it is available.
-            if (backend.available() && (wanted.equals("auto") || wanted.equals(name))) {
-                found = name;
-            }
-        }
-        return found;
+        return Devices.word(Devices.usable(settings.device()));
     }
 
     private static Preset preset(TrainSettings settings) {
+        if (!settings.optimizer().takesPreset()) {
+            return Preset.PAPER;
+        }
         return settings.preset() == null
                 ? Preset.RECIPE
                 : Preset.valueOf(upper(settings.preset()).replace('-', '_'));

@@ -4,19 +4,31 @@ package org.lngd4j.cli.train;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.Supplier;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.lngd4j.KernelTimes;
+import org.lngd4j.LayerRate;
 import org.lngd4j.LngdOptions;
+import org.lngd4j.Preset;
 import org.lngd4j.TrustRatio;
+import org.lngd4j.cli.optimizer.CosineSchedule;
 import org.lngd4j.dl4j.AveragedWeights;
 import org.lngd4j.dl4j.Lngd;
 import org.lngd4j.dl4j.LngdTraining;
+import org.lngd4j.dl4j.Treatment;
+import org.nd4j.linalg.learning.config.IUpdater;
+import org.nd4j.linalg.learning.config.Nesterovs;
 
 /** LNGD, attached to DL4J's network by one line, as a user would. */
 final class LngdMethod implements TrainingMethod {
+    // Batch norm and small convolutions learn well at this rate; it is not tuned, since it is not
+    // what is compared.
+    private static final double FALLBACK_RATE = 0.03;
+    private static final double FALLBACK_MOMENTUM = 0.9;
+
     private final LngdOptions options;
     private final String device;
     private final LngdTraining training;
@@ -27,9 +39,35 @@ final class LngdMethod implements TrainingMethod {
         this.training = Lngd.attach(net, options);
     }
 
+    /**
+     * What trains the layers that LNGD has no block for (batch norm, and convolutions as long as
+     * that is so): the report at the start names them.
+     */
+    static IUpdater fallback(long totalSteps) {
+        return Nesterovs.builder()
+                .learningRateSchedule(new CosineSchedule(FALLBACK_RATE, totalSteps))
+                .momentum(FALLBACK_MOMENTUM)
+                .build();
+    }
+
+    /** The updater that the delivered model carries. */
+    static IUpdater plainUpdater() {
+        return new Nesterovs(FALLBACK_RATE, FALLBACK_MOMENTUM);
+    }
+
+    @Override
+    public List<String> notices() {
+        return training.report().with(Treatment.FIRST_ORDER).stream()
+                .map(layer -> layer.name() + " is not trained by LNGD: " + layer.detail())
+                .toList();
+    }
+
     @Override
     public String describe() {
         String preset = options.preset().name().toLowerCase(Locale.ROOT).replace('_', '-');
+        if (options.preset() == Preset.PAPER && options.layerRate() == LayerRate.NONE) {
+            preset += " without layer rate";
+        }
         return options.trustMode() == TrustRatio.OFF
                 ? String.format(
                         Locale.ROOT, "LNGD %s, learning rate %.3g", preset, options.learningRate())

@@ -10,8 +10,8 @@ import java.util.Locale;
  * @param epoch epochs done, with a fraction
  * @param seconds training time so far, without evaluation
  * @param trainLoss mean loss of the batches since the evaluation before
- * @param testLoss mean cross-entropy on the test set, nats
- * @param testAccuracy 0 to 1
+ * @param testLoss mean cross-entropy on the test set, nats (of an image: summed over its pixels)
+ * @param testAccuracy 0 to 1; NaN where there are no classes
  */
 public record MetricsRow(
         long step,
@@ -22,6 +22,21 @@ public record MetricsRow(
         double testAccuracy) {
     /** The first line of {@code metrics.csv}. */
     public static final String HEADER = "step,epoch,seconds,train_loss,test_loss,test_accuracy";
+
+    /** Whether there are classes, so that an accuracy can be told. */
+    public boolean hasAccuracy() {
+        return !Double.isNaN(testAccuracy);
+    }
+
+    /** Whether this evaluation is better: in accuracy, or in loss where there are no classes. */
+    public boolean isBetterThan(MetricsRow other) {
+        return hasAccuracy() ? testAccuracy > other.testAccuracy : testLoss < other.testLoss;
+    }
+
+    /** The accuracy for people, for example {@code 89.52 %}. */
+    String accuracyText() {
+        return hasAccuracy() ? String.format(Locale.ROOT, "%.2f %%", 100 * testAccuracy) : "-";
+    }
 
     /** A line without its line feed. Losses keep every bit: a resumed run is compared with them. */
     public String toCsv() {

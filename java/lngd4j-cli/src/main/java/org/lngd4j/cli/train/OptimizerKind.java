@@ -1,20 +1,118 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.cli.train;
 
+import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
+import java.util.stream.Collectors;
+import org.lngd4j.cli.CliException;
+import org.lngd4j.cli.train.TuningAxis.Unit;
 
-/** What {@code --optimizer} can be. */
+/**
+ * What {@code --optimizer} can be: the registry. A new optimizer is one constant here, and its
+ * branch in {@link Methods} if it is of a new family; {@code lngd train}, {@code lngd compare}, the
+ * help and the error messages follow.
+ */
 public enum OptimizerKind {
     /** The layer-wise natural gradient. */
-    LNGD,
+    LNGD(
+            Family.LNGD,
+            "layer-wise natural gradient, preset by --preset",
+            new TuningAxis(
+                    "trust-ratio",
+                    Unit.OVER_ROOT_OF_STEPS,
+                    List.of(0.03, 0.06, 0.1, 0.17, 0.3, 0.5),
+                    0.17),
+            new TuningAxis("damping", Unit.PLAIN, List.of(0.1, 0.3, 1.0, 3.0, 10.0), 1)),
+    /** LNGD exactly as printed. */
+    PAPER(Family.LNGD, "LNGD as the paper prints it", TuningAxis.learningRate(0.1)),
+    /** The paper's ablation without the layer-wise rate. */
+    LNGD_SAMPLE(
+            Family.LNGD,
+            "the paper's ablation: LNGD without its layer-wise learning rate",
+            TuningAxis.learningRate(0.003)),
     /** DL4J's Adam. */
-    ADAM,
+    ADAM(Family.FIRST_ORDER, "DL4J's Adam", TuningAxis.learningRate(0.003)),
     /** DL4J's SGD with (Nesterov's) momentum: it has no other. */
-    SGD;
+    SGD(Family.FIRST_ORDER, "DL4J's SGD with Nesterov momentum", TuningAxis.learningRate(0.1)),
+    /** Layer-wise adaptive rate scaling. */
+    LARS(
+            Family.FIRST_ORDER,
+            "SGD with momentum, each layer's step in proportion to its weights",
+            TuningAxis.relativeStep(0.003)),
+    /** Layer-wise adaptive moments. */
+    LAMB(
+            Family.FIRST_ORDER,
+            "Adam, each layer's step in proportion to its weights",
+            TuningAxis.relativeStep(0.01));
+
+    /** Which code trains it. */
+    enum Family {
+        /** The native library, attached to the network. */
+        LNGD,
+        /** A DL4J updater, DL4J's own or ours. */
+        FIRST_ORDER
+    }
+
+    private final Family family;
+    private final String summary;
+    private final List<TuningAxis> axes;
+
+    OptimizerKind(Family family, String summary, TuningAxis... axes) {
+        this.family = family;
+        this.summary = summary;
+        this.axes = List.of(axes);
+    }
+
+    /**
+     * The optimizer of a name.
+     *
+     * @param option the option that names it, for the message that lists what there is
+     */
+    public static OptimizerKind parse(String option, String name) {
+        return Arrays.stream(values())
+                .filter(kind -> kind.toString().equalsIgnoreCase(name))
+                .findFirst()
+                .orElseThrow(
+                        () ->
+                                CliException.badInput(
+                                        option
+                                                + " "
+                                                + name
+                                                + ": there is no such optimizer; there are "
+                                                + names()));
+    }
+
+    /** All names, for messages. */
+    public static String names() {
+        return Arrays.stream(values()).map(Object::toString).collect(Collectors.joining(", "));
+    }
+
+    Family family() {
+        return family;
+    }
+
+    /** What it is, in a few words. */
+    public String summary() {
+        return summary;
+    }
+
+    /** The settings that {@code lngd compare} tunes, each with its grid. */
+    public List<TuningAxis> axes() {
+        return axes;
+    }
+
+    /**
+     * Whether {@code --preset} and single settings of LNGD may be said: not where the name fixes
+     * them.
+     */
+    boolean takesPreset() {
+        return this == LNGD;
+    }
 
     /** The name on the command line. */
     @Override
     public String toString() {
-        return name().toLowerCase(Locale.ROOT);
+        return name().toLowerCase(Locale.ROOT).replace('_', '-');
     }
 }

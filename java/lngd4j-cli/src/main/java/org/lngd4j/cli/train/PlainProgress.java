@@ -30,11 +30,11 @@ final class PlainProgress implements Progress {
         Duration left = Duration.ofSeconds(Math.round(perStep * (totalSteps - row.step())));
         out.printf(
                 Locale.ROOT,
-                "epoch %.2f  train loss %.4f  test loss %.4f  accuracy %.2f %%  %,.0f samples/s  %d:%02d left%n",
+                "epoch %.2f  train loss %.4f  test loss %.4f  accuracy %s  %,.0f samples/s  %d:%02d left%n",
                 row.epoch(),
                 row.trainLoss(),
                 row.testLoss(),
-                100 * row.testAccuracy(),
+                row.accuracyText(),
                 samplesPerSecond,
                 left.toMinutes(),
                 left.toSecondsPart());

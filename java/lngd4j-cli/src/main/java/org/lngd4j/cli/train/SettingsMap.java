@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.cli.train;
 
-import java.util.Locale;
 import java.util.Map;
 
 /** Reads back what {@link TrainSettings#toMap} wrote into a checkpoint. */
@@ -24,7 +23,7 @@ final class SettingsMap {
         return new TrainSettings(
                 map.get("data", String.class),
                 map.get("model", String.class),
-                OptimizerKind.valueOf(map.get("optimizer", String.class).toUpperCase(Locale.ROOT)),
+                OptimizerKind.parse("--optimizer", map.get("optimizer", String.class)),
                 map.get("preset", String.class),
                 map.get("epochs", Number.class).intValue(),
                 map.get("batch", Number.class).intValue(),
@@ -41,7 +40,10 @@ final class SettingsMap {
                 map.whole("statistics-interval"),
                 map.whole("inverse-interval"),
                 map.get("fisher", String.class),
-                map.get("layer-rate", String.class));
+                map.get("layer-rate", String.class),
+                map.whole("train-samples"),
+                map.whole("validation"),
+                map.get("augment", Boolean.class));
     }
 
     private <T> T get(String name, Class<T> type) {

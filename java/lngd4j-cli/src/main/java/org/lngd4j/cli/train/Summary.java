@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.cli.train;
 
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -33,6 +32,7 @@ final class Summary {
         map.put("method", method.describe());
         map.put("settings", method.details());
         map.put("device", method.device());
+        map.put("convolutions", Versions.convolutions());
         map.put("averagedWeights", method.averages());
         map.put("options", settings.toMap());
         map.put("final", figures(last()));
@@ -67,7 +67,7 @@ final class Summary {
         map.put("seconds", row.seconds());
         map.put("trainLoss", row.trainLoss());
         map.put("testLoss", row.testLoss());
-        map.put("testAccuracy", row.testAccuracy());
+        map.put("testAccuracy", row.hasAccuracy() ? row.testAccuracy() : null);
         return map;
     }
 
@@ -83,21 +83,20 @@ final class Summary {
             text.append(
                     String.format(
                             Locale.ROOT,
-                            "%8.2f %8d %10.2f %11.4f %10.4f %8.2f%%%n",
+                            "%8.2f %8d %10.2f %11.4f %10.4f %9s%n",
                             row.epoch(),
                             row.step(),
                             row.seconds(),
                             row.trainLoss(),
                             row.testLoss(),
-                            100 * row.testAccuracy()));
+                            row.accuracyText().replace(" ", "")));
         }
         MetricsRow best = best();
-        text.append(
-                String.format(
-                        Locale.ROOT,
-                        "best accuracy %.2f %% at epoch %.2f%n",
-                        100 * best.testAccuracy(),
-                        best.epoch()));
+        String what =
+                best.hasAccuracy()
+                        ? "accuracy " + best.accuracyText()
+                        : String.format(Locale.ROOT, "test loss %.4f", best.testLoss());
+        text.append(String.format(Locale.ROOT, "best %s at epoch %.2f%n", what, best.epoch()));
         return text.toString();
     }
 
@@ -106,8 +105,6 @@ final class Summary {
     }
 
     private MetricsRow best() {
-        return rows.stream()
-                .max(Comparator.comparingDouble(MetricsRow::testAccuracy))
-                .orElseThrow();
+        return rows.stream().reduce((a, b) -> b.isBetterThan(a) ? b : a).orElseThrow();
     }
 }

@@ -7,9 +7,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.lngd4j.cli.CliException;
-import org.lngd4j.cli.data.Batches;
+import org.lngd4j.cli.data.Batch;
+import org.lngd4j.cli.data.BatchPipeline;
+import org.lngd4j.cli.model.Network;
 import org.lngd4j.cli.train.Checkpoint.Position;
 
 /**
@@ -18,9 +19,10 @@ import org.lngd4j.cli.train.Checkpoint.Position;
  */
 final class TrainLoop {
     private final Job job;
-    private final MultiLayerNetwork net;
+    private final Network net;
     private final TrainingMethod method;
-    private final Batches batches;
+    private final BatchPipeline batches;
+    private final int perEpoch;
     private final Evaluation evaluation;
     private final Progress progress;
     private final StopSignal stop;
@@ -42,7 +44,7 @@ final class TrainLoop {
      * @param lastStep steps done since the run began, resumptions included
      * @param steps steps of this process
      * @param training nanoseconds of the training clock
-     * @param batches nanoseconds of it for filling the batches
+     * @param batches nanoseconds of it waiting for batches
      * @param evaluation nanoseconds for evaluations and checkpoints, which the training clock
      *     leaves out
      */
@@ -50,7 +52,8 @@ final class TrainLoop {
 
     TrainLoop(
             Job job,
-            Batches batches,
+            BatchPipeline batches,
+            int perEpoch,
             Evaluation evaluation,
             Progress progress,
             StopSignal stop,
@@ -60,12 +63,12 @@ final class TrainLoop {
         this.net = job.net();
         this.method = job.method();
         this.batches = batches;
+        this.perEpoch = perEpoch;
         this.evaluation = evaluation;
         this.progress = progress;
         this.stop = stop;
         this.plan =
-                new EvaluationPlan(
-                        batches.count(), job.settings().epochs(), job.settings().evalEvery());
+                new EvaluationPlan(perEpoch, job.settings().epochs(), job.settings().evalEvery());
         this.rows = new ArrayList<>(rowsSoFar);
         this.step = position.step();
         this.startStep = position.step();
@@ -82,14 +85,12 @@ final class TrainLoop {
      */
     boolean run() throws IOException {
         job.folder().writeMetrics(rows);
-        int perEpoch = batches.count();
         while (step < plan.totalSteps()) {
             int epoch = (int) (step / perEpoch);
             int first = (int) (step % perEpoch);
-            batches.startEpoch(epoch);
             net.setEpochCount(epoch);
             for (int batch = first; batch < perEpoch; batch++) {
-                double loss = step(batch);
+                double loss = step();
                 checkLoss(loss);
                 progress.step(step, loss, samplesPerSecond());
                 if (plan.isDue(step)) {
@@ -121,11 +122,11 @@ final class TrainLoop {
                 / Math.max(1e-9, (trainingNanos - startNanos) / 1e9);
     }
 
-    private double step(int batch) {
+    private double step() {
         long begin = System.nanoTime();
-        batches.load(batch);
+        Batch batch = batches.next();
         long loaded = System.nanoTime();
-        net.fit(batches.features(), batches.labels());
+        net.fit(batch.features(), batch.targets());
         method.afterStep();
         long end = System.nanoTime();
         batchNanos += loaded - begin;
@@ -146,7 +147,7 @@ final class TrainLoop {
                                     + " --trust-ratio may help. %s keeps what was written before",
                             loss,
                             step,
-                            (double) step / batches.count(),
+                            (double) step / perEpoch,
                             job.folder()));
         }
     }
@@ -158,7 +159,7 @@ final class TrainLoop {
         MetricsRow row =
                 new MetricsRow(
                         step,
-                        (double) step / batches.count(),
+                        (double) step / perEpoch,
                         trainingNanos / 1e9,
                         lossSum / lossCount,
                         result.loss(),

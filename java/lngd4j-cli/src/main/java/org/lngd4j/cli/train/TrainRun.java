@@ -8,12 +8,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.function.Supplier;
-import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.lngd4j.cli.CliException;
-import org.lngd4j.cli.data.Batches;
+import org.lngd4j.cli.data.BatchFiller;
+import org.lngd4j.cli.data.BatchPipeline;
+import org.lngd4j.cli.data.DataCatalog;
 import org.lngd4j.cli.data.Dataset;
-import org.lngd4j.cli.data.FashionMnist;
-import org.lngd4j.cli.model.MlpSpec;
+import org.lngd4j.cli.data.Intensities;
+import org.lngd4j.cli.model.ModelCatalog;
+import org.lngd4j.cli.model.ModelSpec;
+import org.lngd4j.cli.model.Network;
 import org.lngd4j.cli.support.AtomicFile;
 import org.lngd4j.cli.support.Json;
 import org.lngd4j.cli.support.Terminal;
@@ -91,8 +94,8 @@ public final class TrainRun {
      */
     public int execute() {
         Methods.checkDevice(settings);
-        Dataset data = Dataset.read(new FashionMnist(err::println).locate(settings.data()));
-        MlpSpec spec = MlpSpec.parse(settings.model(), data.training().features(), data.classes());
+        Dataset data = data();
+        ModelSpec spec = ModelCatalog.parse(settings.model(), data);
         if (settings.batch() > data.training().count()) {
             throw CliException.badInput(
                     "--batch "
@@ -114,8 +117,9 @@ public final class TrainRun {
         Nd4j.getBackend();
         NativeOpsHolder.getInstance().getDeviceNativeOps().setOmpNumThreads(settings.threads());
         long totalSteps =
-                (long) settings.epochs() * Batches.count(data.training().count(), settings.batch());
-        MultiLayerNetwork net = spec.build(settings.seed(), Methods.updater(settings, totalSteps));
+                (long) settings.epochs()
+                        * BatchFiller.count(data.training().count(), settings.batch());
+        Network net = spec.build(weightSeed(), Methods.updater(settings, totalSteps));
         try (TrainingMethod method = Methods.attach(settings, net, totalSteps)) {
             Position position = checkpoint == null ? Position.START : restore(net, method);
             List<MetricsRow> rows =
@@ -131,9 +135,10 @@ public final class TrainRun {
                             + ", "
                             + data.training()
                             + " from "
-                            + data.folder()
+                            + data.source()
                             + ", to "
                             + folder);
+            method.notices().forEach(line -> err.println("lngd: " + line));
             return train(
                     new Job(settings, spec, net, method, folder), data, position, rows, totalSteps);
         } catch (IOException e) {
@@ -144,15 +149,35 @@ public final class TrainRun {
     private int train(
             Job job, Dataset data, Position position, List<MetricsRow> rows, long totalSteps)
             throws IOException {
-        Batches batches =
-                new Batches(data.training(), data.classes(), settings.batch(), settings.seed());
-        Evaluation evaluation = new Evaluation(data.test());
+        BatchFiller filler =
+                new BatchFiller(
+                        data.training(),
+                        Intensities.of(data.training()),
+                        job.spec().reconstructs() ? Dataset.NO_CLASSES : data.classes(),
+                        settings.batch(),
+                        settings.seed(),
+                        augmented(data));
+        Evaluation evaluation =
+                new Evaluation(
+                        data,
+                        job.spec().reconstructs(),
+                        ModelCatalog.isConvolutional(settings.model()));
         // Signals are listened to from here on: before the first step Ctrl-C just ends the process.
         try (StopSignal stop = signals.get()) {
             TrainLoop loop;
             boolean complete;
-            try (Progress progress = progress(position, totalSteps)) {
-                loop = new TrainLoop(job, batches, evaluation, progress, stop, position, rows);
+            try (Progress progress = progress(position, totalSteps);
+                    BatchPipeline batches = new BatchPipeline(filler, position.step())) {
+                loop =
+                        new TrainLoop(
+                                job,
+                                batches,
+                                filler.count(),
+                                evaluation,
+                                progress,
+                                stop,
+                                position,
+                                rows);
                 complete = loop.run();
             }
             if (complete) {
@@ -170,6 +195,29 @@ public final class TrainRun {
         }
     }
 
+    // ND4J takes the seed 0 as "none" and draws other weights every time.
+    private long weightSeed() {
+        return settings.seed() == 0 ? Long.MAX_VALUE : settings.seed();
+    }
+
+    private Dataset data() {
+        Dataset data = DataCatalog.read(settings.data(), err::println);
+        if (settings.trainSamples() != null) {
+            data = data.withTraining("--train-samples", settings.trainSamples());
+        }
+        if (settings.validation() != null) {
+            data = data.withValidation("--validation", settings.validation());
+        }
+        return data;
+    }
+
+    private boolean augmented(Dataset data) {
+        return settings.augment() != null
+                ? settings.augment()
+                : data.training().shape().channels() > 1
+                        && ModelCatalog.isConvolutional(settings.model());
+    }
+
     private Progress progress(Position position, long totalSteps) {
         return Terminal.errorIsInteractive()
                 ? new BarProgress(position.step(), totalSteps)
@@ -177,7 +225,7 @@ public final class TrainRun {
     }
 
     private void deliver(Job job, TrainLoop loop) throws IOException {
-        MultiLayerNetwork net = job.net();
+        Network net = job.net();
         INDArray weights = job.method().withAveragedWeights(() -> net.params().dup());
         ModelFile.write(
                 folder.file(RunFolder.MODEL),
@@ -212,17 +260,17 @@ public final class TrainRun {
         AtomicFile.write(folder.file(RunFolder.CURVES), png::writeTo);
     }
 
-    private Position restore(MultiLayerNetwork net, TrainingMethod method) throws IOException {
+    private Position restore(Network net, TrainingMethod method) throws IOException {
         Position position = checkpoint.position();
         INDArray weights = checkpoint.weights();
-        if (weights.length() != net.numParams()) {
+        if (weights.length() != net.params().length()) {
             throw CliException.badInput(
                     "--resume "
                             + folder
                             + ": its checkpoint has "
                             + weights.length()
                             + " weights, the network "
-                            + net.numParams());
+                            + net.params().length());
         }
         net.params().assign(weights);
         net.setIterationCount(Math.toIntExact(position.step()));

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.cli.train;
 
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.DoublePredicate;
 import org.lngd4j.cli.CliException;
-import org.lngd4j.cli.model.MlpSpec;
+import org.lngd4j.cli.data.DataCatalog;
+import org.lngd4j.cli.model.ModelCatalog;
 
 /**
  * Everything that decides a run, checked. A null stands for "not said": the optimizer's or the
  * preset's default.
  *
- * @param data {@code fashion-mnist} or a folder of IDX files
- * @param model see {@link MlpSpec#parse}
+ * @param data see {@link DataCatalog#read}
+ * @param model see {@link ModelCatalog#parse}
  * @param optimizer what trains the network
  * @param preset LNGD's preset: recipe, recipe-fit, recipe-empirical, paper
  * @param epochs 1 to 100000
@@ -33,6 +35,10 @@ import org.lngd4j.cli.model.MlpSpec;
  * @param inverseInterval steps between inverses, at least 1
  * @param fisher expected, sampled
  * @param layerRate none, empirical, kronecker
+ * @param trainSamples use only so many of the training images, at least 1
+ * @param validation hold the last so many of them out and measure on these, at least 1
+ * @param augment crop and mirror at random; null: for photographs (CIFAR-10) in convolutional
+ *     networks
  */
 public record TrainSettings(
         String data,
@@ -54,14 +60,17 @@ public record TrainSettings(
         Integer statisticsInterval,
         Integer inverseInterval,
         String fisher,
-        String layerRate) {
+        String layerRate,
+        Integer trainSamples,
+        Integer validation,
+        Boolean augment) {
     private static final double LARGEST_RATE = 1000;
     private static final int MOST_EPOCHS = 100_000;
     private static final int MOST_THREADS = 1024;
 
     /** Checks every range; the first value out of its range is a {@link CliException}. */
     public TrainSettings {
-        MlpSpec.validate(model);
+        ModelCatalog.validate(model);
         oneOf("--preset", preset, "recipe", "recipe-fit", "recipe-empirical", "paper");
         oneOf("--device", device, "auto", "cpu", "cuda");
         oneOf("--fisher", fisher, "expected", "sampled");
@@ -81,15 +90,30 @@ public record TrainSettings(
         real("--weight-decay", weightDecay, x -> x >= 0 && x <= LARGEST_RATE, "0 to 1000");
         whole("--statistics-interval", statisticsInterval, 1, Integer.MAX_VALUE);
         whole("--inverse-interval", inverseInterval, 1, Integer.MAX_VALUE);
-        if (optimizer != OptimizerKind.LNGD) {
+        whole("--train-samples", trainSamples, 1, Integer.MAX_VALUE);
+        whole("--validation", validation, 1, Integer.MAX_VALUE);
+        if (!optimizer.takesPreset()) {
             forLngdOnly(optimizer, "--preset", preset);
-            forLngdOnly(optimizer, "--damping", damping);
-            forLngdOnly(optimizer, "--trust-ratio", trustRatio);
-            forLngdOnly(optimizer, "--weight-decay", weightDecay);
-            forLngdOnly(optimizer, "--statistics-interval", statisticsInterval);
-            forLngdOnly(optimizer, "--inverse-interval", inverseInterval);
             forLngdOnly(optimizer, "--fisher", fisher);
             forLngdOnly(optimizer, "--layer-rate", layerRate);
+        }
+        // The attachment to a ComputationGraph is still to be written.
+        if (optimizer.family() == OptimizerKind.Family.LNGD && ModelCatalog.isGraph(model)) {
+            throw CliException.badInput(
+                    "--optimizer "
+                            + optimizer
+                            + ": cannot train "
+                            + model
+                            + " yet, a network with branches; take sgd, adam, lars or lamb");
+        }
+        if (optimizer.family() != OptimizerKind.Family.LNGD) {
+            forLngdOnly(optimizer, "--damping", damping);
+            forLngdOnly(optimizer, "--trust-ratio", trustRatio);
+            forLngdOnly(optimizer, "--statistics-interval", statisticsInterval);
+            forLngdOnly(optimizer, "--inverse-interval", inverseInterval);
+            if (optimizer == OptimizerKind.SGD || optimizer == OptimizerKind.ADAM) {
+                forLngdOnly(optimizer, "--weight-decay", weightDecay);
+            }
             if (optimizer == OptimizerKind.ADAM && momentum != null) {
                 throw CliException.badInput("--momentum is for --optimizer lngd and sgd, not adam");
             }
@@ -102,52 +126,41 @@ public record TrainSettings(
 
     /** The same with another number of threads, which changes no result but its rounding. */
     public TrainSettings withThreads(int count) {
-        return new TrainSettings(
-                data,
-                model,
-                optimizer,
-                preset,
-                epochs,
-                batch,
-                seed,
-                device,
-                count,
-                evalEvery,
-                averagedWeights,
-                learningRate,
-                momentum,
-                damping,
-                trustRatio,
-                weightDecay,
-                statisticsInterval,
-                inverseInterval,
-                fisher,
-                layerRate);
+        return with("threads", count);
     }
 
     /** The same with the data at another place. */
     public TrainSettings withData(String place) {
-        return new TrainSettings(
-                place,
-                model,
-                optimizer,
-                preset,
-                epochs,
-                batch,
-                seed,
-                device,
-                threads,
-                evalEvery,
-                averagedWeights,
-                learningRate,
-                momentum,
-                damping,
-                trustRatio,
-                weightDecay,
-                statisticsInterval,
-                inverseInterval,
-                fisher,
-                layerRate);
+        return with("data", place);
+    }
+
+    /**
+     * Settings from what {@link #toMap} gives; what is absent is null.
+     *
+     * @throws IllegalArgumentException where a value has the wrong type
+     */
+    public static TrainSettings of(Map<String, Object> map) {
+        return SettingsMap.read(map);
+    }
+
+    /** The arguments of {@code lngd train} that give these settings. */
+    public List<String> toArguments() {
+        List<String> arguments = new ArrayList<>();
+        toMap().forEach(
+                        (option, value) -> {
+                            if (value instanceof Boolean flag) {
+                                arguments.add((flag ? "--" : "--no-") + option);
+                            } else if (value != null) {
+                                arguments.addAll(List.of("--" + option, value.toString()));
+                            }
+                        });
+        return arguments;
+    }
+
+    private TrainSettings with(String option, Object value) {
+        Map<String, Object> map = toMap();
+        map.put(option, value);
+        return SettingsMap.read(map);
     }
 
     /** By option name without the dashes; what was not said is null. */
@@ -173,6 +186,9 @@ public record TrainSettings(
         map.put("inverse-interval", inverseInterval);
         map.put("fisher", fisher);
         map.put("layer-rate", layerRate);
+        map.put("train-samples", trainSamples);
+        map.put("validation", validation);
+        map.put("augment", augment);
         return map;
     }
 

@@ -3,6 +3,7 @@ package org.lngd4j.cli.train;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
 
@@ -14,6 +15,11 @@ import java.util.function.Supplier;
 public interface TrainingMethod extends AutoCloseable {
     /** One line about the method and its settings. */
     String describe();
+
+    /** What the user should know before the first step, a line each. */
+    default List<String> notices() {
+        return List.of();
+    }
 
     /** Every setting by name, defaults included, for {@code summary.json}. */
     Map<String, Object> details();

@@ -27,7 +27,7 @@ class DatasetTest {
         assertThat(data.training().count()).isEqualTo(20);
         assertThat(data.test().count()).isEqualTo(8);
         assertThat(data.training().features()).isEqualTo(16);
-        assertThat(data.training().imageShape()).isEqualTo("4x4");
+        assertThat(data.training().shape()).isEqualTo(new ImageShape(1, 4, 4));
         assertThat(data.training().label(13)).isEqualTo(3);
     }
 

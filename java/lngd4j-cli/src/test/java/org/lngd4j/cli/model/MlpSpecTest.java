@@ -62,7 +62,7 @@ class MlpSpecTest {
     @Test
     void buildsTheNetworkItCounts() {
         MlpSpec spec = MlpSpec.parse("mlp:7-5", 11, 3);
-        MultiLayerNetwork net = spec.build(3, new Sgd());
+        MultiLayerNetwork net = (MultiLayerNetwork) spec.build(3, new Sgd()).model();
 
         assertThat(spec.parameters())
                 .isEqualTo(11 * 7 + 7 + 7 * 5 + 5 + 5 * 3 + 3)

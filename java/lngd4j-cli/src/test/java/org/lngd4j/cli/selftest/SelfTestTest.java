@@ -2,6 +2,7 @@
 package org.lngd4j.cli.selftest;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 
 import java.io.IOException;
 import java.io.InputStream;
@@ -15,6 +16,8 @@ import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.lngd4j.Device;
+import org.lngd4j.LngdInfo;
 import org.lngd4j.cli.support.Json;
 import org.lngd4j.cli.train.CommandResult;
 import org.lngd4j.golden.GoldenFile;
@@ -35,7 +38,7 @@ class SelfTestTest {
 
     @Test
     void passesOnThisMachine() {
-        CommandResult result = CommandResult.of("selftest");
+        CommandResult result = CommandResult.of("selftest", "--device", "cpu");
 
         assertThat(result.err()).isEmpty();
         assertThat(result.status()).isZero();
@@ -47,7 +50,8 @@ class SelfTestTest {
         write("a.json");
         write("b.json");
 
-        CommandResult result = CommandResult.of("selftest", "--golden", folder.toString());
+        CommandResult result =
+                CommandResult.of("selftest", "--device", "cpu", "--golden", folder.toString());
 
         assertThat(result.status()).isZero();
         List<String> lines =
@@ -69,7 +73,8 @@ class SelfTestTest {
             Object good = expected.get(field);
             expected.put(field, changed(good));
             Path file = write("planted.json");
-            CommandResult result = CommandResult.of("selftest", "--golden", file.toString());
+            CommandResult result =
+                    CommandResult.of("selftest", "--device", "cpu", "--golden", file.toString());
             expected.put(field, good);
 
             assertThat(result.status()).as(field).isEqualTo(1);
@@ -84,7 +89,10 @@ class SelfTestTest {
     void absentFieldsAreSkippedUnknownOnesAreAnError() throws IOException {
         expected().keySet().removeIf(field -> !field.equals("r"));
         Path few = write("few.json");
-        assertThat(CommandResult.of("selftest", "--golden", few.toString()).status()).isZero();
+        assertThat(
+                        CommandResult.of("selftest", "--device", "cpu", "--golden", few.toString())
+                                .status())
+                .isZero();
 
         expected().put("surprise", 1.0);
         Path unknown = write("unknown.json");
@@ -109,7 +117,32 @@ class SelfTestTest {
         }
         CommandResult device = CommandResult.of("selftest", "--device", "tpu");
         assertThat(device.status()).isEqualTo(2);
-        assertThat(device.err()).contains("--device tpu: must be auto, cpu, cuda");
+        assertThat(device.err()).contains("--device tpu: must be auto, cpu, cuda, emulated");
+    }
+
+    @Test
+    void aDeviceThatCannotBeUsedIsOneLineWithItsReason() {
+        LngdInfo.Backend cuda = LngdInfo.backend(Device.CUDA);
+        assumeFalse(cuda.available(), "CUDA can be used here");
+        for (String command : List.of("selftest", "train")) {
+            CommandResult result = CommandResult.of(command, "--device", "cuda");
+            assertThat(result.status()).as(command).isEqualTo(2);
+            assertThat(result.err().lines()).as(command).hasSize(1);
+            assertThat(result.err()).contains("--device cuda: ").contains(cuda.reason());
+            assertThat(result.out()).isEmpty();
+        }
+    }
+
+    /** The kernels of the CUDA backend, on the emulator. */
+    @Test
+    void passesOnTheEmulatorToo() {
+        CommandResult result = CommandResult.of("selftest", "--device", "emulated");
+
+        assertThat(result.err()).isEmpty();
+        assertThat(result.out().lines())
+                .hasSize(15)
+                .allMatch(line -> line.startsWith("ok   emulated: "));
+        assertThat(result.status()).isZero();
     }
 
     @Test
@@ -117,7 +150,9 @@ class SelfTestTest {
         expected().put("r", changed(expected().get("r")));
         Path file = write("planted.json");
 
-        CommandResult result = CommandResult.of("selftest", "--json", "--golden", file.toString());
+        CommandResult result =
+                CommandResult.of(
+                        "selftest", "--device", "cpu", "--json", "--golden", file.toString());
 
         assertThat(result.status()).isEqualTo(1);
         Map<String, Object> report = Json.readObject(result.out());
@@ -145,9 +180,12 @@ class SelfTestTest {
                         "cpu backend",
                         "available",
                         "BLAS core type",
-                        "cuda backend");
+                        "cuda backend",
+                        "CUDA presets",
+                        "not on the class path");
         Map<String, Object> map = Json.readObject(json.out());
-        assertThat(map).containsKeys("versions", "processors", "environment", "backends");
+        assertThat(map)
+                .containsKeys("versions", "processors", "environment", "backends", "cudaPresets");
         List<?> backends = (List<?>) map.get("backends");
         assertThat(backends).hasSize(2);
         assertThat((Map<?, ?>) backends.get(0))

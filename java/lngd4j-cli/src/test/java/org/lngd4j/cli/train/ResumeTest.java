@@ -149,6 +149,9 @@ class ResumeTest {
                 null,
                 null,
                 null,
+                null,
+                null,
+                null,
                 null);
     }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package org.lngd4j.cli.train;
+package org.lngd4j.cli.optimizer;
 
 import java.util.function.Supplier;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -11,7 +11,7 @@ import org.nd4j.linalg.factory.Nd4j;
  * optimizers and not between averaging and none. About the last eighth of the run counts, whatever
  * its length.
  */
-final class WeightAverage {
+public final class WeightAverage {
     private static final double C = 8;
 
     private final INDArray weights;
@@ -23,14 +23,14 @@ final class WeightAverage {
     /**
      * @param weights the network's parameters, live: one float vector
      */
-    WeightAverage(INDArray weights) {
+    public WeightAverage(INDArray weights) {
         this.weights = weights;
         this.average = weights.dup();
         this.trained = weights.ulike();
     }
 
     /** Takes the weights after a step into the average. */
-    void afterStep() {
+    public void afterStep() {
         if (swapped) {
             throw new IllegalStateException(
                     "a step was taken while the averaged weights are in the network");
@@ -43,7 +43,7 @@ final class WeightAverage {
     }
 
     /** Calls {@code action} while the average is in the network. */
-    <T> T callWithAverage(Supplier<T> action) {
+    public <T> T callWithAverage(Supplier<T> action) {
         if (swapped) {
             throw new IllegalStateException("the averaged weights are in the network already");
         }
@@ -58,15 +58,18 @@ final class WeightAverage {
         }
     }
 
-    INDArray average() {
+    /** The average, live. */
+    public INDArray average() {
         return average;
     }
 
-    long steps() {
+    /** Steps that went into it. */
+    public long steps() {
         return steps;
     }
 
-    void restore(INDArray savedAverage, long savedSteps) {
+    /** Takes up an average that was saved. */
+    public void restore(INDArray savedAverage, long savedSteps) {
         average.assign(savedAverage);
         steps = savedSteps;
     }

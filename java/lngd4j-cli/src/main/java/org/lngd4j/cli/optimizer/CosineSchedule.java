@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package org.lngd4j.cli.train;
+package org.lngd4j.cli.optimizer;
 
 import org.nd4j.linalg.schedule.ISchedule;
 
@@ -7,13 +7,13 @@ import org.nd4j.linalg.schedule.ISchedule;
  * DL4J's learning rate as half a cosine from a peak at step 0 to 0 after the last step: LNGD's own
  * schedule.
  */
-final class CosineSchedule implements ISchedule {
+public final class CosineSchedule implements ISchedule {
     private static final long serialVersionUID = 1L;
 
     private final double peak;
     private final long steps;
 
-    CosineSchedule(double peak, long steps) {
+    public CosineSchedule(double peak, long steps) {
         this.peak = peak;
         this.steps = steps;
     }

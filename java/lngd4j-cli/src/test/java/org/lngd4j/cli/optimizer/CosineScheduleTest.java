@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package org.lngd4j.cli.train;
+package org.lngd4j.cli.optimizer;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;

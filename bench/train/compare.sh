@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# The comparisons of the project's claims, each `lngd compare` with three seeds: what is done is kept in OUT, so a broken run goes on.
+#
+#   bench/train/compare.sh OUT [TASK...]      tasks: mlp lenet curves cifar batches (default: all, in this order)
+#
+# Nothing else may run on the machine. The results are OUT/TASK/report.html and OUT/TASK/table.md.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+out=$(mkdir -p "${1:?usage: compare.sh OUT [TASK...]}" && cd "$1" && pwd)
+shift
+tasks=("$@")
+[ ${#tasks[@]} -gt 0 ] || tasks=(mlp lenet curves cifar batches)
+first_order=sgd,adam,lars,lamb
+
+compare() { # folder, options...
+  local folder=$1
+  shift
+  "$here/../../lngd" compare --out "$out/$folder" "$@"
+}
+
+for task in "${tasks[@]}"; do
+  case $task in
+    mlp) compare mlp --optimizers "$first_order,lngd,paper,lngd-sample" --target acc=0.88 ;;
+    # DL4J's own convolutions would drown every difference between optimizers.
+    lenet) LNGD_ONEDNN=1 compare lenet --model lenet --optimizers "$first_order,lngd" --epochs 5 --target acc=0.9 ;;
+    # Judged by the training loss, as the benchmark is.
+    curves)
+      compare curves --data curves --model ae --batch 250 --epochs 10 --optimizers "$first_order,lngd/recipe-fit,paper" --target train-loss=80
+      ;;
+    cifar)
+      LNGD_ONEDNN=1 compare cifar --data cifar10 --model resnet8 --train-samples 10000 --batch 128 --epochs 15 --eval-every 1 \
+        --optimizers "$first_order"
+      ;;
+    # The same number of epochs, so ever fewer steps.
+    batches)
+      for size in 256 1024 4096; do
+        compare "batch-$size" --batch "$size" --optimizers "$first_order,lngd"
+      done
+      ;;
+    *)
+      echo "compare.sh: no task $task" >&2
+      exit 2
+      ;;
+  esac
+done

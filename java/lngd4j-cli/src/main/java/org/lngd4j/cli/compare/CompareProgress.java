@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.cli.compare;
+
+import java.io.PrintStream;
+import java.time.Duration;
+import java.util.Locale;
+import me.tongfei.progressbar.ProgressBar;
+import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarStyle;
+import org.lngd4j.cli.compare.RunStore.Done;
+
+/**
+ * How far the whole comparison is: a bar on a terminal, elsewhere a line for each run that ends.
+ * Runs are counted in steps, so the bar moves inside a run too; runs found in the store leave the
+ * estimate of the time alone.
+ */
+final class CompareProgress implements AutoCloseable {
+    private final PrintStream out;
+    private final ProgressBar bar;
+    private final long totalSteps;
+    private final long startNanos = System.nanoTime();
+    private long stepsFound;
+    private long stepsDone;
+
+    /**
+     * @param out where lines go
+     * @param interactive whether there is a terminal for a bar
+     */
+    CompareProgress(PrintStream out, boolean interactive, long totalSteps) {
+        this.out = out;
+        this.totalSteps = totalSteps;
+        this.bar =
+                interactive
+                        ? new ProgressBarBuilder()
+                                .setTaskName("comparing")
+                                .setInitialMax(totalSteps)
+                                .setStyle(ProgressBarStyle.ASCII)
+                                .setMaxRenderedLength(-1)
+                                .build()
+                        : null;
+    }
+
+    void begin(PlannedRun run) {
+        if (bar != null) {
+            bar.setExtraMessage(" " + run.label());
+        }
+    }
+
+    /** Steps of the run that goes on. */
+    void step(long step) {
+        if (bar != null) {
+            bar.stepTo(stepsFound + stepsDone + step);
+        }
+    }
+
+    void found(PlannedRun run, Done result, long steps) {
+        stepsFound += steps;
+        tell(run, result, " (from before)");
+    }
+
+    void end(PlannedRun run, Done result, long steps) {
+        stepsDone += steps;
+        tell(run, result, "");
+    }
+
+    private void tell(PlannedRun run, Done result, String remark) {
+        if (bar != null) {
+            bar.stepTo(stepsFound + stepsDone);
+            return;
+        }
+        out.printf(
+                Locale.ROOT,
+                "%3d %%  %s: %s%s%s%n",
+                100 * (stepsFound + stepsDone) / Math.max(1, totalSteps),
+                run.label(),
+                outcome(result),
+                remark,
+                left());
+    }
+
+    private static String outcome(Done result) {
+        if (result.diverged()) {
+            return "diverged";
+        }
+        String accuracy =
+                result.last().hasAccuracy()
+                        ? String.format(
+                                Locale.ROOT,
+                                "accuracy %.2f %%, ",
+                                100 * result.last().testAccuracy())
+                        : "";
+        return String.format(
+                Locale.ROOT,
+                "%sloss %.4f in %.1f s",
+                accuracy,
+                result.last().testLoss(),
+                result.last().seconds());
+    }
+
+    private String left() {
+        if (stepsDone == 0) {
+            return "";
+        }
+        double perStep = (System.nanoTime() - startNanos) / 1e9 / stepsDone;
+        Duration left =
+                Duration.ofSeconds(Math.round(perStep * (totalSteps - stepsFound - stepsDone)));
+        return String.format(Locale.ROOT, ", %d:%02d left", left.toMinutes(), left.toSecondsPart());
+    }
+
+    @Override
+    public void close() {
+        if (bar != null) {
+            bar.close();
+        }
+        out.flush();
+    }
+}

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.cli.compare;
+
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.file.Path;
+import java.time.LocalDateTime;
+import java.time.temporal.ChronoUnit;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.stream.Collectors;
+import org.lngd4j.LngdInfo;
+import org.lngd4j.cli.CliException;
+import org.lngd4j.cli.compare.Target.Measure;
+import org.lngd4j.cli.data.DataCatalog;
+import org.lngd4j.cli.data.Dataset;
+import org.lngd4j.cli.model.ModelCatalog;
+import org.lngd4j.cli.model.ModelSpec;
+import org.lngd4j.cli.support.AtomicFile;
+import org.lngd4j.cli.support.Json;
+import org.lngd4j.cli.support.Terminal;
+import org.lngd4j.cli.support.Versions;
+import org.lngd4j.cli.train.StopSignal;
+
+/** {@code lngd compare} from its settings to its files. */
+final class CompareRun {
+    private final CompareSettings settings;
+    private final Path out;
+    private final PrintStream standard;
+    private final PrintStream error;
+
+    CompareRun(CompareSettings settings, Path out, PrintStream standard, PrintStream error) {
+        this.settings = settings;
+        this.out = out;
+        this.standard = standard;
+        this.error = error;
+    }
+
+    /**
+     * Compares; returns the exit status: 0, or {@link StopSignal#EXIT_STATUS} where it was stopped.
+     */
+    int execute() {
+        // Everything that can be wrong is found before the first run, not after an hour.
+        Dataset data = DataCatalog.read(settings.data(), error::println);
+        ModelSpec spec = ModelCatalog.parse(settings.model(), data);
+        boolean hasAccuracy = !spec.reconstructs();
+        checkTarget(hasAccuracy);
+        RunFactory runs = new RunFactory(settings, checkedSamples(data));
+        TunedFile tuned =
+                settings.tuning().file() == null
+                        ? null
+                        : TunedFile.read(Path.of(settings.tuning().file()), settings.contenders());
+        settings.contenders().forEach(c -> runs.wholeRun(c, start(c), 1));
+        Measure measure = measure(hasAccuracy);
+        RunStore store = new RunStore(out.resolve("runs"));
+        store.create();
+        error.println(
+                "lngd: "
+                        + spec
+                        + ", "
+                        + names()
+                        + ", "
+                        + settings.seeds()
+                        + " seeds of "
+                        + settings.epochs()
+                        + " epochs, to "
+                        + out);
+        try (StopSignal stop = StopSignal.ofProcess()) {
+            Optional<List<ContenderResult>> results;
+            long total = Comparison.totalSteps(settings, runs);
+            try (CompareProgress progress =
+                    new CompareProgress(error, Terminal.errorIsInteractive(), total)) {
+                RunProcess process = new RunProcess(store, stop);
+                results =
+                        new Comparison(settings, runs, store, process, progress, measure, tuned)
+                                .execute();
+            }
+            if (results.isEmpty()) {
+                error.println("lngd: stopped; the same command goes on where it was");
+                return StopSignal.EXIT_STATUS;
+            }
+            report(spec, data, results.get(), hasAccuracy, measure);
+            return 0;
+        } catch (IOException e) {
+            throw CliException.failure(out + ": " + e, e);
+        }
+    }
+
+    private int checkedSamples(Dataset data) {
+        if (settings.trainSamples() != null) {
+            data.withTraining("--train-samples", settings.trainSamples());
+        }
+        return data.training().count();
+    }
+
+    private void checkTarget(boolean hasAccuracy) {
+        if (settings.target() != null
+                && settings.target().measure() == Measure.ACC
+                && !hasAccuracy) {
+            throw CliException.badInput(
+                    "--target acc: an autoencoder has no accuracy; name loss=X or train-loss=X");
+        }
+    }
+
+    private static List<Integer> start(Contender contender) {
+        return new GridSearch(contender.kind().axes(), 0).start();
+    }
+
+    private Measure measure(boolean hasAccuracy) {
+        if (settings.target() != null) {
+            return settings.target().measure();
+        }
+        return hasAccuracy ? Measure.ACC : Measure.LOSS;
+    }
+
+    private String names() {
+        return settings.contenders().stream()
+                .map(Contender::name)
+                .collect(Collectors.joining(", "));
+    }
+
+    private void report(
+            ModelSpec spec,
+            Dataset data,
+            List<ContenderResult> results,
+            boolean hasAccuracy,
+            Measure measure)
+            throws IOException {
+        Target target =
+                settings.target() != null
+                        ? settings.target()
+                        : Target.reachedByAll(
+                                        measure,
+                                        results.stream()
+                                                .flatMap(r -> r.complete().stream())
+                                                .map(RunStore.Done::rows)
+                                                .toList())
+                                .orElse(null);
+        ResultTable table = new ResultTable(results, target, hasAccuracy);
+        Map<String, String> facts = facts(spec, data, results, target);
+        Map<String, byte[]> pictures = pictures(results, hasAccuracy);
+        for (Map.Entry<String, byte[]> picture : pictures.entrySet()) {
+            AtomicFile.write(out.resolve(picture.getKey()), o -> o.write(picture.getValue()));
+        }
+        String title = spec + ": " + names();
+        AtomicFile.write(
+                out.resolve("report.html"),
+                HtmlReport.write(title, facts, table, results, pictures));
+        AtomicFile.write(out.resolve("table.md"), table.markdown());
+        AtomicFile.write(out.resolve("tuned.json"), TunedFile.of(results).toJson());
+        Map<String, Object> json = new LinkedHashMap<>();
+        json.put("facts", facts);
+        json.put("titles", table.titles());
+        json.put("lines", table.lines());
+        AtomicFile.write(out.resolve("results.json"), Json.write(json));
+        standard.println(title);
+        standard.println(
+                target == null
+                        ? "no target: not every run gave a result"
+                        : "target: "
+                                + target
+                                + (settings.target() == null ? ", reached by all runs" : ""));
+        standard.print(table.text());
+        standard.println("files in " + out + ", report.html first");
+        standard.flush();
+    }
+
+    private Map<String, byte[]> pictures(List<ContenderResult> results, boolean hasAccuracy)
+            throws IOException {
+        try {
+            return Plots.draw(results, hasAccuracy);
+        } catch (RuntimeException | LinkageError e) {
+            // As in lngd train: a machine without fonts must not lose hours for pictures.
+            error.println(
+                    "lngd: no curves were drawn ("
+                            + e
+                            + "); are fonts installed? (Debian: fontconfig, fonts-dejavu-core)");
+            return Map.of();
+        }
+    }
+
+    private Map<String, String> facts(
+            ModelSpec spec, Dataset data, List<ContenderResult> results, Target target) {
+        Map<String, String> facts = new LinkedHashMap<>();
+        facts.put("network", spec + ", " + spec.parameters() + " parameters");
+        facts.put(
+                "data",
+                data.training()
+                        + " from "
+                        + data.source()
+                        + (settings.trainSamples() == null
+                                ? ""
+                                : ", the first " + settings.trainSamples()));
+        facts.put(
+                "runs",
+                settings.seeds()
+                        + " seeds, "
+                        + settings.epochs()
+                        + " epochs, batch "
+                        + settings.batch()
+                        + ", each in a process of its own, one after the other");
+        facts.put("target", target == null ? "none" : target.toString());
+        CompareSettings.Tuning tuning = settings.tuning();
+        facts.put(
+                "tuning",
+                tuning.file() != null
+                        ? "from " + tuning.file()
+                        : tuning.trials() == 0
+                                ? "none, defaults"
+                                : tuning.trials()
+                                        + " runs of "
+                                        + tuning.epochs()
+                                        + " epochs for each, judged on a tenth of the training images"
+                                        + " that was held out, with a seed of its own");
+        facts.put(
+                "clock",
+                "batch, forward, backward, update and averaging; not evaluation and checkpoints");
+        LngdInfo info = LngdInfo.current();
+        facts.put(
+                "machine",
+                Runtime.getRuntime().availableProcessors()
+                        + " processors, "
+                        + settings.threads()
+                        + " thread of LNGD's kernels, OMP_NUM_THREADS "
+                        + Objects.requireNonNullElse(System.getenv("OMP_NUM_THREADS"), "not set")
+                        + ", convolutions by "
+                        + Versions.convolutions());
+        facts.put("library", "lngd " + info.libraryVersion());
+        String commits =
+                results.stream()
+                        .flatMap(r -> r.runs().stream())
+                        .map(RunStore.Done::commit)
+                        .filter(Objects::nonNull)
+                        .distinct()
+                        .collect(Collectors.joining(", "));
+        facts.put("commit", commits.isEmpty() ? "unknown" : commits);
+        facts.put("written", LocalDateTime.now().truncatedTo(ChronoUnit.SECONDS).toString());
+        return facts;
+    }
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.cli.compare;
+
+import java.util.List;
+
+/**
+ * Everything that decides a comparison.
+ *
+ * @param data as for {@code lngd train}
+ * @param model as for {@code lngd train}
+ * @param contenders what is compared, in the order of the table
+ * @param epochs of every run
+ * @param batch samples of a step
+ * @param evalEvery epochs between evaluations
+ * @param threads of LNGD's kernels
+ * @param trainSamples use only so many training images, or null
+ * @param augment crop and mirror, or null for the default
+ * @param seeds runs of each contender: seeds 1, 2, ...
+ * @param target what has to be reached, or null for what all reach
+ * @param tuning how settings are found
+ */
+record CompareSettings(
+        String data,
+        String model,
+        List<Contender> contenders,
+        int epochs,
+        int batch,
+        double evalEvery,
+        int threads,
+        Integer trainSamples,
+        Boolean augment,
+        int seeds,
+        Target target,
+        Tuning tuning) {
+    /**
+     * How settings are found.
+     *
+     * @param trials short runs of each contender; 0: none
+     * @param epochs of a short run
+     * @param file settings found before, or null
+     */
+    record Tuning(int trials, int epochs, String file) {}
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.cli.compare;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import org.lngd4j.cli.compare.Target.Measure;
+import org.lngd4j.cli.train.MetricsRow;
+import org.lngd4j.cli.train.OptimizerKind;
+
+/**
+ * The paper's table: epochs and training time to the target, time of an epoch, acceleration against
+ * SGD, best result, each with its spread over the seeds.
+ */
+final class ResultTable {
+    private final List<ContenderResult> results;
+    private final Target target;
+    private final boolean hasAccuracy;
+
+    /**
+     * @param target null where no level was reached by all
+     */
+    ResultTable(List<ContenderResult> results, Target target, boolean hasAccuracy) {
+        this.results = results;
+        this.target = target;
+        this.hasAccuracy = hasAccuracy;
+    }
+
+    List<String> titles() {
+        List<String> titles = new ArrayList<>(List.of("optimizer", "settings"));
+        if (target != null) {
+            titles.addAll(List.of("epochs to target", "seconds to target", "against sgd"));
+        }
+        titles.add("seconds an epoch");
+        titles.addAll(
+                hasAccuracy
+                        ? List.of("best accuracy %", "final accuracy %", "final test loss")
+                        : List.of("best test loss", "final test loss", "final train loss"));
+        return titles;
+    }
+
+    /** A line for each contender, as many cells as there are titles. */
+    List<List<String>> lines() {
+        return results.stream().map(this::line).toList();
+    }
+
+    private List<String> line(ContenderResult result) {
+        List<String> cells = new ArrayList<>();
+        cells.add(result.contender().name());
+        cells.add(RunFactory.describe(result.contender(), result.point()));
+        if (target != null) {
+            cells.add(toTarget(result));
+            cells.add(result.toTarget(target, MetricsRow::seconds).text(2, 1));
+            cells.add(acceleration(result));
+        }
+        cells.add(result.secondsPerEpoch().text(2, 1));
+        if (hasAccuracy) {
+            cells.add(result.best(Measure.ACC).text(2, 100));
+            cells.add(result.last(MetricsRow::testAccuracy).text(2, 100));
+            cells.add(result.last(MetricsRow::testLoss).text(3, 1));
+        } else {
+            cells.add(result.best(Measure.LOSS).text(2, 1));
+            cells.add(result.last(MetricsRow::testLoss).text(2, 1));
+            cells.add(result.last(MetricsRow::trainLoss).text(2, 1));
+        }
+        return cells;
+    }
+
+    // Where not every seed reached the target there is no mean, but how many did is worth knowing.
+    private String toTarget(ContenderResult result) {
+        Spread epochs = result.toTarget(target, MetricsRow::epoch);
+        if (epochs.exists()) {
+            return epochs.text(2, 1);
+        }
+        long diverged = result.runs().stream().filter(RunStore.Done::diverged).count();
+        return "- ("
+                + result.firsts(target).size()
+                + " of "
+                + result.runs().size()
+                + (diverged > 0 ? ", " + diverged + " diverged" : "")
+                + ")";
+    }
+
+    private String acceleration(ContenderResult result) {
+        double base =
+                results.stream()
+                        .filter(r -> r.contender().kind() == OptimizerKind.SGD)
+                        .mapToDouble(r -> r.toTarget(target, MetricsRow::seconds).mean())
+                        .findFirst()
+                        .orElse(Double.NaN);
+        double own = result.toTarget(target, MetricsRow::seconds).mean();
+        double ratio = base / own;
+        return Double.isNaN(ratio) ? "-" : String.format(Locale.ROOT, "%.2fx", ratio);
+    }
+
+    /** For a terminal, with a line feed after each line. */
+    String text() {
+        List<List<String>> all = new ArrayList<>(List.of(titles()));
+        all.addAll(lines());
+        StringBuilder text = new StringBuilder();
+        for (List<String> cells : all) {
+            for (int column = 0; column < cells.size(); column++) {
+                int width = 0;
+                for (List<String> other : all) {
+                    width = Math.max(width, other.get(column).length());
+                }
+                String pad = " ".repeat(width - cells.get(column).length());
+                text.append(column < 2 ? cells.get(column) + pad : pad + cells.get(column));
+                text.append(column + 1 < cells.size() ? "  " : "");
+            }
+            // No blanks at the end of a line.
+            text.setLength(text.toString().stripTrailing().length());
+            text.append('\n');
+        }
+        return text.toString();
+    }
+
+    String markdown() {
+        StringBuilder text = new StringBuilder();
+        markdownLine(text, titles());
+        markdownLine(text, titles().stream().map(title -> "---").toList());
+        lines().forEach(line -> markdownLine(text, line));
+        return text.toString();
+    }
+
+    private static void markdownLine(StringBuilder text, List<String> cells) {
+        text.append("| ").append(String.join(" | ", cells)).append(" |\n");
+    }
+}

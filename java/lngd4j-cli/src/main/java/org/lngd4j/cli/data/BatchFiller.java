@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.cli.data;
+
+import java.util.SplittableRandom;
+
+/**
+ * Shuffled mini-batches of a training set. What is in a batch depends on the seed, the epoch and
+ * the batch's number alone, whoever fills it and when: a resumed run goes on with the very batches
+ * it would have had. The last batch of an epoch may be smaller. Not thread-safe.
+ */
+public final class BatchFiller {
+    private static final long GOLDEN = 0x9e3779b97f4a7c15L;
+
+    private final LabelledImages images;
+    private final Intensities intensities;
+    private final int classes;
+    private final int batchSize;
+    private final long seed;
+    private final boolean augmented;
+    private final int[] order;
+    private final float[] row;
+    private int epochOfOrder = -1;
+
+    /**
+     * @param images the training set
+     * @param intensities what a byte means
+     * @param classes width of the one-hot targets, or {@link Dataset#NO_CLASSES} where the images
+     *     are the targets
+     * @param batchSize 1 to the number of images
+     * @param seed decides the order of every epoch, and the augmentation
+     * @param augmented whether images are cropped and mirrored at random
+     */
+    public BatchFiller(
+            LabelledImages images,
+            Intensities intensities,
+            int classes,
+            int batchSize,
+            long seed,
+            boolean augmented) {
+        if (batchSize < 1 || batchSize > images.count()) {
+            throw new IllegalArgumentException(
+                    "batchSize: "
+                            + batchSize
+                            + " is not in 1 to "
+                            + images.count()
+                            + ", the number of images");
+        }
+        this.images = images;
+        this.intensities = intensities;
+        this.classes = classes;
+        this.batchSize = batchSize;
+        this.seed = seed;
+        this.augmented = augmented;
+        this.order = new int[images.count()];
+        this.row = new float[images.features()];
+    }
+
+    /** The number of batches of an epoch. */
+    public int count() {
+        return count(images.count(), batchSize);
+    }
+
+    /** The number of batches that {@code images} make: the last may be smaller. */
+    public static int count(int images, int batchSize) {
+        return (images + batchSize - 1) / batchSize;
+    }
+
+    Batch newBatch() {
+        return new Batch(batchSize, images.features(), classes);
+    }
+
+    /**
+     * Fills a batch.
+     *
+     * @param epoch counted from 0
+     * @param number 0 to {@code count() - 1}
+     */
+    void fill(Batch batch, int epoch, int number) {
+        shuffle(epoch);
+        int start = number * batchSize;
+        int size = Math.min(batchSize, order.length - start);
+        batch.begin(size);
+        SplittableRandom random =
+                new SplittableRandom(epochSeed(epoch) ^ (number + 1) * 0xd1342543de82ef95L);
+        for (int i = 0; i < size; i++) {
+            int image = order[start + i];
+            if (augmented) {
+                CropAndFlip.expand(images, image, intensities, random, row);
+            } else {
+                intensities.expand(images, image, row);
+            }
+            batch.put(i, row, images.label(image));
+        }
+    }
+
+    private void shuffle(int epoch) {
+        if (epoch == epochOfOrder) {
+            return;
+        }
+        // Each epoch is shuffled from the identity with a generator of its own: no state to save.
+        SplittableRandom random = new SplittableRandom(epochSeed(epoch));
+        for (int i = 0; i < order.length; i++) {
+            int j = random.nextInt(i + 1);
+            order[i] = order[j];
+            order[j] = i;
+        }
+        epochOfOrder = epoch;
+    }
+
+    private long epochSeed(int epoch) {
+        return seed * GOLDEN + epoch;
+    }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.cli.model;
+
+import org.lngd4j.cli.CliException;
+import org.lngd4j.cli.data.Dataset;
+import org.lngd4j.cli.data.ImageShape;
+
+/** The networks that {@code --model} can name: the one place where they are listed. */
+public final class ModelCatalog {
+    private static final String EXPECTED =
+            "expected mlp or mlp:W-W-..., ae or ae:W-W-..., lenet, resnet8, resnet20, resnet18-cifar";
+
+    private ModelCatalog() {}
+
+    /** Checks the text of {@code --model} before any data are read, as far as that is possible. */
+    public static void validate(String text) {
+        if (text.startsWith("mlp")) {
+            MlpSpec.validate(text);
+        } else if (text.startsWith("ae")) {
+            AutoencoderSpec.listed(text);
+        } else if (!text.equals("lenet") && !ResNetSpec.isName(text)) {
+            throw CliException.badInput("--model " + text + ": " + EXPECTED);
+        }
+    }
+
+    /** Sizes the named network for a data set. */
+    public static ModelSpec parse(String text, Dataset data) {
+        validate(text);
+        ImageShape image = data.training().shape();
+        if (text.startsWith("ae")) {
+            if (image.channels() > 1) {
+                throw CliException.badInput(
+                        "--model "
+                                + text
+                                + ": its targets are grey images in [0, 1], these data are "
+                                + image);
+            }
+            return AutoencoderSpec.parse(text, image.features());
+        }
+        if (data.classes() == Dataset.NO_CLASSES) {
+            throw CliException.badInput(
+                    "--model " + text + ": these data have no classes, only ae can learn them");
+        }
+        if (text.startsWith("mlp")) {
+            return MlpSpec.parse(text, image.features(), data.classes());
+        }
+        return text.equals("lenet")
+                ? new LeNetSpec(image, data.classes())
+                : ResNetSpec.named(text, image, data.classes());
+    }
+
+    /** Whether random crops and mirrored images help this network: the convolutional ones. */
+    public static boolean isConvolutional(String text) {
+        return text.equals("lenet") || ResNetSpec.isName(text);
+    }
+
+    /** Whether this network has branches: DL4J's ComputationGraph instead of MultiLayerNetwork. */
+    public static boolean isGraph(String text) {
+        return ResNetSpec.isName(text);
+    }
+}

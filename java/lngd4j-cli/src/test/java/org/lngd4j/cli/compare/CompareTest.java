@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.cli.compare;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.lngd4j.cli.data.IdxWriter;
+import org.lngd4j.cli.train.CommandResult;
+import org.lngd4j.cli.train.StopSignal;
+import org.lngd4j.cli.train.TrainSettings;
+
+/** {@code lngd compare} with real runs in processes of their own, on a small data set. */
+class CompareTest {
+    @TempDir Path folder;
+
+    private Path data;
+
+    @BeforeEach
+    void writeDataset() throws IOException {
+        data = folder.resolve("data");
+        IdxWriter.dataset(data, 400, 100, 6, 4);
+    }
+
+    @Test
+    void tunesRunsReportsAndGoesOnWithWhatIsMissing() throws IOException {
+        CommandResult first = compare();
+
+        assertThat(first.status()).as(first.err()).isZero();
+        // One line at the start, a trial and a whole run for each of two optimizers.
+        assertThat(first.err().lines()).hasSize(5);
+        assertThat(first.err()).doesNotContain("from before");
+        assertThat(first.out()).contains("target: test accuracy ", "reached by all runs");
+        assertThat(first.out().lines().filter(line -> line.matches("(sgd|lngd) .*"))).hasSize(2);
+        String page = Files.readString(folder.resolve("out/report.html"));
+        assertThat(page).contains("seconds to target", "data:image/png;base64,", "taken");
+        assertThat(page).doesNotContain("src=\"http", "href=");
+        for (String name : List.of("accuracy", "test-loss", "train-loss")) {
+            for (String axis : List.of("epochs", "seconds")) {
+                Path png = folder.resolve("out/" + name + "-" + axis + ".png");
+                assertThat(ImageIO.read(png.toFile()).getWidth()).isGreaterThan(600);
+            }
+        }
+
+        Path lost;
+        try (var runs = Files.list(folder.resolve("out/runs"))) {
+            lost =
+                    runs.filter(run -> run.toString().matches(".*/sgd-[^.]*"))
+                            .findFirst()
+                            .orElseThrow();
+        }
+        Files.delete(lost.resolve("summary.json"));
+        Files.delete(lost.resolve("model.zip"));
+        CommandResult second = compare();
+
+        assertThat(second.status()).as(second.err()).isZero();
+        assertThat(second.err().lines().filter(line -> line.contains("from before"))).hasSize(3);
+        // The lost run went on from its checkpoint, at its end: its times too are the old ones.
+        assertThat(second.out()).isEqualTo(first.out());
+    }
+
+    @Test
+    void aStoppedRunGoesOnAndADivergedOneIsAResult() throws IOException {
+        RunStore store = new RunStore(folder.resolve("runs"));
+        store.create();
+        StopSignal stop = new StopSignal();
+        PlannedRun run = new PlannedRun("sgd", settings(120, 0.1, "mlp:8"));
+        assertThat(new RunProcess(store, stop).execute(run, step -> stop.request())).isFalse();
+        assertThat(store.find(run)).isEmpty();
+        assertThat(store.isBegun(run)).isTrue();
+        long stoppedAt = last(store, run);
+        assertThat(stoppedAt).isBetween(1L, 1559L);
+
+        assertThat(new RunProcess(store, new StopSignal()).execute(run, step -> {})).isTrue();
+        assertThat(store.find(run).orElseThrow().last().step()).isEqualTo(1560);
+        assertThat(Files.readString(store.log(run))).doesNotContain("step 1 ");
+
+        PlannedRun wild = new PlannedRun("sgd", settings(60, 1000, "mlp:16" + "-16".repeat(30)));
+        assertThat(new RunProcess(store, new StopSignal()).execute(wild, step -> {})).isTrue();
+        assertThat(store.find(wild).orElseThrow().diverged()).isTrue();
+    }
+
+    @Test
+    void whatIsWrongIsOneLineBeforeTheFirstRun() {
+        Map<String, String> wrong = new LinkedHashMap<>();
+        wrong.put("--optimizers sgd,ekfac", "--optimizers ekfac: there is no such optimizer");
+        wrong.put("--optimizers sgd,sgd", "one is there twice");
+        wrong.put("--optimizers sgd,lngd --model resnet8", "cannot train resnet8 yet");
+        wrong.put("--target acc=90", "--target acc=90: expected acc=X");
+        wrong.put("--target acc=0.9 --model ae:36-4", "an autoencoder has no accuracy");
+        wrong.put("--seeds 0", "--seeds 0: must be 1 to 1000");
+        wrong.put("--tune " + folder.resolve("none.json"), "none.json");
+        wrong.put("--epochs 0", "--epochs 0: must be 1 to 100000");
+        wrong.put("--train-samples 401", "there are only 400 training images");
+        wrong.forEach(
+                (arguments, message) -> {
+                    List<String> line = new ArrayList<>(List.of("compare"));
+                    line.addAll(List.of("--data", data.toString(), "--out", out()));
+                    line.addAll(List.of(arguments.split(" ")));
+                    CommandResult result = CommandResult.of(line.toArray(String[]::new));
+                    assertThat(result.status()).as(arguments).isEqualTo(2);
+                    assertThat(result.err()).contains(message);
+                    assertThat(result.err().lines()).hasSize(1);
+                    assertThat(folder.resolve("out")).doesNotExist();
+                });
+    }
+
+    private CommandResult compare() {
+        return CommandResult.of(
+                "compare",
+                "--data",
+                data.toString(),
+                "--model",
+                "mlp:16",
+                "--optimizers",
+                "sgd,lngd",
+                "--epochs",
+                "4",
+                "--batch",
+                "32",
+                "--eval-every",
+                "1",
+                "--tune-runs",
+                "1",
+                "--seeds",
+                "1",
+                "--out",
+                out());
+    }
+
+    private String out() {
+        return folder.resolve("out").toString();
+    }
+
+    private static long last(RunStore store, PlannedRun run) {
+        return store.rows(run).get(store.rows(run).size() - 1).step();
+    }
+
+    // 13 steps an epoch.
+    private TrainSettings settings(int epochs, double rate, String model) {
+        Map<String, Object> map = new LinkedHashMap<>();
+        map.put("data", data.toString());
+        map.put("model", model);
+        map.put("optimizer", "sgd");
+        map.put("epochs", epochs);
+        map.put("batch", 32);
+        map.put("seed", 1);
+        map.put("device", "auto");
+        map.put("threads", 1);
+        map.put("eval-every", 0.5);
+        map.put("learning-rate", rate);
+        return TrainSettings.of(map);
+    }
+}

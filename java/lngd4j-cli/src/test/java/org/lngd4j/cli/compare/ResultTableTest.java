@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.cli.compare;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.lngd4j.cli.compare.RunStore.Done;
+import org.lngd4j.cli.train.MetricsRow;
+
+class ResultTableTest {
+    private static final Target TARGET = Target.parse("acc=0.8");
+
+    @Test
+    void theFiguresOfThePapersTable() {
+        ContenderResult sgd = result("sgd", run(10, .5, .7, .8, .82), run(12, .5, .8, .81, .83));
+        ContenderResult fast = result("adam", run(11, .8, .81, .7, .79), run(11, .8, .81, .7, .79));
+        ContenderResult never = result("lars", run(10, .5, .6, .6, .6), run(10, .5, .6, .8, .8));
+        ContenderResult broken = result("lamb", run(10, .8), new Done(List.of(), true, null));
+        ResultTable table = new ResultTable(List.of(sgd, fast, never, broken), TARGET, true);
+
+        assertThat(table.titles()).hasSize(9);
+        List<List<String>> lines = table.lines();
+        // After the third and the second evaluation; 10 and 12 seconds an epoch: 30 and 24 seconds.
+        assertThat(lines.get(0))
+                .startsWith("sgd", "learning-rate 0.1", "2.50 ±0.71", "27.00 ±4.24", "1.00x")
+                .contains("11.00 ±1.41", "82.50 ±0.71");
+        assertThat(lines.get(1))
+                .startsWith("adam", "learning-rate 0.003", "1.00 ±0.00", "11.00 ±0.00", "2.45x")
+                .contains("81.00 ±0.00", "79.00 ±0.00");
+        assertThat(lines.get(2)).contains("- (1 of 2)", "-");
+        assertThat(lines.get(3)).contains("- (1 of 2, 1 diverged)");
+    }
+
+    @Test
+    void textAndMarkdownHaveEveryLine() {
+        ResultTable table =
+                new ResultTable(
+                        List.of(result("sgd", run(1, .8)), result("lngd", run(1, .9))),
+                        TARGET,
+                        true);
+
+        List<String> text = table.text().lines().toList();
+        assertThat(text).hasSize(3);
+        assertThat(text.get(1)).startsWith("sgd  ");
+        assertThat(text).allMatch(line -> line.length() == text.get(0).length());
+        assertThat(table.markdown().lines())
+                .hasSize(4)
+                .allMatch(line -> line.split("\\|").length == 10);
+    }
+
+    @Test
+    void anAutoencoderHasLosses() {
+        Done run = new Done(List.of(new MetricsRow(1, 1, 2, 90, 91, Double.NaN)), false, null);
+        ResultTable table =
+                new ResultTable(List.of(result("sgd", run)), Target.parse("loss=95"), false);
+
+        assertThat(table.titles()).contains("best test loss").doesNotContain("best accuracy %");
+        assertThat(table.lines().get(0)).contains("1.00 ±0.00", "91.00 ±0.00", "90.00 ±0.00");
+    }
+
+    private static ContenderResult result(String name, Done... runs) {
+        Contender contender = Contender.parse(name);
+        List<Integer> point = new GridSearch(contender.kind().axes(), 0).start();
+        return new ContenderResult(contender, point, Map.of(), Arrays.asList(runs));
+    }
+
+    // One evaluation an epoch.
+    private static Done run(double secondsPerEpoch, double... accuracies) {
+        MetricsRow[] rows = new MetricsRow[accuracies.length];
+        for (int i = 0; i < rows.length; i++) {
+            int epoch = i + 1;
+            rows[i] = new MetricsRow(epoch, epoch, secondsPerEpoch * epoch, 1, 1, accuracies[i]);
+        }
+        return new Done(List.of(rows), false, "abc");
+    }
+}

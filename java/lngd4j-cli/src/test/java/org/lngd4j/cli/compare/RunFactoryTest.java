@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.cli.compare;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.lngd4j.cli.CliException;
+import org.lngd4j.cli.train.TrainSettings;
+
+class RunFactoryTest {
+    private static final CompareSettings SETTINGS =
+            new CompareSettings(
+                    "here",
+                    "mlp",
+                    List.of(Contender.parse("sgd"), Contender.parse("lngd")),
+                    6,
+                    100,
+                    0.5,
+                    1,
+                    null,
+                    null,
+                    3,
+                    null,
+                    new CompareSettings.Tuning(5, 2, null));
+
+    @TempDir Path folder;
+
+    private final RunFactory runs = new RunFactory(SETTINGS, 1050);
+    private final Contender sgd = SETTINGS.contenders().get(0);
+    private final Contender lngd = SETTINGS.contenders().get(1);
+
+    @Test
+    void aTuningRunIsShortAndLeavesTheTestSetAlone() {
+        TrainSettings tuning = runs.tuningRun(sgd, List.of(4)).settings();
+        TrainSettings whole = runs.wholeRun(sgd, List.of(4), 2).settings();
+
+        assertThat(tuning.epochs()).isEqualTo(2);
+        assertThat(tuning.validation()).isEqualTo(105);
+        assertThat(tuning.seed()).isGreaterThan(1000);
+        assertThat(tuning.learningRate()).isEqualTo(0.01);
+        assertThat(whole.epochs()).isEqualTo(6);
+        assertThat(whole.validation()).isNull();
+        assertThat(whole.seed()).isEqualTo(2);
+        // 945 and 1050 images in batches of 100.
+        assertThat(runs.tuningSteps()).isEqualTo(2 * 10);
+        assertThat(runs.wholeSteps()).isEqualTo(6 * 11);
+        assertThat(Comparison.totalSteps(SETTINGS, runs)).isEqualTo(2 * (5 * 20 + 3 * 66));
+    }
+
+    @Test
+    void theTrustRatioFollowsTheLengthOfTheRun() {
+        List<Integer> start = new GridSearch(lngd.kind().axes(), 0).start();
+        List<Integer> moved = List.of(1, start.get(1));
+
+        // The defaults are left to the preset.
+        assertThat(runs.wholeRun(lngd, start, 1).settings().trustRatio()).isNull();
+        assertThat(runs.wholeRun(lngd, moved, 1).settings().trustRatio())
+                .isCloseTo(0.06 / Math.sqrt(66), within(1e-15));
+        assertThat(runs.tuningRun(lngd, moved).settings().trustRatio())
+                .isCloseTo(0.06 / Math.sqrt(20), within(1e-15));
+    }
+
+    @Test
+    void aFolderIsNamedByAllThatDecidesTheRun() {
+        String name = runs.wholeRun(sgd, List.of(4), 1).folderName();
+
+        assertThat(name).matches("sgd-[0-9a-f]{16}");
+        assertThat(new RunFactory(SETTINGS, 1050).wholeRun(sgd, List.of(4), 1).folderName())
+                .isEqualTo(name);
+        assertThat(
+                        List.of(
+                                runs.wholeRun(sgd, List.of(4), 2).folderName(),
+                                runs.wholeRun(sgd, List.of(5), 1).folderName(),
+                                runs.wholeRun(Contender.parse("sgd/raw"), List.of(4), 1)
+                                        .folderName(),
+                                runs.tuningRun(sgd, List.of(4)).folderName()))
+                .doesNotContain(name)
+                .doesNotHaveDuplicates();
+    }
+
+    @Test
+    void contendersAreReadAndUnknownOnesListWhatThereIs() {
+        Contender contender = Contender.parse(" lngd/recipe-fit/raw ");
+        assertThat(contender.name()).isEqualTo("lngd/recipe-fit/raw");
+        assertThat(contender.options())
+                .isEqualTo(Map.of("preset", "recipe-fit", "averaged-weights", false));
+
+        assertThatThrownBy(() -> Contender.parse("kfac"))
+                .isInstanceOf(CliException.class)
+                .hasMessage(
+                        "--optimizers kfac: there is no such optimizer; there are lngd, paper,"
+                                + " lngd-sample, adam, sgd, lars, lamb");
+        assertThatThrownBy(() -> Contender.parse("sgd/recipe"))
+                .hasMessageContaining("/recipe is not known; there are /avg");
+    }
+
+    @Test
+    void tunedSettingsComeBackFromTheirFile() throws IOException {
+        List<ContenderResult> results =
+                List.of(
+                        new ContenderResult(sgd, List.of(7), Map.of(), List.of()),
+                        new ContenderResult(lngd, List.of(2, 4), Map.of(), List.of()));
+        Path file = folder.resolve("tuned.json");
+        Files.writeString(file, TunedFile.of(results).toJson());
+
+        TunedFile read = TunedFile.read(file, SETTINGS.contenders());
+        assertThat(read.point(sgd)).containsExactly(7);
+        assertThat(read.point(lngd)).containsExactly(2, 4);
+
+        List<Contender> more = List.of(sgd, Contender.parse("adam"));
+        assertThatThrownBy(() -> TunedFile.read(file, more))
+                .isInstanceOf(CliException.class)
+                .hasMessageContaining("tuned.json: nothing about adam");
+        Files.writeString(file, "{\"sgd\": {\"learning-rate\": 0.2}}");
+        assertThatThrownBy(() -> TunedFile.read(file, List.of(sgd)))
+                .hasMessageContaining("sgd: learning-rate is 0.2, not one of [");
+        Files.writeString(file, "[]");
+        assertThatThrownBy(() -> TunedFile.read(file, List.of(sgd)))
+                .hasMessageContaining("not a JSON object");
+    }
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.dl4j;
+
+import org.lngd4j.nativelib.LngdStateException;
+import org.nd4j.linalg.api.buffer.DataBuffer;
+import org.nd4j.linalg.api.ndarray.INDArray;
+
+/**
+ * How DL4J keeps the arrays of a kind of layer, and how LNGD sees them: samples x channels x
+ * positions, and weights m x d_w. All are views; nothing is copied.
+ */
+enum ArrayForm {
+    /** Weights [nIn, nOut] in 'f' order: m x d_w in row-major order, seen through a transpose. */
+    DENSE,
+    /** Convolution on NCHW, weights [m, channels, kernel] in 'c' order. */
+    CHANNELS_FIRST,
+    /** Convolution on NHWC; DL4J permutes pre-activations and deltas itself, but not the inputs. */
+    CHANNELS_LAST,
+    /**
+     * Depthwise convolution, weights [height, width, channels, multiplier] in 'c' order: output
+     * channel c multiplier + k has the stride 1 there, the kernel's elements that of all outputs.
+     */
+    DEPTHWISE_FIRST,
+    /** The same on NHWC, where everything is left in that order. */
+    DEPTHWISE_LAST;
+
+    INDArray inputs(INDArray a) {
+        return this == CHANNELS_LAST || this == DEPTHWISE_LAST ? a.permute(0, 3, 1, 2) : a;
+    }
+
+    /** Pre-activations and deltas, as {@code IActivation.backprop} sees them. */
+    INDArray signal(INDArray a) {
+        return this == DEPTHWISE_LAST ? a.permute(0, 3, 1, 2) : a;
+    }
+
+    INDArray weights(INDArray w, long outputs) {
+        return switch (this) {
+            case DENSE -> w.transpose();
+            case CHANNELS_FIRST, CHANNELS_LAST -> view(w, outputs, w.length() / outputs);
+            case DEPTHWISE_FIRST, DEPTHWISE_LAST ->
+                    view(w, w.length() / outputs, outputs).transpose();
+        };
+    }
+
+    /** A masked sample's delta is left out by dense layers; convolutions of DL4J take it in. */
+    boolean masksSamples() {
+        return this == DENSE;
+    }
+
+    private static INDArray view(INDArray w, long rows, long columns) {
+        INDArray result = w.reshape('c', rows, columns);
+        if (address(result) != address(w)) {
+            throw new LngdStateException(
+                    "the weights of a convolution are not in 'c' order, so that no view of them is a matrix");
+        }
+        return result;
+    }
+
+    private static long address(INDArray a) {
+        DataBuffer data = a.data();
+        return data.address() + data.offset() * data.getElementSize();
+    }
+}
