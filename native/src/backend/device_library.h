@@ -11,20 +11,13 @@
 
 namespace lngd {
 
-// Everything that crosses the border, by size, and a number for changes that sizes do not show.
-struct LibraryFingerprint {
-  uint32_t version = (LNGD_VERSION_MAJOR << 16) | (LNGD_VERSION_MINOR << 8) | LNGD_VERSION_PATCH;
-  uint32_t interface_number = 1;
-  uint32_t sizes[8] = {sizeof(Backend),   sizeof(LayerRecord), sizeof(LayerShape),  sizeof(StatisticsArgs),
-                       sizeof(StepLayer), sizeof(StepArgs),    sizeof(lngd_config), sizeof(lngd_backend_description)};
-};
-
 // What tests want of the runtime inside such a library, since it is linked in and hidden. nullptr where there is
 // nothing of the kind. Errors are CUDA's numbers.
 struct DeviceHooks {
   void* (*stream_create)();
   int (*stream_synchronize)(void* stream);
   void (*stream_destroy)(void* stream);
+  int (*copy_on_device)(void* to, const void* from, size_t bytes, void* stream); // in stream order
   int (*capture_begin)(void* stream);
   void* (*capture_end)(void* stream); // an executable graph; nullptr where the capture failed
   int (*graph_launch)(void* graph, void* stream);
@@ -35,6 +28,15 @@ struct DeviceHooks {
   int (*live)(); // allocations, streams, events, graphs
   void (*schedule)(int order, unsigned seed);
   void (*reset_device)(); // a lost device works again; everything on it is freed
+};
+
+// Everything that crosses the border, by size, and a number for changes that sizes do not show.
+struct LibraryFingerprint {
+  uint32_t version = (LNGD_VERSION_MAJOR << 16) | (LNGD_VERSION_MINOR << 8) | LNGD_VERSION_PATCH;
+  uint32_t interface_number = 1;
+  uint32_t sizes[9] = {sizeof(Backend),    sizeof(LayerRecord), sizeof(LayerShape),  sizeof(StatisticsArgs),
+                       sizeof(StepLayer),  sizeof(StepArgs),    sizeof(lngd_config), sizeof(lngd_backend_description),
+                       sizeof(DeviceHooks)};
 };
 
 struct DeviceLibrary {

@@ -99,7 +99,8 @@ void layer_rate(Context& base, const StepArgs& args) {
   CudaPlan& plan = cuda(args.plan);
   if (!prepare_rates(context, plan, args)) return;
   const RateLayer* const layers = rate_table(plan, args);
-  if (args.config->rate == LNGD_RATE_EMPIRICAL) {
+  const bool empirical = args.config->rate == LNGD_RATE_EMPIRICAL;
+  if (empirical) {
     const auto* const tasks =
         reinterpret_cast<const ProjectionTask*>(reinterpret_cast<const char*>(layers) + rate_projections_offset(plan));
     const int32_t dense = plan.dense_projections, all = static_cast<int32_t>(plan.projections.size());
@@ -111,7 +112,7 @@ void layer_rate(Context& base, const StepArgs& args) {
   context.calls("launch layer_rate", [&] {
     return launch_layer_rate(plan.settings, layers, plan.layers, plan.tiles, plan.sums, context.caller);
   });
-  if (!args.captured) context.staging.end(context.calls, context.caller);
+  if (empirical && !args.captured) context.staging.end(context.calls, context.caller);
 }
 
 void apply_update(Context& base, const StepArgs& args) {

@@ -16,6 +16,10 @@ int stream_synchronize(void* stream) { return cudaStreamSynchronize(static_cast<
 
 void stream_destroy(void* stream) { cudaStreamDestroy(static_cast<cudaStream_t>(stream)); }
 
+int copy_on_device(void* to, const void* from, size_t bytes, void* stream) {
+  return cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, static_cast<cudaStream_t>(stream));
+}
+
 int capture_begin(void* stream) {
   return cudaStreamBeginCapture(static_cast<cudaStream_t>(stream), cudaStreamCaptureModeGlobal);
 }
@@ -45,6 +49,7 @@ DeviceHooks make_hooks() {
   hooks.stream_create = stream_create;
   hooks.stream_synchronize = stream_synchronize;
   hooks.stream_destroy = stream_destroy;
+  hooks.copy_on_device = copy_on_device;
   hooks.capture_begin = capture_begin;
   hooks.capture_end = capture_end;
   hooks.graph_launch = graph_launch;
