@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// factor_inverse alone: families of factors put in with lngd_layer_write, sizes from 1 to 700; residual, symmetry,
+// factor_inverse alone: families of factors put in with lngd_layer_write, sizes from 1 to 4608; residual, symmetry,
 // retries, failure.
 #include <cmath>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -109,6 +110,58 @@ SLOW_TEST(inverse_large) {
   for (const std::int64_t n : {511, 513, 700}) {
     const Scope scope("n " + std::to_string(n));
     check_residual(invert(with_spectrum(geometric(n, 5e-7, 1), static_cast<std::uint64_t>(n)), 5e-7), 1e6);
+  }
+}
+
+// (-1, 2, -1) / 4 plus lambda: eigenvalues 1 - cos(k pi / (n + 1)) halved, in (0, 1), so the condition is about 1 /
+// lambda.
+static twin::Matrix tridiagonal(std::int64_t n) {
+  twin::Matrix a(n, n);
+  for (std::int64_t i = 0; i < n; ++i) {
+    a(i, i) = 0.5;
+    if (i > 0) a(i, i - 1) = a(i - 1, i) = -0.25;
+  }
+  return a;
+}
+
+// A X v - v for random signs v: what check_residual asks, without a product of two n x n matrices in double.
+static void check_residual_by_vectors(const Inverted& result, double condition) {
+  const std::int64_t n = result.damped.rows;
+  const double root = std::sqrt(static_cast<double>(n));
+  Random random(7);
+  for (int repeat = 0; repeat < 3; ++repeat) {
+    std::vector<double> v(static_cast<std::size_t>(n)), x(v.size(), 0.0);
+    for (double& value : v) value = random.uniform() < 0.5 ? -1 : 1;
+    double squares = 0;
+    for (std::int64_t i = 0; i < n; ++i)
+      for (std::int64_t j = 0; j < n; ++j)
+        x[static_cast<std::size_t>(i)] += result.inverse(i, j) * v[static_cast<std::size_t>(j)];
+    for (std::int64_t i = 0; i < n; ++i) {
+      double residual = -v[static_cast<std::size_t>(i)];
+      for (std::int64_t j = 0; j < n; ++j) residual += result.damped(i, j) * x[static_cast<std::size_t>(j)];
+      squares += residual * residual;
+    }
+    CHECK_WITHIN(std::sqrt(squares) / root, (2 + root / 8) * kEps * condition);
+  }
+  CHECK_EQ(result.health.retries, 0);
+  CHECK_EQ(result.health.inverse_updates, 1);
+}
+
+TEST(inverse_tridiagonal) {
+  for (const std::int64_t n : sizes())
+    for (const double lambda : {1e-2, 1e-5}) {
+      const Scope scope("n " + std::to_string(n) + " lambda " + show(lambda));
+      check_residual(invert(tridiagonal(n), lambda), 1 / lambda);
+    }
+}
+
+// The factors of wide layers: 4608 = 512 channels x 3 x 3, the largest of ResNet-18 and ResNet-50.
+SLOW_TEST(inverse_of_the_widest_layers) {
+  if (std::getenv("LNGD_CPU")) skip("OpenBLAS does the work whatever the instruction set of our kernels");
+  for (const std::int64_t n : {1152, 2304, 4608}) {
+    const Scope scope("n " + std::to_string(n));
+    check_residual_by_vectors(invert(tridiagonal(n), 1e-4), 1e4);
+    check_residual_by_vectors(invert(with_spectrum(geometric(n, 5e-7, 1), static_cast<std::uint64_t>(n)), 5e-7), 1e6);
   }
 }
 
