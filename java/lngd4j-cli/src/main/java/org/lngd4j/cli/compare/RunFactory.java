@@ -11,7 +11,8 @@ import org.lngd4j.cli.train.TuningAxis;
 
 /** Makes the runs of a comparison from a contender and a point of its grid. */
 final class RunFactory {
-    // Tuning has a seed of its own, beyond all that --seeds can reach: the seeds that are reported have
+    // Tuning has a seed of its own, beyond all that --seeds can reach: the seeds that are reported
+    // have
     // chosen nothing.
     private static final long TUNING_SEED = 1_000_003;
     private static final int VALIDATION_SHARE = 10;

@@ -53,9 +53,4 @@ public final class ModelCatalog {
     public static boolean isConvolutional(String text) {
         return text.equals("lenet") || ResNetSpec.isName(text);
     }
-
-    /** Whether this network has branches: DL4J's ComputationGraph instead of MultiLayerNetwork. */
-    public static boolean isGraph(String text) {
-        return ResNetSpec.isName(text);
-    }
 }

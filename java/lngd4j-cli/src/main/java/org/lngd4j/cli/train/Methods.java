@@ -39,8 +39,7 @@ final class Methods {
             case FIRST_ORDER -> new FirstOrder(net, settings);
             case LNGD ->
                     new LngdMethod(
-                            // TrainSettings has refused graphs.
-                            ((Network.Chain) net).model(),
+                            net,
                             LngdChoice.options(settings, totalSteps),
                             LngdChoice.device(settings));
         };

@@ -97,15 +97,6 @@ public record TrainSettings(
             forLngdOnly(optimizer, "--fisher", fisher);
             forLngdOnly(optimizer, "--layer-rate", layerRate);
         }
-        // The attachment to a ComputationGraph is still to be written.
-        if (optimizer.family() == OptimizerKind.Family.LNGD && ModelCatalog.isGraph(model)) {
-            throw CliException.badInput(
-                    "--optimizer "
-                            + optimizer
-                            + ": cannot train "
-                            + model
-                            + " yet, a network with branches; take sgd, adam, lars or lamb");
-        }
         if (optimizer.family() != OptimizerKind.Family.LNGD) {
             forLngdOnly(optimizer, "--damping", damping);
             forLngdOnly(optimizer, "--trust-ratio", trustRatio);

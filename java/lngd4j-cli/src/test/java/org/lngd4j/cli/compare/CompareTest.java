@@ -94,7 +94,6 @@ class CompareTest {
         Map<String, String> wrong = new LinkedHashMap<>();
         wrong.put("--optimizers sgd,ekfac", "--optimizers ekfac: there is no such optimizer");
         wrong.put("--optimizers sgd,sgd", "one is there twice");
-        wrong.put("--optimizers sgd,lngd --model resnet8", "cannot train resnet8 yet");
         wrong.put("--target acc=90", "--target acc=90: expected acc=X");
         wrong.put("--target acc=0.9 --model ae:36-4", "an autoencoder has no accuracy");
         wrong.put("--seeds 0", "--seeds 0: must be 1 to 1000");

@@ -54,7 +54,6 @@ class TrainSettingsTest {
                 "--train-samples 0 | --train-samples 0: must be 1 or more",
                 "--validation 0 | --validation 0: must be 1 or more",
                 "--model ae --data curves --validation 20000 | some must be left to train on",
-                "--optimizer lngd --model resnet8 | lngd: cannot train resnet8 yet, a network with branches",
                 "--optimizer paper --preset recipe | --preset is for --optimizer lngd, not paper",
                 "--optimizer lamb --damping 1 | --damping is for --optimizer lngd, not lamb",
                 "--optimizer adam --damping 1 | --damping is for --optimizer lngd, not adam",
