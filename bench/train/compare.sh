@@ -29,7 +29,7 @@ for task in "${tasks[@]}"; do
       ;;
     cifar)
       LNGD_ONEDNN=1 compare cifar --data cifar10 --model resnet8 --train-samples 10000 --batch 128 --epochs 15 --eval-every 1 \
-        --optimizers "$first_order"
+        --optimizers "$first_order,lngd"
       ;;
     # The same number of epochs, so ever fewer steps.
     batches)

@@ -3,6 +3,7 @@ package org.lngd4j.cli.train;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -16,6 +17,7 @@ import org.lngd4j.TrustRatio;
 import org.lngd4j.cli.model.Network;
 import org.lngd4j.cli.optimizer.CosineSchedule;
 import org.lngd4j.dl4j.AveragedWeights;
+import org.lngd4j.dl4j.LayerRegistration;
 import org.lngd4j.dl4j.Lngd;
 import org.lngd4j.dl4j.LngdTraining;
 import org.lngd4j.dl4j.Treatment;
@@ -24,8 +26,7 @@ import org.nd4j.linalg.learning.config.Nesterovs;
 
 /** LNGD, attached to DL4J's network by one line, as a user would. */
 final class LngdMethod implements TrainingMethod {
-    // Batch norm and small convolutions learn well at this rate; it is not tuned, since it is not
-    // what is compared.
+    // Batch norm learns well at this rate; it is not tuned, since it is not what is compared.
     private static final double FALLBACK_RATE = 0.03;
     private static final double FALLBACK_MOMENTUM = 0.9;
 
@@ -60,9 +61,20 @@ final class LngdMethod implements TrainingMethod {
 
     @Override
     public List<String> notices() {
-        return training.report().with(Treatment.FIRST_ORDER).stream()
-                .map(layer -> layer.name() + " is not trained by LNGD: " + layer.detail())
+        // A residual net has dozens of batch norms: a line for each reason, not for each layer.
+        Map<String, List<String>> namesByReason = new LinkedHashMap<>();
+        for (LayerRegistration layer : training.report().with(Treatment.FIRST_ORDER)) {
+            namesByReason.computeIfAbsent(layer.detail(), d -> new ArrayList<>()).add(layer.name());
+        }
+        return namesByReason.entrySet().stream()
+                .map(e -> "not trained by LNGD: " + listed(e.getValue()) + ": " + e.getKey())
                 .toList();
+    }
+
+    private static String listed(List<String> names) {
+        return names.size() == 1
+                ? names.get(0)
+                : names.get(0) + " and " + (names.size() - 1) + " more";
     }
 
     @Override

@@ -70,6 +70,7 @@ class ModelCatalogTest {
 
     // The network and the layout of the pixels: a net that sees the planes in another order would
     // not learn this, since only one channel tells the class.
+    @SuppressWarnings("try") // LNGD is attached for the time of the block
     @ParameterizedTest
     @CsvSource({"lenet, false", "resnet8, false", "lenet, true", "resnet8, true"})
     void convolutionalNetsLearnWhichChannelIsLit(String model, boolean lngd) {

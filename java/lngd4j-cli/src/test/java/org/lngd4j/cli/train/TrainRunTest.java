@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Map;
 import javax.imageio.ImageIO;
 import org.assertj.core.api.InstanceOfAssertFactories;
+import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.deeplearning4j.util.ModelSerializer;
 import org.junit.jupiter.api.BeforeEach;
@@ -127,6 +128,25 @@ class TrainRunTest {
                 .containsEntry("layerRate", rate)
                 .containsEntry("fisher", "SAMPLED")
                 .containsEntry("learningRate", learningRate);
+    }
+
+    @Test
+    void aResidualNetIsTrainedByLngdAndLoadedByPlainDl4j() throws IOException {
+        CommandResult result =
+                train("run", "--optimizer", "lngd", "--model", "resnet8", "--train-samples", "64");
+
+        assertThat(result.status()).as(result.err()).isZero();
+        // Convolutions and the output are LNGD's; the nine batch norms are told to be not.
+        assertThat(result.err())
+                .contains("not trained by LNGD: stem-norm and 8 more: ")
+                .doesNotContain("-conv");
+        ComputationGraph graph =
+                ModelSerializer.restoreComputationGraph(folder.resolve("run/model.zip").toFile());
+        Evaluation.Result measured =
+                new Evaluation(Dataset.read(data), false, true).measure(Network.of(graph));
+        List<String> lines = Files.readAllLines(folder.resolve("run/metrics.csv"));
+        assertThat(measured.loss())
+                .isEqualTo(MetricsRow.parse(lines.get(lines.size() - 1)).testLoss());
     }
 
     @Test
