@@ -467,7 +467,8 @@ typedef struct lngd_samples {
  * LNGD_OUT_OF_MEMORY where images larger than any before need a workspace that cannot be had: on the CPU that layer
  * then did not move (skipped_steps). After an error of the device nothing has moved in the caller's tensors, and the
  * step is not counted; an update of the statistics that was under way may be lost, which shows in nothing but its
- * absence. */
+ * absence. One case is less clean: where the copy of host tensors back from the device fails, momentum and averages
+ * have moved on the device and the caller's weights have not. */
 LNGD_API lngd_status lngd_step(lngd_plan* plan, double factor, const lngd_samples* samples);
 
 /* Takes the running averages and inverses of the coming step now, where they are due; that step then leaves them out.
@@ -487,7 +488,8 @@ LNGD_API lngd_status lngd_refresh(lngd_plan* plan);
  * lngd_replay counts the step and hands the graph its factor and the present settings; or it does nothing and says
  * allowed = 0 where this step has to be taken by lngd_step: statistics or inverses are due, a layer was observed or has
  * no inverse yet, or the plan has host tensors. The graph reads the tensors of the plan and of the samples where they
- * lay when it was captured, and must not be launched after the plan was destroyed. CPU: allowed = 0. Errors:
+ * lay when it was captured, and must not be launched after the plan was destroyed, nor, with the rate EMPIRICAL, after
+ * another step of the plan was captured. CPU: allowed = 0. Errors:
  * LNGD_INVALID_STATE while averaged weights are swapped in or the stream is being captured. */
 LNGD_API lngd_status lngd_replay(lngd_plan* plan, double factor, int32_t* allowed);
 
