@@ -40,6 +40,10 @@ constexpr int64_t kRowTask = 32;      // samples of one row task of layer_statis
 constexpr int64_t kPanelRows = 256;   // most samples packed at once
 constexpr int64_t kSmallFactor = 256; // blocks up to here are inverted by one thread each
 constexpr int64_t kFactorTile = 128;  // tile of larger ones
+// The scratch matrices of a small factor, U and X of small_inverse.h. Their leading dimension is a cache line more than
+// the rows have, so that the rows of a column of tiles do not all fall into the same few sets of the first-level cache.
+inline int64_t small_ld(int64_t n) { return padded(n) + kRowAlign; }
+inline int64_t small_scratch(int64_t n) { return 2 * padded(n) * small_ld(n); }
 constexpr int64_t kRateRows = 64;     // samples of one product of layer_rate
 constexpr int64_t kRateColumns = 512; // outputs of one product of layer_rate
 constexpr int64_t kRateTasks = 64;    // most tasks a layer in layer_rate
