@@ -84,8 +84,7 @@ bool reserve_statistics(Context* base, const LayerShape& shape) {
   CpuContext& context = *static_cast<CpuContext*>(base);
   if (shape.convolution) return true; // what it needs depends on the images: reserve_conv
   const int64_t m = padded(shape.outputs);
-  bool ok = context.panel.reserve(panel_rows(shape.d) * padded(shape.d)) &&
-            context.psi_partial.reserve(kPanelRows / kRowTask * m);
+  bool ok = context.panel.reserve(panel_floats(shape.blocks)) && context.psi_partial.reserve(kPanelRows / kRowTask * m);
   for (Scratch& scratch : context.row) ok = ok && scratch.reserve(3 * m);
   return ok;
 }

@@ -41,6 +41,10 @@ template <Put Op, int Vectors>
 LNGD_INLINE void tile_product(int64_t depth, const float* p, int64_t ldp, const float* q, int64_t ldq, float* c,
                               int64_t ldc) {
   vfloat sum[kTileRows][Vectors];
+  // C is read when all products are done: by then it has come.
+  if (Op != Put::kAssign)
+    for (int i = 0; i < kTileRows; ++i)
+      for (int v = 0; v < Vectors; ++v) __builtin_prefetch(c + i * ldc + v * kVectorFloats, 1);
 #pragma GCC unroll 8
   for (int i = 0; i < kTileRows; ++i)
 #pragma GCC unroll 2
