@@ -9,16 +9,13 @@
 
 #include <cstdint>
 #include <functional>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
-namespace bench {
+#include "layers/layers.hpp"
 
-struct Failed : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
+namespace bench {
 
 // Throws Failed with the call's name and CUDA's reason.
 void require(cudaError_t error, const char* what);
@@ -87,11 +84,6 @@ Timing measure(const Options& options, int slots, const std::function<void(int, 
 
 // How many copies of `bytes` of data push each other out of the second-level cache (at most 64).
 int slots_for(const Options& options, const Device& device, double bytes);
-
-// Useful operations, those that the tensor cores execute for them (more with several passes), and the fewest bytes.
-struct Work {
-  double operations = 0, tensor = 0, fp32 = 0, bytes = 0;
-};
 
 // A line of results. `residual` is to be held against `bound`; NaN is never within it.
 struct Row {

@@ -4,7 +4,7 @@
 #define LNGD_GPU_BENCH_CASES_HPP
 
 #include "bench.hpp"
-#include "layers.hpp"
+#include "layers/layers.hpp"
 
 namespace bench {
 

@@ -9,7 +9,7 @@
 
 #include "backend/cuda/kernels.h"
 #include "backend/cuda/step_settings.h"
-#include "layers.hpp"
+#include "bench.hpp"
 
 namespace bench {
 

@@ -11,7 +11,7 @@
 #include <fstream>
 #include <iostream>
 
-#include "layers.hpp"
+#include "layers/layers.hpp"
 #include "numbers.cuh"
 #include "step.hpp"
 

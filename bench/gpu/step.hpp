@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "layers.hpp"
+#include "layers/layers.hpp"
 #include "lngd/lngd.h"
 
 namespace bench {

@@ -1,15 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// The layer sets of bench/layers as the kernels see them.
-#ifndef LNGD_GPU_BENCH_LAYERS_HPP
-#define LNGD_GPU_BENCH_LAYERS_HPP
+// The layer sets of this folder as the kernels see them: what bench/gpu and bench/native share.
+#ifndef LNGD_BENCH_LAYERS_HPP
+#define LNGD_BENCH_LAYERS_HPP
 
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "backend/backend.h"
-#include "bench.hpp"
 
 namespace bench {
+
+struct Failed : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// Useful operations, those that the tensor cores execute for them (more with several passes), and the fewest bytes.
+struct Work {
+  double operations = 0, tensor = 0, fp32 = 0, bytes = 0;
+};
 
 // What the statistics take and how often they are renewed. The same two as in bench/layers/Counts.java.
 struct Preset {
