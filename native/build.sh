@@ -3,6 +3,7 @@
 #
 #   native/build.sh build DIR [TARGET]   configure and build in DIR, and put the libraries into the folder TARGET too
 #   native/build.sh test DIR             run the C++ tests built there
+#   native/build.sh bench DIR            build the benchmarks of the CPU kernels in DIR, and print where the program is
 #   native/build.sh has-cmake            print true if the system's cmake will do, else false
 #
 # Environment
@@ -40,19 +41,22 @@ find_cmake() {
   fi
 }
 
-# Debian's make, fetched without root into $1. The lists of a fresh container may be empty: then they are fetched too.
-fetch_make() {
+# fetch DIR PACKAGE...: Debian packages, unpacked in DIR without root. The lists of a fresh container may be empty: then they
+# are fetched too.
+fetch() {
   local dir=$1
+  shift
   command -v apt-get >/dev/null && command -v dpkg >/dev/null || return 1
   mkdir -p "$dir"
   (
     cd "$dir"
-    if ! apt-get -q download make; then
+    if ! apt-get -q download "$@"; then
       mkdir -p lists/partial cache/archives/partial
       local own=(-o "Dir::State::Lists=$PWD/lists" -o "Dir::Cache=$PWD/cache" -o Debug::NoLocking=1)
-      apt-get -q "${own[@]}" update && apt-get -q "${own[@]}" download make
+      apt-get -q "${own[@]}" update && apt-get -q "${own[@]}" download "$@"
     fi
-    dpkg -x make_*.deb .
+    local package
+    for package in "$@"; do dpkg -x "$package"_*.deb .; done
   ) >"$dir/fetch.log" 2>&1
 }
 
@@ -67,7 +71,7 @@ find_generator() {
     if [ ! -x "$tools/usr/bin/make" ]; then
       echo "native/build.sh: neither ninja nor make found; fetching Debian's make into $tools"
       mkdir -p "$tools"
-      fetch_make "$tools" ||
+      fetch "$tools" make ||
         fail "could not fetch make ($(tail -n 1 "$tools/fetch.log" 2>/dev/null || echo 'no apt-get here')): install ninja or make"
     fi
     generator=(-G 'Unix Makefiles' "-DCMAKE_MAKE_PROGRAM=$tools/usr/bin/make")
@@ -122,7 +126,34 @@ build() {
   echo "LNGD: liblngd.so is up to date ($((SECONDS - start)) s)"
 }
 
+# Google Benchmark from the system, or Debian's packages without root.
+bench() {
+  local dir=$1 found=()
+  find_cmake
+  mkdir -p "$dir"
+  log=$dir/build.log
+  : >"$log"
+  find_generator "$dir"
+  if [ ! -f /usr/include/benchmark/benchmark.h ] && [ ! -f /usr/local/include/benchmark/benchmark.h ]; then
+    local tools=$dir/google-benchmark
+    if [ ! -f "$tools/usr/include/benchmark/benchmark.h" ]; then
+      echo "native/build.sh: Google Benchmark not found; fetching Debian's into $tools" >&2
+      fetch "$tools" libbenchmark-dev libbenchmark1debian ||
+        fail "could not fetch it ($(tail -n 1 "$tools/fetch.log" 2>/dev/null || echo 'no apt-get here')): install libbenchmark-dev"
+    fi
+    found=("-DCMAKE_PREFIX_PATH=$tools/usr" -DCMAKE_FIND_ROOT_PATH= "-DCMAKE_LIBRARY_ARCHITECTURE=$(gcc -dumpmachine)")
+  fi
+  # Without nvcc, which takes minutes and has no part in this.
+  logged "$cmake" -S "$root" -B "$dir" "${generator[@]}" -DCMAKE_BUILD_TYPE=Release -DLNGD_CUDA=OFF "${found[@]}" >&2
+  logged "$cmake" --build "$dir" --parallel "$(nproc)" --target lngd_bench >&2
+  echo "$dir/bench/native/lngd_bench"
+}
+
 case "${1:-}" in
+  bench)
+    [ $# -eq 2 ] || fail "usage: bench DIR"
+    bench "$2"
+    ;;
   has-cmake)
     if system_cmake_is_new; then echo true; else echo false; fi
     ;;
@@ -136,6 +167,6 @@ case "${1:-}" in
     "$ctest" --test-dir "$2" --output-on-failure --no-tests=error
     ;;
   *)
-    fail "usage: build DIR [TARGET] | test DIR | has-cmake"
+    fail "usage: build DIR [TARGET] | test DIR | bench DIR | has-cmake"
     ;;
 esac

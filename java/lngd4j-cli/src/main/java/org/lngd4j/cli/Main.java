@@ -25,7 +25,8 @@ import picocli.CommandLine.ParameterException;
             TrainCommand.class,
             CompareCommand.class,
             InfoCommand.class,
-            SelftestCommand.class
+            SelftestCommand.class,
+            BenchCommand.class
         })
 public final class Main implements Runnable {
     @CommandLine.Spec private CommandLine.Model.CommandSpec spec;

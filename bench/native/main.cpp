@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// lngd_bench: the CPU kernels and their peers, timed by Google Benchmark; see README.md.
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <thread>
+
+#include "report.hpp"
+#include "row.hpp"
+
+namespace {
+
+using namespace bench;
+
+constexpr const char* kUsage =
+    "lngd_bench [--quick] [--threads 1,2] [--kernel NAME_PART] [--set NAME_PART] [--seconds S] [--json FILE] --layers "
+    "FOLDER";
+
+Options parse(int count, char** arguments) {
+  Options o;
+  for (int i = 1; i < count; ++i) {
+    const std::string a = arguments[i];
+    const auto value = [&] {
+      if (++i == count) throw Failed(a + " wants a value");
+      return std::string(arguments[i]);
+    };
+    if (a == "--quick")
+      o.quick = true;
+    else if (a == "--threads") {
+      std::string list = value();
+      for (char* at = list.data(); *at;) {
+        char* end = at;
+        const long n = std::strtol(at, &end, 10);
+        if (end == at || n < 1 || n > 1024) throw Failed("--threads is " + list + ", allowed is a list such as 1,2");
+        o.threads.push_back(static_cast<int32_t>(n));
+        at = *end == ',' ? end + 1 : end;
+      }
+    } else if (a == "--kernel")
+      o.kernel = value();
+    else if (a == "--set")
+      o.set = value();
+    else if (a == "--seconds") {
+      const std::string text = value();
+      char* end = nullptr;
+      o.seconds = std::strtod(text.c_str(), &end);
+      if (*end || !(o.seconds > 0 && o.seconds <= 60))
+        throw Failed("--seconds is " + text + ", allowed is above 0, up to 60");
+    } else if (a == "--json")
+      o.json = value();
+    else if (a == "--layers")
+      o.layers_folder = value();
+    else
+      throw Failed("unknown option " + a + "; " + kUsage);
+  }
+  if (o.layers_folder.empty()) throw Failed(kUsage);
+  if (o.threads.empty()) {
+    o.threads.push_back(1);
+    const int32_t all = static_cast<int32_t>(std::thread::hardware_concurrency());
+    if (all > 1) o.threads.push_back(all);
+  }
+  if (o.quick) o.seconds = std::min(o.seconds, 0.1);
+  return o;
+}
+
+Layer dense(int64_t d, int64_t m, int64_t batch) {
+  Layer l;
+  l.name = "d" + std::to_string(d);
+  l.inputs = d;
+  l.outputs = m;
+  l.batch = batch;
+  l.activation = "relu";
+  return l;
+}
+
+// The sets of bench/layers at a batch that a CPU trains with, and sweeps over d.
+std::vector<Set> sets_of(const Options& o) {
+  std::vector<Set> sets;
+  Set sweep{"sweep", {}, {"full", 0, 0}};
+  for (const int64_t d : {128, 576, 1152, 2304})
+    if (!o.quick || d <= 1152) sweep.layers.push_back(dense(d, 256, 2048));
+  sets.push_back(sweep);
+  sweep.preset = {"blocks", 128, 0}; // all samples, unlike the default preset
+  sets.push_back(sweep);
+  for (const char* name : {"mlp", "lenet", "resnet18-cifar"})
+    for (const Preset& preset : kPresets) {
+      if (o.quick && (preset.block == 0 || !std::strcmp(name, "resnet18-cifar"))) continue;
+      Set set{name, read_layers(o.layers_folder + "/" + name + ".csv"), preset};
+      for (Layer& l : set.layers) l.batch = std::min<int64_t>(l.batch, l.conv ? 64 : 256);
+      sets.push_back(set);
+    }
+  sets.erase(
+      std::remove_if(sets.begin(), sets.end(), [&o](const Set& s) { return s.name.find(o.set) == std::string::npos; }),
+      sets.end());
+  return sets;
+}
+
+// Googles' reporter, which hands each run to ours and prints nothing itself.
+class Collector : public benchmark::BenchmarkReporter {
+ public:
+  bool ReportContext(const Context&) override { return true; }
+  void ReportRuns(const std::vector<Run>& runs) override {
+    for (const Run& run : runs)
+      if (run.run_type == Run::RT_Iteration && !run.error_occurred)
+        times.push_back(run.GetAdjustedRealTime() * 1e-3); // nanoseconds asked for below
+  }
+  std::vector<double> times; // microseconds of the repetitions
+};
+
+// Google Benchmark finds the number of iterations and times them; a repetition is one sample of the median.
+Row measure(const Case& c, const Options& o) {
+  Row row{c, 0, 0, 0, 0, -1, 0, ""};
+  try {
+    const Case::Body body = c.make();
+    if (body.residual) {
+      row.residual = body.residual();
+      row.bound = body.bound;
+    }
+    const int repetitions = o.quick ? 3 : 9;
+    benchmark::ClearRegisteredBenchmarks();
+    benchmark::RegisterBenchmark("case",
+                                 [&body](benchmark::State& state) {
+                                   for (auto _ : state) body.run();
+                                 })
+        ->Unit(benchmark::kNanosecond)
+        ->UseRealTime()
+        ->MinTime(o.seconds / repetitions)
+        ->Repetitions(repetitions);
+    Collector collector;
+    benchmark::RunSpecifiedBenchmarks(&collector);
+    std::vector<double>& t = collector.times;
+    if (t.empty()) throw Failed("Google Benchmark ran nothing");
+    std::sort(t.begin(), t.end());
+    row.us = t[t.size() / 2];
+    row.low = t[t.size() / 4];
+    row.high = t[t.size() * 3 / 4];
+    row.repetitions = static_cast<int>(t.size());
+  } catch (const std::exception& e) {
+    row.error = e.what();
+  }
+  return row;
+}
+
+int run(const Options& o) {
+  char reason[512];
+  const lngd::Backend* const backend = lngd::cpu_backend(reason, sizeof reason);
+  if (!backend) throw Failed(std::string("the CPU backend cannot be used: ") + reason);
+  const lngd::cpu::Blas& blas = *lngd::cpu::blas();
+  char name[] = "lngd_bench";
+  char* argv[] = {name, nullptr};
+  int argc = 1;
+  benchmark::Initialize(&argc, argv);
+  Report report(o, blas);
+  for (const int32_t threads : o.threads) {
+    report.ceilings(threads, measure_ceilings(blas, threads, o.quick ? 0.3 : 1.0));
+    for (const Set& set : sets_of(o)) {
+      std::vector<Case> cases;
+      add_kernels(*backend, set, threads, cases);
+      // A peer beside its kernel: what disturbs the machine disturbs both.
+      std::vector<Case> peers;
+      add_peers(blas, set, threads, peers);
+      for (const Case& c : cases) {
+        if (c.kernel.find(o.kernel) == std::string::npos) continue;
+        if (set.name == "sweep" && c.kernel != "layer_statistics" && c.kernel != "factor_inverse") continue;
+        report.add(measure(c, o));
+        for (const Case& peer : peers)
+          if (peer.kernel == c.kernel && peer.name == c.name) report.add(measure(peer, o));
+      }
+    }
+  }
+  return report.finish();
+}
+
+} // namespace
+
+int main(int count, char** arguments) {
+  try {
+    return run(parse(count, arguments));
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "lngd_bench: %s\n", e.what());
+    return 2;
+  }
+}
