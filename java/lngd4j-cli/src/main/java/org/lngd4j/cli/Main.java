@@ -3,6 +3,7 @@ package org.lngd4j.cli;
 
 import java.io.PrintWriter;
 import org.lngd4j.cli.compare.CompareCommand;
+import org.lngd4j.cli.fisher.FisherCommand;
 import org.lngd4j.cli.support.Versions;
 import org.lngd4j.nativelib.LngdException;
 import picocli.CommandLine;
@@ -26,6 +27,7 @@ import picocli.CommandLine.ParameterException;
             CompareCommand.class,
             InfoCommand.class,
             SelftestCommand.class,
+            FisherCommand.class,
             BenchCommand.class
         })
 public final class Main implements Runnable {
