@@ -21,6 +21,7 @@ import javax.imageio.ImageIO;
 final class FisherPicture {
     private static final int DECADES = 4;
     private static final int LEVELS = 96;
+    private static final int LEAST_SIDE = 300; // the titles need it
     private static final int MARGIN = 14;
     private static final int TITLE = 40;
     private static final int LEGEND = 46;
@@ -43,7 +44,7 @@ final class FisherPicture {
 
     static byte[] draw(List<List<Panel>> rows) throws IOException {
         int n = rows.get(0).get(0).values().length;
-        int cell = Math.max(1, 300 / n);
+        int cell = (LEAST_SIDE + n - 1) / n;
         int side = cell * n;
         int columns = rows.stream().mapToInt(List::size).max().orElseThrow();
         int width = MARGIN + columns * (side + MARGIN);
