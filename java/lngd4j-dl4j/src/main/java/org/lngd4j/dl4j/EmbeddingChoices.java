@@ -6,6 +6,7 @@ import org.deeplearning4j.nn.conf.RNNFormat;
 import org.deeplearning4j.nn.conf.layers.FeedForwardLayer;
 import org.deeplearning4j.nn.layers.feedforward.embedding.EmbeddingLayer;
 import org.deeplearning4j.nn.layers.feedforward.embedding.EmbeddingSequenceLayer;
+import org.lngd4j.Approximation;
 import org.lngd4j.Device;
 import org.lngd4j.LayerSpec;
 import org.lngd4j.LngdInfo;
@@ -30,6 +31,9 @@ final class EmbeddingChoices {
 
     /** Why an embedding is not trained by LNGD; null if it is. */
     static String problem(LngdOptions options) {
+        if (options.approximation() != Approximation.LNGD) {
+            return options.approximation() + " has no block for embeddings";
+        }
         Device device = options.device();
         boolean cpu =
                 device == Device.CPU
