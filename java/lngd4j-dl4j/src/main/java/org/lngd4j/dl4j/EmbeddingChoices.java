@@ -18,8 +18,9 @@ import org.lngd4j.LngdOptions;
  * EmbeddingSequenceLayer} [N, T] or [N, 1, T] and gives N x nOut x T, or N x T x nOut for NWC.
  *
  * <p>DL4J refuses indices outside of the vocabulary itself, but cuts fractions off; LNGD keeps a
- * batch with a fraction out of its statistics. A mask of a sequence leaves deltas out, as DL4J does,
- * but the statistics see the masked positions too, as those of dense layers see masked samples.
+ * batch with a fraction out of its statistics. A mask of a sequence leaves deltas out, as DL4J
+ * does, but the statistics see the masked positions too, as those of dense layers see masked
+ * samples.
  */
 final class EmbeddingChoices {
     private EmbeddingChoices() {}

@@ -319,8 +319,9 @@ class EmbeddingTest {
         for (int n = 0; n < p.rows(); n++) {
             right += test.getLabels().getInt(n, p.getRow(n).argMax().getInt(0));
         }
-        // The word counts alone give about 0.93 at best (a fifth of the texts have more than one
-        // other topic in three words); without learning 0.25.
-        assertThat((double) right / p.rows()).isGreaterThan(0.85);
+        // 5 of 8 words are of the topic, so the topic of most words is always right; a word of the
+        // test that training never met (it has 15,360 words of 200) takes little away. Without
+        // learning: 0.25.
+        assertThat((double) right / p.rows()).isGreaterThan(0.95);
     }
 }
