@@ -15,7 +15,10 @@
  * delta_n = d(loss of sample n)/d s_n. A convolution is such a layer at each of T output positions t of a sample: a_nt
  * is the patch that the kernel sees there, in the order channel, kernel row, kernel column; d_w = channels in / groups
  * * kernel height * kernel width, and sums over n become sums over (n, t), still divided by N. Each of G groups of
- * channels has a factor Phi of its own (d x d) and its part of psi, which sums to 1.
+ * channels has a factor Phi of its own (d x d) and its part of psi, which sums to 1. An embedding has the one-hot code
+ * of an index k_nt in [0, d_w) as a_nt, at each of T positions of a sample, so that Phi is diagonal; it is kept as a
+ * vector, with one damping for all indices, and block_size does not matter. Its bias, if any, is a diagonal entry with
+ * a damping of its own: the cross terms between indices and bias are dropped.
  *
  * Rules that hold for every function
  *   - Returns a status; never throws, exits or aborts. On any status but LNGD_OK nothing was changed, unless
@@ -163,8 +166,34 @@ typedef enum lngd_preset {
   LNGD_PRESET_RECIPE = 0, /* the default: relative damping, 128-blocks, trust ratio always; no learning rate to tune */
   LNGD_PRESET_RECIPE_FIT = 1,       /* autoencoders, regression: full Phi, gamma 0.3, Nesterov, depth slope, 5/20 */
   LNGD_PRESET_RECIPE_EMPIRICAL = 2, /* RECIPE with the paper's layer rate, the trust ratio as a cap */
-  LNGD_PRESET_PAPER = 3             /* the paper as printed */
+  LNGD_PRESET_PAPER = 3,            /* the paper as printed */
+  /* The rivals of the paper's table 6, as their authors have them: fisher PROVIDED, FACTORED damping with 1e-2, full
+   * factors of the whole batch, intervals 20 and 100, rho 0.95, learning rate 0.03, momentum 0.9, and nothing else: no
+   * layer rate, trust ratio, weight decay or averaged weights. */
+  LNGD_PRESET_KFAC = 4,
+  LNGD_PRESET_TKFAC = 5,
+  LNGD_PRESET_EKFAC = 6
 } lngd_preset;
+
+/* What stands for the Fisher block of a layer. All but LNGD keep the second factor as a matrix (m/G x m/G for each of G
+ * groups), need the signs of g and so fisher PROVIDED, and run on the CPU. Sums run over samples n and output positions
+ * t (T of them; one in a dense layer); g_nt are the rows given as LNGD_SIGNAL_GRADIENTS. Statistics, running averages,
+ * retries, trust ratio, EMPIRICAL rate, decay and momentum are those of LNGD.
+ *
+ *   LNGD    Phi (x) diag(psi)   Phi = (1/N) sum r a a^T, psi = sum c g^2 / sum c r; r = ||g||^2, c = ||a||^2 (the
+ * paper) KFAC    A (x) B             A = (1/N) sum a a^T, B = (1/(N T)) sum g g^T (J. Martens, R. Grosse, ICML 2015; R.
+ * Grosse, J. Martens, ICML 2016 for convolutions) TKFAC   Phi (x) Psi         Phi of LNGD, Psi = sum c g g^T / sum c r,
+ * whose trace is 1: the product has the trace of the exact block (K.-X. Gao et al., AAAI 2021) EKFAC   eigenvectors of
+ * KFAC's A and B, and in their basis the measured diagonal S, the running average of the squares of the per-sample
+ * gradient there: D = U_B [(U_B^T G U_A) / (S + lambda)] U_A^T (T. George et al., NeurIPS 2018)
+ *
+ * D = B^-1 G A^-1 with damped factors otherwise. In what follows Phi stands for A and Psi for B too. */
+typedef enum lngd_approximation {
+  LNGD_APPROXIMATION_LNGD = 0,
+  LNGD_APPROXIMATION_KFAC = 1,
+  LNGD_APPROXIMATION_TKFAC = 2,
+  LNGD_APPROXIMATION_EKFAC = 3
+} lngd_approximation;
 
 /* How the squares q_ni of the per-sample gradients of the layer model come about (paper 3.1). */
 typedef enum lngd_fisher {
@@ -175,7 +204,10 @@ typedef enum lngd_fisher {
 
 typedef enum lngd_damping {
   LNGD_DAMPING_RELATIVE = 0, /* lambda_Phi = max(gamma tr(Phi)/d, floor), the same for Psi with m (ours) */
-  LNGD_DAMPING_ABSOLUTE = 1  /* lambda_Phi = clip(tr(Phi)/d, nu1, nu2), the same for Psi with m (paper 3.3) */
+  LNGD_DAMPING_ABSOLUTE = 1, /* lambda_Phi = clip(tr(Phi)/d, nu1, nu2), the same for Psi with m (paper 3.3) */
+  LNGD_DAMPING_FACTORED = 2  /* KFAC's: lambda_Phi = pi sqrt(lambda), lambda_Psi = sqrt(lambda) / pi, both at least
+                                floor, lambda = damping_factor, pi = sqrt((tr Phi/d) / (tr Psi/m)) of the group (1 where
+                                a trace is 0). Not with approximation LNGD */
 } lngd_damping;
 
 typedef enum lngd_trust {
@@ -227,8 +259,8 @@ typedef struct lngd_config {
   double learning_rate;        /* * alpha, the peak of the schedule; in (0, 1e6] */
   double momentum;             /* * tau_m in [0, 1) */
   double weight_decay;         /* * >= 0 */
-  double damping_factor;       /* * gamma >= 0 of RELATIVE damping */
-  double damping_floor;        /* * > 0: lambda is never below it (RELATIVE) */
+  double damping_factor;       /* * gamma >= 0 of RELATIVE damping, lambda >= 0 of FACTORED */
+  double damping_floor;        /* * > 0: lambda is never below it (RELATIVE, FACTORED) */
   double damping_min;          /* * nu1 > 0 of ABSOLUTE damping */
   double damping_max;          /* * nu2 >= nu1 */
   double rho;                  /* * weight of the OLD estimate in the running averages, in [0, 1) */
@@ -240,18 +272,21 @@ typedef struct lngd_config {
   int32_t device_index;        /* CUDA: which device, from 0; ignored by the CPU */
   int32_t precision;           /* lngd_precision */
   int32_t overlap;             /* CUDA: 1: statistics and inverses on a stream beside the caller's; 0: all on his */
-  int32_t reserved;            /* 0 */
+  int32_t approximation;       /* lngd_approximation; other than LNGD: fisher PROVIDED, rate not KRONECKER, CPU */
 } lngd_config;
 
 /* Writes the defaults of `preset` to *config. `total_steps`: length of the run in steps, which sets
  * trust_ratio = 0.17 / sqrt(total_steps) for RECIPE and RECIPE_EMPIRICAL; 0 if it is not known: then trust_ratio stays
- * 0 and must be set by hand, or lngd_create refuses. RECIPE_FIT has 0.005 and PAPER no trust ratio. total_steps >= 0.
+ * 0 and must be set by hand, or lngd_create refuses. RECIPE_FIT has 0.005, PAPER, KFAC, TKFAC and EKFAC no trust
+ * ratio. total_steps >= 0.
  */
 LNGD_API lngd_status lngd_config_init(int32_t preset, int64_t total_steps, lngd_config* config);
 
 typedef enum lngd_layer_kind {
   LNGD_LAYER_DENSE = 0,
-  LNGD_LAYER_CONVOLUTION = 1 /* of 1 or 2 spatial axes; every output position of a sample is a row (a_nt, s_nt) */
+  LNGD_LAYER_CONVOLUTION = 1, /* of 1 or 2 spatial axes; every output position of a sample is a row (a_nt, s_nt) */
+  LNGD_LAYER_EMBEDDING = 2    /* looks up column k_nt of W for an index k_nt. lngd_create refuses it on CUDA and with
+                                 approximations other than LNGD */
 } lngd_layer_kind;
 
 /* The activation phi of a hidden layer, whose model is a Gaussian with mean phi(s) and unit variance (paper 3.1). */
@@ -286,7 +321,8 @@ typedef enum lngd_output {
 typedef struct lngd_layer_config {
   uint32_t struct_size;        /* sizeof(lngd_layer_config), set by lngd_layer_init */
   int32_t kind;                /* lngd_layer_kind */
-  int64_t inputs;              /* DENSE: d_w >= 1; CONVOLUTION: channels in (all groups together) */
+  int64_t inputs;              /* DENSE: d_w >= 1; CONVOLUTION: channels in (all groups together); EMBEDDING: size of
+                                  the vocabulary, indices are 0 to inputs - 1 */
   int64_t outputs;             /* m >= 1; CONVOLUTION: channels out */
   int32_t bias;                /* 0 or 1 */
   int32_t activation;          /* lngd_activation; IDENTITY for SOFTMAX, SIGMOID and SOFTMAX_GAUSSIAN outputs */
@@ -316,6 +352,10 @@ LNGD_API lngd_status lngd_layer_init(int64_t inputs, int64_t outputs, lngd_layer
  * sizes. inputs and outputs are channels, in [1, 2^24]; so is d_w = inputs / groups * product of kernel. */
 LNGD_API lngd_status lngd_conv_init(int32_t rank, int64_t inputs, int64_t outputs, const int32_t* kernel,
                                     lngd_layer_config* layer);
+
+/* Writes an embedding without bias, IDENTITY, HIDDEN, fisher -1. inputs: how many indices there are; inputs, outputs in
+ * [1, 2^24]. */
+LNGD_API lngd_status lngd_embedding_init(int64_t inputs, int64_t outputs, lngd_layer_config* layer);
 
 /* ---------------------------------------------------------------- optimizer ------------------------- */
 
@@ -397,8 +437,10 @@ typedef enum lngd_signal {
 /* Adds a (micro-)batch to the statistics of the coming update of `layer` (spec: Phi = (1/N) sum r_n a_n a_n^T,
  * psi_i = sum c_n q_ni / sum c_n r_n). DENSE: inputs N x d_w, without the constant column; signal N x m. CONVOLUTION:
  * inputs N x C x H x W, signal N x m x OH x OW with the output positions of that H and W (rank 1: N x C x L and N x m x
- * OL). These are logical orders: NHWC is a matter of strides. float32, any strides and byte alignment, N >= 1. Several
- * calls before one step add up (sums and counts; the running average is taken once, by lngd_step). A call where
+ * OL). EMBEDDING: inputs N x T, indices as floats; signal N x m x T (for T = 1 also inputs N and signal N x m). An
+ * index that is not a whole number in [0, d_w) is not an error status: it keeps the update out (skipped_statistics), as
+ * NaN does. These are logical orders: NHWC is a matter of strides. float32, any strides and byte alignment, N >= 1.
+ * Several calls before one step add up (sums and counts; the running average is taken once, by lngd_step). A call where
  * lngd_needs does not ask for statistics, or beyond statistics_samples, returns LNGD_OK and does nothing. Host tensors
  * are not read after return. Device tensors must stay unchanged until the next lngd_step of the layer has been called:
  * what the caller's stream does after that step comes after the last read. */
@@ -440,8 +482,8 @@ LNGD_API lngd_status lngd_plan_create(lngd_optimizer* optimizer, const lngd_bind
 LNGD_API lngd_status lngd_plan_destroy(lngd_plan* plan);
 
 /* Per-sample data of one layer for the EMPIRICAL rate: inputs N x d_w, deltas N x m with delta_n = d(loss of sample
- * n)/d s_n (NOT divided by N). CONVOLUTION: of the shapes of lngd_observe; C = (1/N) sum_n (sum_t delta_nt^T D a_nt)^2.
- */
+ * n)/d s_n (NOT divided by N). CONVOLUTION and EMBEDDING: of the shapes of lngd_observe; C = (1/N) sum_n (sum_t
+ * delta_nt^T D a_nt)^2. */
 typedef struct lngd_samples {
   lngd_tensor inputs;
   lngd_tensor deltas;
@@ -456,8 +498,9 @@ typedef struct lngd_samples {
  * Numerical trouble is not an error status: it shows in lngd_layer_health, and the layer
  *   - with NaN or Inf in an observed batch keeps its running averages (skipped_statistics),
  *   - with a factorisation that failed for good keeps its old inverse (failed_inverses),
- *   - with NaN or Inf in its gradient, with a step beyond float's range, or before it ever had statistics, does not
- *     move (skipped_steps); with LNGD_UPDATE_GRADIENTS its gradients are set to 0.
+ *   - with NaN or Inf in its gradient, with an index in `samples` that is none, with a step beyond float's range, or
+ *     before it ever had statistics, does not move (skipped_steps); with LNGD_UPDATE_GRADIENTS its gradients are set
+ *     to 0.
  *
  * Device tensors: nothing waits, the step is enqueued on the caller's stream. Where a tensor of the plan lies in host
  * memory, the call returns when its result is there.
@@ -552,7 +595,7 @@ typedef struct lngd_times {
 LNGD_API lngd_status lngd_profile(const lngd_optimizer* optimizer, lngd_times* out);
 
 /* Arrays of a layer that can be read, row-major and compact, d = d_w + bias, G groups (1 unless a grouped convolution).
- */
+ * PHI and PHI_INVERSE of an EMBEDDING: d, the diagonal. */
 typedef enum lngd_field {
   LNGD_FIELD_PHI = 0,         /* G x d x d, running average; 0 outside the diagonal blocks */
   LNGD_FIELD_PSI = 1,         /* m */
@@ -568,10 +611,10 @@ typedef enum lngd_field {
 LNGD_API lngd_status lngd_layer_read(const lngd_optimizer* optimizer, int32_t layer, int32_t field, float* out,
                                      int64_t capacity, int64_t* count);
 
-/* Replaces PHI (G x d x d, its lower triangle inside the diagonal blocks is taken), PSI, MOMENTUM or AVERAGE by `count`
- * finite floats in the layout of lngd_layer_read. Writing PHI or PSI counts as having statistics (write both, or
- * the other one is zero); the inverses are renewed by the next step. For tests, warm starts and averages taken between
- * machines. */
+/* Replaces PHI (G x d x d, its lower triangle inside the diagonal blocks is taken; EMBEDDING: d), PSI, MOMENTUM or
+ * AVERAGE by `count` finite floats in the layout of lngd_layer_read. Writing PHI or PSI counts as having statistics
+ * (write both, or the other one is zero); the inverses are renewed by the next step. For tests, warm starts and
+ * averages taken between machines. */
 LNGD_API lngd_status lngd_layer_write(lngd_optimizer* optimizer, int32_t layer, int32_t field, const float* values,
                                       int64_t count);
 
@@ -596,7 +639,8 @@ LNGD_API lngd_status lngd_philox(const uint32_t counter[4], const uint32_t key[2
 
 /* Row quantities of a batch for a layer as lngd_observe takes them: q (N x m, row-major), r_n = sum_i q_ni (N),
  * c_n = ||a_n||^2 (N, the constant 1 of a bias included). `step` is the layer's step that keys SAMPLED. Any output may
- * be NULL. CONVOLUTION: rows n T + t (t runs over the width fastest): q N T x m, r and c N T x G, one number a group.
+ * be NULL. CONVOLUTION and EMBEDDING: rows n T + t (t runs over the width fastest): q N T x m, r and c N T x G, one
+ * number a group; c is NaN for an index that is none.
  */
 LNGD_API lngd_status lngd_fisher_rows(const lngd_optimizer* optimizer, int32_t layer, int64_t step,
                                       const lngd_tensor* inputs, const lngd_tensor* signal, int32_t signal_kind,
