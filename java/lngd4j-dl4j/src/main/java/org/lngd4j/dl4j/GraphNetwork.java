@@ -80,6 +80,20 @@ record GraphNetwork(ComputationGraph net) implements Network {
     }
 
     @Override
+    public List<Layer> outputs() {
+        List<Layer> outputs = new ArrayList<>();
+        for (String name : net.getConfiguration().getNetworkOutputs()) {
+            outputs.add(net.getVertex(name).getLayer());
+        }
+        return outputs;
+    }
+
+    @Override
+    public Shadow shadow() {
+        return new GraphShadow(net);
+    }
+
+    @Override
     public BackpropType backpropType() {
         return net.getConfiguration().getBackpropType();
     }

@@ -152,6 +152,11 @@ final class LayerChoices {
 
     /** loss is null for a hidden layer. */
     private LayerChoice modelled(Unit unit, LayerSpec spec, IActivation phi, ILossFunction loss) {
+        if (options.fisher() == Fisher.PROVIDED) {
+            // The gradients come from the network itself: no model of phi is needed.
+            LayerSpec bare = spec.activation(org.lngd4j.Activation.IDENTITY);
+            return lngd(unit, bare, null, "back-propagated from sampled targets");
+        }
         if (phi instanceof ActivationSoftmax) {
             boolean categorical = loss instanceof LossMCXENT || loss instanceof LossKLD;
             if (categorical && options.preset() != Preset.PAPER) {

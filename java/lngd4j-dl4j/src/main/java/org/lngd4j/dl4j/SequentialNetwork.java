@@ -48,6 +48,16 @@ record SequentialNetwork(MultiLayerNetwork net) implements Network {
     }
 
     @Override
+    public List<Layer> outputs() {
+        return List.of(net.getLayer(net.getnLayers() - 1));
+    }
+
+    @Override
+    public Shadow shadow() {
+        return new SequentialShadow(net);
+    }
+
+    @Override
     public BackpropType backpropType() {
         return net.getLayerWiseConfigurations().getBackpropType();
     }
