@@ -24,8 +24,8 @@ work=target/gpu-bench${dry:+-dry} # ignored by git; kept between calls
 build=$work/build
 mkdir -p "$OUT" "$work"
 log=$OUT/log.txt
-machine=$work/machine.tsv stages=$work/stages.tsv ours=$work/ours.jsonl peers=$work/peers.jsonl
-rm -f "$log" "$machine" "$stages" "$ours" "$peers" "$OUT/results.json" "$OUT/table.md"
+machine=$work/machine.tsv stages=$work/stages.tsv ours=$work/ours.jsonl steps=$work/steps.jsonl peers=$work/peers.jsonl
+rm -f "$log" "$machine" "$stages" "$ours" "$steps" "$peers" "$OUT/results.json" "$OUT/table.md"
 : >"$log"
 : >"$machine"
 : >"$stages"
@@ -90,11 +90,11 @@ jobs=(nice -n 10 ninja -C "$build")
 if [ -n "$dry" ]; then
   architectures=90-real
   jobs+=(-j2)
-  targets=(lngd_gpu_bench_emulated)
-  command -v nvcc >/dev/null && targets+=(lngd_gpu_bench simt_wrappers_gpu)
+  targets=(lngd_gpu_bench_emulated lngd_step_bench_emulated)
+  command -v nvcc >/dev/null && targets+=(lngd_gpu_bench lngd_step_bench simt_wrappers_gpu)
 else
   architectures=$(smi compute_cap | head -n 1 | tr -d .)-real
-  targets=(simt_wrappers_gpu lngd_conformance lngd_gpu_bench)
+  targets=(simt_wrappers_gpu lngd_conformance lngd_gpu_bench lngd_step_bench)
   [ ! -d .gpu-jvm ] || targets+=(lngd)
 fi
 # Other compilers know other warnings: none of them may cost a call.
@@ -116,6 +116,7 @@ if [ -n "$dry" ]; then
   stage 'python syntax' 30 python3 -c 'import ast, sys; [ast.parse(open(f).read(), f) for f in sys.argv[1:]]' bench/gpu/*.py
   stage 'table tests' 30 python3 bench/gpu/test_table.py
   stage 'emulated benchmark' 120 "$build/bench/gpu/emulated/lngd_gpu_bench_emulated" --smoke --out "$ours" bench/gpu/smoke.csv
+  stage 'emulated steps' 120 "$build/bench/gpu/emulated/lngd_step_bench_emulated" --device emulated --smoke --out "$steps" bench/gpu/smoke.csv
   if python3 -c 'import torch' 2>/dev/null; then
     stage 'peer tests' 120 python3 bench/gpu/test_peers.py
     stage 'peers on the CPU' 300 python3 bench/gpu/peers.py --device cpu --smoke --out "$peers" bench/gpu/smoke.csv
@@ -129,13 +130,14 @@ else
   stage 'conformance' 50 env LNGD_TEST_DEVICE=cuda LNGD_CUDA_LIBRARY="$(cuda_library)" "$build/native/test/lngd_conformance" --quick
   stage 'memcheck' 40 compute-sanitizer --tool memcheck --error-exitcode 9 "$bench" --smoke --out "$work/memcheck.jsonl" bench/gpu/smoke.csv
   stage 'racecheck' 40 compute-sanitizer --tool racecheck --error-exitcode 9 "$bench" --smoke --out "$work/racecheck.jsonl" bench/gpu/smoke.csv
-  stage 'benchmark' 155 "$bench" --seconds 130 --out "$ours" "${sets[@]}"
-  stage 'peers' 180 python3 bench/gpu/peers.py --seconds 150 --out "$peers" "${sets[@]}"
+  stage 'whole steps' 45 env LNGD_CUDA_LIBRARY="$(cuda_library)" "$build/bench/gpu/lngd_step_bench" --seconds 25 --out "$steps" "${sets[0]}" bench/layers/mlp.csv
+  stage 'benchmark' 140 "$bench" --seconds 120 --out "$ours" "${sets[@]}"
+  stage 'peers' 165 python3 bench/gpu/peers.py --seconds 140 --out "$peers" "${sets[@]}"
   [ ! -d .gpu-jvm ] || stage 'JNI tests' 40 bench/gpu/jvm-tests.sh .gpu-jvm "$build"
 fi
 
 reserve=0
-stage table 30 python3 bench/gpu/table.py --ours "$ours" --peers "$peers" --machine "$machine" --stages "$stages" \
+stage table 30 python3 bench/gpu/table.py --ours "$ours" --steps "$steps" --peers "$peers" --machine "$machine" --stages "$stages" \
   --json "$OUT/results.json" --table "$OUT/table.md"
 [ ! -f "$OUT/table.md" ] || sed -n '/^## Targets/,/^Wrong results/p' "$OUT/table.md"
 echo "$OUT: $(ls "$OUT" | tr '\n' ' ')in $SECONDS s"

@@ -39,6 +39,11 @@ def verdict(r, *words):
     return found[0]
 
 
+def step(us, preset, case="side stream", **more):
+    row = {"suite": "step", "kernel": "whole_step", "set": "resnet18-cifar", "case": case, "preset": preset, "us": us, "us_low": us, "us_high": us}
+    return {**row, "host_us": 1.0, "cycles": 5, "residual": 1e-6, "bound": 1e-3, "correct": True, **more}
+
+
 def whole_step(preset):
     rows = [ours(k, 10, preset=preset) for k in ("precondition", "layer_rate", "apply_update")]
     rows += [ours("running_average", 40, preset=preset), ours("factor_inverse", 100, preset=preset)]
@@ -63,16 +68,28 @@ class Verdicts(unittest.TestCase):
         parts, _ = table.amortised(run(whole_step("full")), "resnet18-cifar", "full")
         self.assertAlmostEqual(30 + 0.4 + 1 + 1.2, parts["sum"])
 
-    def test_step_target_takes_the_fastest_training_pass(self):
+    def test_step_target_takes_the_fastest_training_pass_and_the_faster_step(self):
         passes = [peer("forward_backward", 3900, preset="-", by="NCHW"), peer("forward_backward", 1300, preset="-", by="NHWC")]
-        self.assertEqual("met", verdict(run(whole_step("default"), passes), "whole LNGD step", "default")["verdict"])
-        t = verdict(run(whole_step("default"), passes + [peer("forward_backward", 650, preset="-")]), "whole LNGD step", "default")
+        rows = whole_step("default") + [step(39, "default"), step(60, "default", "one stream"), step(1, "full")]
+        self.assertEqual("met", verdict(run(rows, passes), "whole LNGD step", "default")["verdict"])
+        t = verdict(run(rows, passes + [peer("forward_backward", 650, preset="-")]), "whole LNGD step", "default")
         self.assertEqual("missed by a factor of 2.00", t["verdict"])
+        self.assertIn("one after another 39.0 us", t["detail"])
 
-    def test_a_step_without_all_statistics_is_not_measured(self):
+    def test_the_sum_of_launches_is_no_whole_step(self):
+        t = verdict(run(whole_step("default"), [peer("forward_backward", 1e6, preset="-")]), "whole LNGD step", "default")
+        self.assertEqual("not measured: no whole step", t["verdict"])
+
+    def test_a_wrong_step_counts_as_none(self):
+        r = run([step(10, "default", residual=1.0, correct=False)], [peer("forward_backward", 1e6, preset="-")])
+        self.assertEqual(1, len(r.wrong()))
+        self.assertTrue(verdict(r, "whole LNGD step", "default")["verdict"].startswith("not measured"))
+
+    def test_a_sum_without_all_statistics_is_none(self):
         rows = [r for r in whole_step("default") if r["kernel"] != "layer_statistics"]
-        t = verdict(run(rows, [peer("forward_backward", 1e6, preset="-")]), "whole LNGD step", "default")
-        self.assertIn("statistics of 20 layers, 21 expected", t["verdict"])
+        parts, missing = table.amortised(run(rows), "resnet18-cifar", "default")
+        self.assertIsNone(parts)
+        self.assertIn("statistics of 20 layers, 21 expected", missing)
 
     def test_a_wrong_result_counts_as_no_time(self):
         rows = [ours("factor_inverse", 10, residual=1.0, correct=False)]

@@ -94,8 +94,9 @@ TEST(backend_configuration_is_checked) {
   config.device_index = 1000; // no machine has them; the CPU does not look
   CHECK_EQ(create(config), device() == LNGD_DEVICE_CPU ? LNGD_OK : LNGD_INVALID_ARGUMENT);
   config = preset(LNGD_PRESET_RECIPE);
-  config.reserved = 1;
+  config.approximation = 4;
   CHECK_EQ(create(config), LNGD_INVALID_ARGUMENT);
+  CHECK(last_error_has("approximation"));
 }
 
 // What shapes the numbers shapes the hash of a state; where and beside what they are computed does not.

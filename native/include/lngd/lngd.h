@@ -163,8 +163,34 @@ typedef enum lngd_preset {
   LNGD_PRESET_RECIPE = 0, /* the default: relative damping, 128-blocks, trust ratio always; no learning rate to tune */
   LNGD_PRESET_RECIPE_FIT = 1,       /* autoencoders, regression: full Phi, gamma 0.3, Nesterov, depth slope, 5/20 */
   LNGD_PRESET_RECIPE_EMPIRICAL = 2, /* RECIPE with the paper's layer rate, the trust ratio as a cap */
-  LNGD_PRESET_PAPER = 3             /* the paper as printed */
+  LNGD_PRESET_PAPER = 3,            /* the paper as printed */
+  /* The rivals of the paper's table 6, as their authors have them: fisher PROVIDED, FACTORED damping with 1e-2, full
+   * factors of the whole batch, intervals 20 and 100, rho 0.95, learning rate 0.03, momentum 0.9, and nothing else: no
+   * layer rate, trust ratio, weight decay or averaged weights. */
+  LNGD_PRESET_KFAC = 4,
+  LNGD_PRESET_TKFAC = 5,
+  LNGD_PRESET_EKFAC = 6
 } lngd_preset;
+
+/* What stands for the Fisher block of a layer. All but LNGD keep the second factor as a matrix (m/G x m/G for each of G
+ * groups), need the signs of g and so fisher PROVIDED, and run on the CPU. Sums run over samples n and output positions
+ * t (T of them; one in a dense layer); g_nt are the rows given as LNGD_SIGNAL_GRADIENTS. Statistics, running averages,
+ * retries, trust ratio, EMPIRICAL rate, decay and momentum are those of LNGD.
+ *
+ *   LNGD    Phi (x) diag(psi)   Phi = (1/N) sum r a a^T, psi = sum c g^2 / sum c r; r = ||g||^2, c = ||a||^2 (the
+ * paper) KFAC    A (x) B             A = (1/N) sum a a^T, B = (1/(N T)) sum g g^T (J. Martens, R. Grosse, ICML 2015; R.
+ * Grosse, J. Martens, ICML 2016 for convolutions) TKFAC   Phi (x) Psi         Phi of LNGD, Psi = sum c g g^T / sum c r,
+ * whose trace is 1: the product has the trace of the exact block (K.-X. Gao et al., AAAI 2021) EKFAC   eigenvectors of
+ * KFAC's A and B, and in their basis the measured diagonal S, the running average of the squares of the per-sample
+ * gradient there: D = U_B [(U_B^T G U_A) / (S + lambda)] U_A^T (T. George et al., NeurIPS 2018)
+ *
+ * D = B^-1 G A^-1 with damped factors otherwise. In what follows Phi stands for A and Psi for B too. */
+typedef enum lngd_approximation {
+  LNGD_APPROXIMATION_LNGD = 0,
+  LNGD_APPROXIMATION_KFAC = 1,
+  LNGD_APPROXIMATION_TKFAC = 2,
+  LNGD_APPROXIMATION_EKFAC = 3
+} lngd_approximation;
 
 /* How the squares q_ni of the per-sample gradients of the layer model come about (paper 3.1). */
 typedef enum lngd_fisher {
@@ -175,7 +201,10 @@ typedef enum lngd_fisher {
 
 typedef enum lngd_damping {
   LNGD_DAMPING_RELATIVE = 0, /* lambda_Phi = max(gamma tr(Phi)/d, floor), the same for Psi with m (ours) */
-  LNGD_DAMPING_ABSOLUTE = 1  /* lambda_Phi = clip(tr(Phi)/d, nu1, nu2), the same for Psi with m (paper 3.3) */
+  LNGD_DAMPING_ABSOLUTE = 1, /* lambda_Phi = clip(tr(Phi)/d, nu1, nu2), the same for Psi with m (paper 3.3) */
+  LNGD_DAMPING_FACTORED = 2  /* KFAC's: lambda_Phi = pi sqrt(lambda), lambda_Psi = sqrt(lambda) / pi, both at least
+                                floor, lambda = damping_factor, pi = sqrt((tr Phi/d) / (tr Psi/m)) of the group (1 where
+                                a trace is 0). Not with approximation LNGD */
 } lngd_damping;
 
 typedef enum lngd_trust {
@@ -227,8 +256,8 @@ typedef struct lngd_config {
   double learning_rate;        /* * alpha, the peak of the schedule; in (0, 1e6] */
   double momentum;             /* * tau_m in [0, 1) */
   double weight_decay;         /* * >= 0 */
-  double damping_factor;       /* * gamma >= 0 of RELATIVE damping */
-  double damping_floor;        /* * > 0: lambda is never below it (RELATIVE) */
+  double damping_factor;       /* * gamma >= 0 of RELATIVE damping, lambda >= 0 of FACTORED */
+  double damping_floor;        /* * > 0: lambda is never below it (RELATIVE, FACTORED) */
   double damping_min;          /* * nu1 > 0 of ABSOLUTE damping */
   double damping_max;          /* * nu2 >= nu1 */
   double rho;                  /* * weight of the OLD estimate in the running averages, in [0, 1) */
@@ -240,12 +269,13 @@ typedef struct lngd_config {
   int32_t device_index;        /* CUDA: which device, from 0; ignored by the CPU */
   int32_t precision;           /* lngd_precision */
   int32_t overlap;             /* CUDA: 1: statistics and inverses on a stream beside the caller's; 0: all on his */
-  int32_t reserved;            /* 0 */
+  int32_t approximation;       /* lngd_approximation; other than LNGD: fisher PROVIDED, rate not KRONECKER, CPU */
 } lngd_config;
 
 /* Writes the defaults of `preset` to *config. `total_steps`: length of the run in steps, which sets
  * trust_ratio = 0.17 / sqrt(total_steps) for RECIPE and RECIPE_EMPIRICAL; 0 if it is not known: then trust_ratio stays
- * 0 and must be set by hand, or lngd_create refuses. RECIPE_FIT has 0.005 and PAPER no trust ratio. total_steps >= 0.
+ * 0 and must be set by hand, or lngd_create refuses. RECIPE_FIT has 0.005, PAPER, KFAC, TKFAC and EKFAC no trust
+ * ratio. total_steps >= 0.
  */
 LNGD_API lngd_status lngd_config_init(int32_t preset, int64_t total_steps, lngd_config* config);
 

@@ -81,6 +81,19 @@ void validate_geometry(const std::string& at, const lngd_layer_config& layer) {
           kMaxWidth);
 }
 
+// What an approximation cannot be combined with.
+void validate_approximation(const lngd_config& c) {
+  if (c.approximation == LNGD_APPROXIMATION_LNGD) {
+    require(c.damping != LNGD_DAMPING_FACTORED,
+            "damping is LNGD_DAMPING_FACTORED (2), allowed is 0 or 1 with approximation LNGD (0)");
+    return;
+  }
+  require(c.fisher == LNGD_FISHER_PROVIDED, "fisher is ", c.fisher, ", allowed is LNGD_FISHER_PROVIDED (2) with ",
+          "approximation ", c.approximation, ", whose second factor needs the signs of g and not only its squares");
+  require(c.rate != LNGD_RATE_KRONECKER, "rate is LNGD_RATE_KRONECKER (2), allowed is 0 or 1 with approximation ",
+          c.approximation);
+}
+
 const Setting& find_setting(int32_t id) {
   for (const Setting& setting : kSettings)
     if (setting.id == id) return setting;
@@ -90,7 +103,7 @@ const Setting& find_setting(int32_t id) {
 } // namespace
 
 lngd_config preset_config(int32_t preset, int64_t total_steps) {
-  check_enum("preset", preset, 4);
+  check_enum("preset", preset, 7);
   check_whole("total_steps", total_steps, 0);
   lngd_config c;
   std::memset(&c, 0, sizeof c); // padding too: the configuration is hashed and compared by value
@@ -149,6 +162,23 @@ lngd_config preset_config(int32_t preset, int64_t total_steps) {
       c.learning_rate = 0.1;
       c.weight_decay = 0.004;
       break;
+    case LNGD_PRESET_KFAC:
+    case LNGD_PRESET_TKFAC:
+    case LNGD_PRESET_EKFAC:
+      c.approximation = preset == LNGD_PRESET_KFAC    ? LNGD_APPROXIMATION_KFAC
+                        : preset == LNGD_PRESET_TKFAC ? LNGD_APPROXIMATION_TKFAC
+                                                      : LNGD_APPROXIMATION_EKFAC;
+      c.fisher = LNGD_FISHER_PROVIDED;
+      c.damping = LNGD_DAMPING_FACTORED;
+      c.damping_factor = 1e-2;
+      c.trust = LNGD_TRUST_OFF;
+      c.trust_ratio = 0.0;
+      c.averaging = 0;
+      c.block_size = 0;
+      c.statistics_samples = 0;
+      c.rho = 0.95;
+      c.learning_rate = 0.03;
+      break;
     default:
       break;
   }
@@ -197,7 +227,7 @@ void validate(const lngd_config& c) {
   check_enum("device", c.device, 4);
   require(c.threads >= 0 && c.threads <= 1024, "threads is ", c.threads, ", allowed is 0 (automatic) to 1024");
   check_enum("fisher", c.fisher, 3);
-  check_enum("damping", c.damping, 2);
+  check_enum("damping", c.damping, 3);
   check_enum("trust", c.trust, 3);
   check_enum("rate", c.rate, 3);
   check_enum("decay", c.decay, 2);
@@ -206,7 +236,8 @@ void validate(const lngd_config& c) {
   check_enum("precision", c.precision, 4);
   check_enum("overlap", c.overlap, 2);
   check_whole("device_index", c.device_index, 0);
-  require(c.reserved == 0, "reserved is ", c.reserved, ", allowed is 0");
+  check_enum("approximation", c.approximation, 4);
+  validate_approximation(c);
   check_whole("block_size", c.block_size, 0);
   check_whole("statistics_samples", c.statistics_samples, 0);
   check_whole("rate_samples", c.rate_samples, 0);
@@ -246,6 +277,9 @@ void validate(const lngd_config& config, const lngd_layer_config& layer, int32_t
   check_enum(in("activation").c_str(), layer.activation, 9);
   check_enum(in("output").c_str(), layer.output, 5);
   require(layer.fisher >= -1 && layer.fisher < 3, in("fisher"), " is ", layer.fisher, ", allowed is -1 to 2");
+  require(config.approximation == LNGD_APPROXIMATION_LNGD || layer.fisher == -1 || layer.fisher == LNGD_FISHER_PROVIDED,
+          in("fisher"), " is ", layer.fisher, ", allowed is -1 or LNGD_FISHER_PROVIDED (2) with approximation ",
+          config.approximation);
   if (layer.activation == LNGD_ACTIVATION_LEAKY_RELU)
     check_range(in("activation_parameter").c_str(), layer.activation_parameter, 0, false, 1, false);
   if (layer.activation == LNGD_ACTIVATION_ELU)
@@ -293,6 +327,8 @@ uint64_t config_hash(const lngd_config& c, const lngd_layer_config* layers, int3
   mix(c.block_size), mix(c.statistics_samples), mix(c.rate_samples);
   mix(c.trust_depth_slope), mix(c.averaging_window), mix(c.seed);
   mix(c.precision);
+  if (c.approximation != LNGD_APPROXIMATION_LNGD)
+    mix(c.approximation); // the states of before there were others stay good
   for (int32_t i = 0; i < count; ++i) {
     const lngd_layer_config& l = layers[i];
     mix(l.kind), mix(l.inputs), mix(l.outputs), mix(l.bias), mix(l.activation), mix(l.activation_parameter);

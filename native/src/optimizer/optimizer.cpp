@@ -24,8 +24,14 @@ bool available(int32_t device, std::string& reason) {
 }
 
 // Resolves AUTO.
-const Backend* choose_backend(int32_t& device) {
+const Backend* choose_backend(const lngd_config& config, int32_t& device) {
   std::string why;
+  if (config.approximation != LNGD_APPROXIMATION_LNGD) {
+    require(device == LNGD_DEVICE_AUTO || device == LNGD_DEVICE_CPU, "device is ", device,
+            ", allowed is LNGD_DEVICE_CPU (1) or AUTO (0) with approximation ", config.approximation,
+            ": only LNGD (0) runs on other devices");
+    device = LNGD_DEVICE_CPU;
+  }
   if (device == LNGD_DEVICE_AUTO) device = available(LNGD_DEVICE_CUDA, why) ? LNGD_DEVICE_CUDA : LNGD_DEVICE_CPU;
   if (device != LNGD_DEVICE_CPU) {
     if (!available(device, why)) fail(LNGD_BACKEND_UNAVAILABLE, "the CUDA backend cannot be used: ", why);
@@ -74,9 +80,11 @@ LayerShape make_shape(const lngd_config& config, const lngd_layer_config& layer,
 
 Optimizer::Optimizer(const lngd_config& config, const lngd_layer_config* layers, int32_t count) : config_(config) {
   validate(config);
+  require(config.approximation == LNGD_APPROXIMATION_LNGD, "approximation is ", config.approximation,
+          ", allowed is LNGD_APPROXIMATION_LNGD (0): the others have no kernels yet");
   require(count >= 1, "count is ", count, ", allowed is 1 or more layers");
   for (int32_t i = 0; i < count; ++i) validate(config, layers[i], i);
-  backend_ = choose_backend(config_.device);
+  backend_ = choose_backend(config_, config_.device);
   hash_ = config_hash(config, layers, count);
   Failure failure;
   context_ = backend_->create(config_, failure);

@@ -22,12 +22,6 @@ struct Blas {
                 float* c, int ldc);
   void (*strsm)(int order, int side, int uplo, int trans, int diag, int m, int n, float alpha, const float* a, int lda,
                 float* b, int ldb);
-  void (*strmm)(int order, int side, int uplo, int trans, int diag, int m, int n, float alpha, const float* a, int lda,
-                float* b, int ldb);
-  // Fortran LAPACK, column-major; hidden string lengths are passed by the wrappers below.
-  void (*spotrf)(const char* uplo, const int* n, float* a, const int* lda, int* info, size_t);
-  void (*strtri)(const char* uplo, const char* diag, const int* n, float* a, const int* lda, int* info, size_t, size_t);
-  void (*slauum)(const char* uplo, const int* n, float* a, const int* lda, int* info, size_t);
   int (*get_threads)();
   void (*set_threads)(int);
   std::string config; // openblas_get_config()

@@ -40,14 +40,25 @@ constexpr int64_t kRowTask = 32;      // samples of one row task of layer_statis
 constexpr int64_t kPanelRows = 256;   // most samples packed at once
 constexpr int64_t kSmallFactor = 256; // blocks up to here are inverted by one thread each
 constexpr int64_t kFactorTile = 128;  // tile of larger ones
+// The scratch matrices of a small factor, U and X of small_inverse.h. Their leading dimension is a cache line more than
+// the rows have, so that the rows of a column of tiles do not all fall into the same few sets of the first-level cache.
+inline int64_t small_ld(int64_t n) { return padded(n) + kRowAlign; }
+inline int64_t small_scratch(int64_t n) { return 2 * padded(n) * small_ld(n); }
 constexpr int64_t kRateRows = 64;     // samples of one product of layer_rate
 constexpr int64_t kRateColumns = 512; // outputs of one product of layer_rate
 constexpr int64_t kRateTasks = 64;    // most tasks a layer in layer_rate
 
-// Samples packed at once for a layer of d inputs: about a megabyte, so that the panel stays in the second-level cache.
+// Samples packed at once for a layer of d inputs: about two megabytes. Strips of it are read again and again from the
+// second-level cache; fewer rows mean more traffic for Phi.
 inline int64_t panel_rows(int64_t d) {
-  const int64_t fitting = (int64_t{1} << 18) / padded(d) / kRowTask * kRowTask;
+  const int64_t fitting = (int64_t{1} << 19) / padded(d) / kRowTask * kRowTask;
   return std::min(kPanelRows, std::max(2 * kRowTask, fitting));
+}
+// Floats of a packed panel (packed_syrk.h), for the widest strips of any instruction set: 32 columns, and a cache line
+// for each strip of the narrowest, 8.
+inline int64_t panel_floats(const BlockLayout& blocks) {
+  const int64_t widest = (blocks.block + 31) / 32 * 32, most_strips = (blocks.block + 7) / 8;
+  return blocks.count() * (widest * panel_rows(blocks.d) + most_strips * kRowAlign);
 }
 
 // A run of neighbouring output positions in a panel of patches: element e of patch column j comes from source[offset of
@@ -80,7 +91,7 @@ struct CpuContext : Context {
 
   ThreadPool pool;
   const Blas& blas;
-  Scratch panel;                    // packed, weighted inputs: panel_rows(d) x padded(d)
+  Scratch panel;                    // packed, weighted inputs
   Scratch psi_partial;              // one row of m for each row task of a panel
   std::vector<Scratch> row;         // for each worker: 3 rows of m
   std::vector<double> denominators; // for each row task: sum of c_n r_n

@@ -84,8 +84,7 @@ bool reserve_statistics(Context* base, const LayerShape& shape) {
   CpuContext& context = *static_cast<CpuContext*>(base);
   if (shape.convolution) return true; // what it needs depends on the images: reserve_conv
   const int64_t m = padded(shape.outputs);
-  bool ok = context.panel.reserve(panel_rows(shape.d) * padded(shape.d)) &&
-            context.psi_partial.reserve(kPanelRows / kRowTask * m);
+  bool ok = context.panel.reserve(panel_floats(shape.blocks)) && context.psi_partial.reserve(kPanelRows / kRowTask * m);
   for (Scratch& scratch : context.row) ok = ok && scratch.reserve(3 * m);
   return ok;
 }
@@ -133,9 +132,11 @@ bool plan_workspaces(CpuPlan& plan, const StepLayer* layers, int32_t workers) {
   }
   for (const BlockTask& task : plan.blocks) {
     const BlockLayout& blocks = layers[task.layer].shape->blocks;
-    const int64_t square = blocks.size(task.block) * blocks.ld(task.block);
-    (blocks.size(task.block) <= kSmallFactor ? small : large) =
-        std::max(blocks.size(task.block) <= kSmallFactor ? small : large, square);
+    const int64_t n = blocks.size(task.block);
+    if (n <= kSmallFactor)
+      small = std::max(small, small_scratch(n));
+    else
+      large = std::max(large, 2 * n * blocks.ld(task.block) + small_scratch(kFactorTile));
   }
   int64_t inputs = 0;
   for (const PreconditionTask& task : plan.precondition) inputs = std::max(inputs, layers[task.layer].shape->ldw);
@@ -143,7 +144,7 @@ bool plan_workspaces(CpuPlan& plan, const StepLayer* layers, int32_t workers) {
   plan.worker.resize(static_cast<size_t>(workers));
   for (Scratch& scratch : plan.worker)
     if (!scratch.reserve(std::max({small, pack, rate}))) return false;
-  return large == 0 || plan.factor.reserve(2 * large);
+  return large == 0 || plan.factor.reserve(large);
 }
 
 Plan* plan_create(Context* base, StepLayer* layers, int32_t count, const lngd_config&) {

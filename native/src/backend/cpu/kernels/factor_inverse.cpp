@@ -4,12 +4,13 @@
 //
 //   A = Phi_hat + lambda I = L L^T        A^-1 = L^-T L^-1
 //
-// Blocks up to kSmallFactor rows: one thread each, LAPACK on a copy. Larger ones: all threads on one block, by tiles
+// Blocks up to kSmallFactor rows: one thread each (small_inverse.h). Larger ones: all threads on one block, by tiles
 // (below). A pivot that is not positive: ten times the damping and again, at most 6 times; then the old inverse stays.
 // The inverse is written only when it is complete.
 #include <cmath>
 
 #include "backend/cpu/kernels/kernels.h"
+#include "backend/cpu/kernels/small_inverse.h"
 
 namespace lngd::cpu::LNGD_ISA {
 namespace {
@@ -45,12 +46,12 @@ void copy_damped(const Block& block, double lambda, float* a) {
 
 // Copies an n x n lower triangle into both triangles of `to`. By tiles: a column of a large matrix touches as many
 // pages as it has rows.
-void mirror(const float* from, int64_t n, int64_t ld, float* to) {
+void mirror(const float* from, int64_t n, int64_t ldf, float* to, int64_t ld) {
   constexpr int64_t kTile = 32;
   for (int64_t i0 = 0; i0 < n; i0 += kTile)
     for (int64_t j0 = 0; j0 <= i0; j0 += kTile)
       for (int64_t i = i0; i < std::min(n, i0 + kTile); ++i)
-        for (int64_t j = j0; j < std::min(i + 1, j0 + kTile); ++j) to[i * ld + j] = to[j * ld + i] = from[i * ld + j];
+        for (int64_t j = j0; j < std::min(i + 1, j0 + kTile); ++j) to[i * ld + j] = to[j * ld + i] = from[i * ldf + j];
 }
 
 // A pivot of 0 or less is reported by LAPACK; one that overflowed leaves a diagonal that is not a positive number.
@@ -60,19 +61,18 @@ bool positive_diagonal(const float* a, int64_t n, int64_t ld) {
   return true;
 }
 
-// Returns the first bad pivot, or -1 with the inverse written. Row-major lower is LAPACK's column-major upper.
-int32_t invert_small(const Blas& blas, const Block& block, double lambda, float* a) {
-  copy_damped(block, lambda, a);
-  const int n = static_cast<int>(block.n), ld = static_cast<int>(block.ld);
-  int info = 0;
-  blas.spotrf("U", &n, a, &ld, &info, 1);
-  if (info > 0) return info - 1;
-  if (!positive_diagonal(a, block.n, block.ld)) return 0;
-  blas.strtri("U", "N", &n, a, &ld, &info, 1, 1);
-  if (info > 0) return info - 1;
-  blas.slauum("U", &n, a, &ld, &info, 1);
-  if (!positive_diagonal(a, block.n, block.ld)) return 0;
-  mirror(a, block.n, block.ld, block.inverse);
+// Returns the first bad pivot, or -1 with the inverse written. scratch: small_scratch(n) floats.
+int32_t invert_small(const Block& block, double lambda, float* scratch) {
+  const int64_t size = padded(block.n), ld = small_ld(block.n);
+  float* const u = scratch;
+  float* const x = scratch + size * ld;
+  copy_transposed(block.phi, block.n, block.ld, lambda, u, ld);
+  const int64_t pivot = factor_upper(u, size, ld);
+  if (pivot >= 0) return static_cast<int32_t>(pivot);
+  invert_transposed(u, size, ld, x);
+  multiply_transposed(x, size, ld, u); // U is not needed any more
+  if (!positive_diagonal(u, block.n, ld)) return 0;
+  mirror(u, block.n, ld, block.inverse, block.ld);
   return -1;
 }
 
@@ -82,6 +82,7 @@ struct Tiled {
   const Block& block;
   float* a;
   float* x;
+  float* tile; // small_scratch(kFactorTile): a diagonal tile while it is factored and inverted
 
   int64_t tiles() const { return (block.n + kFactorTile - 1) / kFactorTile; }
   int64_t begin(int64_t t) const { return t * kFactorTile; }
@@ -93,14 +94,33 @@ struct Tiled {
   }
 };
 
+// L_kk in place, and X_kk = L_kk^-1 with zeros above its diagonal: the products of invert_column read the whole tile.
+// Every other tile waits for this one. Returns the first bad pivot or -1.
+int64_t diagonal_tile(const Tiled& t, int64_t k) {
+  const int64_t n = t.size(k), size = padded(n), ld = small_ld(n);
+  float* const a = t.at(t.a, k, k);
+  float* const corner = t.at(t.x, k, k);
+  float* const u = t.tile;
+  float* const x = t.tile + size * ld;
+  copy_transposed(a, n, t.block.ld, 0.0, u, ld);
+  const int64_t pivot = factor_upper(u, size, ld);
+  if (pivot >= 0) return pivot;
+  invert_transposed(u, size, ld, x);
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t j = 0; j < n; ++j) {
+      corner[i * t.block.ld + j] = j <= i ? x[i * ld + j] : 0.0f;
+      if (j <= i) a[i * t.block.ld + j] = u[j * ld + i];
+    }
+  return -1;
+}
+
 // Right-looking Cholesky. Returns the first bad pivot or -1.
 int32_t tiled_cholesky(const Tiled& t) {
   const Blas& blas = t.context.blas;
   for (int64_t k = 0; k < t.tiles(); ++k) {
     const int nk = t.size(k), ld = t.ld();
-    int info = 0;
-    blas.spotrf("U", &nk, t.at(t.a, k, k), &ld, &info, 1);
-    if (info > 0) return static_cast<int32_t>(t.begin(k) + info - 1);
+    const int64_t pivot = diagonal_tile(t, k);
+    if (pivot >= 0) return static_cast<int32_t>(t.begin(k) + pivot);
     const int64_t below = t.tiles() - k - 1, rows = t.block.n - t.begin(k + 1);
     // L_ik = A_ik L_kk^-T
     t.context.pool.parallel_for(below, t.work(rows, nk, nk) / 2, [&](int64_t task, int32_t) {
@@ -121,17 +141,11 @@ int32_t tiled_cholesky(const Tiled& t) {
   return -1;
 }
 
-// Column tile j of X = L^-1: X_jj = L_jj^-1, X_ij = -L_ii^-1 sum_{j <= k < i} L_ik X_kj.
+// Column tile j of X = L^-1: X_jj is there, X_ij = -L_ii^-1 sum_{j <= k < i} L_ik X_kj.
 void invert_column(const Tiled& t, int64_t j) {
   const Blas& blas = t.context.blas;
   const int nj = t.size(j), ld = t.ld();
-  float* const corner = t.at(t.x, j, j);
-  const float* const from = t.at(t.a, j, j);
-  for (int64_t row = 0; row < nj; ++row)
-    for (int64_t col = 0; col < nj; ++col)
-      corner[row * ld + col] = col <= row ? from[row * ld + col] : 0.0f; // the products below read the whole tile
-  int info = 0;
-  blas.strtri("U", "N", &nj, corner, &ld, &info, 1, 1);
+  const float* const corner = t.at(t.x, j, j);
   for (int64_t i = j + 1; i < t.tiles(); ++i) {
     const int depth = static_cast<int>(t.begin(i) - t.begin(j));
     blas.sgemm(kRowMajor, kNoTrans, kNoTrans, t.size(i), nj, depth, 1.0f, t.at(t.a, i, j), ld, corner, ld, 0.0f,
@@ -153,7 +167,8 @@ void multiply_tile(const Tiled& t, int64_t i, int64_t j) {
 }
 
 int32_t invert_large(CpuContext& context, const Block& block, double lambda, float* scratch) {
-  const Tiled t{context, block, scratch, scratch + block.n * block.ld};
+  const int64_t square = block.n * block.ld;
+  const Tiled t{context, block, scratch, scratch + square, scratch + 2 * square};
   copy_damped(block, lambda, t.a);
   const int32_t pivot = tiled_cholesky(t);
   if (pivot >= 0) return pivot;
@@ -258,8 +273,8 @@ void factor_inverse(Context& base, const StepArgs& args) {
     if (!due(layer)) return;
     const Block block = block_of(layer, task.block);
     float* const scratch = plan.worker[static_cast<size_t>(worker)].data();
-    plan.block_results[at] = invert_with_retries(
-        *args.config, block, [&](double lambda) { return invert_small(context.blas, block, lambda, scratch); });
+    plan.block_results[at] =
+        invert_with_retries(*args.config, block, [&](double lambda) { return invert_small(block, lambda, scratch); });
   });
   record_results(args);
 }

@@ -5,36 +5,36 @@
 //   sum_n c_n r_n
 //
 // Samples go by in panels. For each, the rows sqrt(r_n) a_n are packed while q, r, c and psi are taken from the same
-// pass over the data, and then Phi += B^T B block by block. Weighting one factor by r and leaving the other alone (a
-// GEMM) would do twice the work of the SYRK.
+// pass over the data, and then Phi += B^T B block by block (packed_syrk.h).
 //
 // NaN and Inf: c_n r_n bounds every element of r_n a_n a_n^T and of c_n q_n, so one look at the denominator tells about
 // all of them. A batch that fails it poisons the update; running_average then drops it.
 #include <cmath>
 
-#include "backend/cpu/kernels/block_syrk.h"
+#include "backend/cpu/kernels/block_syrk.h" // kOverflow
 #include "backend/cpu/kernels/fisher_row.h"
+#include "backend/cpu/kernels/packed_syrk.h"
 
 namespace lngd::cpu::LNGD_ISA {
 namespace {
 
 struct Panel {
   int64_t first; // sample
-  int64_t rows;
+  PackedPanel packed;
 };
 
 // Rows [task * kRowTask, ...) of the panel: packed inputs, psi partial, denominator.
 void pack_rows(CpuContext& context, const StatisticsArgs& args, const Panel& panel, int64_t task, int32_t worker) {
   const LayerShape& shape = *args.shape;
   const FisherModel model(args);
-  const int64_t m = shape.outputs, ldb = padded(shape.d);
+  const int64_t m = shape.outputs;
   float* const x = context.row[static_cast<size_t>(worker)].data();
   float* const eps = x + padded(m);
   float* const q = eps + padded(m);
   float* const psi = context.psi_partial.data() + task * padded(m);
   for (int64_t i = 0; i < m; ++i) psi[i] = 0;
   double denominator = 0;
-  const int64_t end = std::min(panel.rows, (task + 1) * kRowTask);
+  const int64_t end = std::min(panel.packed.rows, (task + 1) * kRowTask);
   for (int64_t row = task * kRowTask; row < end; ++row) {
     const int64_t sample = panel.first + row;
     gather(args.signal, sample, m, x);
@@ -45,17 +45,7 @@ void pack_rows(CpuContext& context, const StatisticsArgs& args, const Panel& pan
     const float weight = static_cast<float>(c);
 #pragma omp simd
     for (int64_t i = 0; i < m; ++i) psi[i] += weight * q[i];
-    const float scale = static_cast<float>(std::sqrt(r));
-    float* const packed = context.panel.data() + row * ldb;
-    const caller_float* const a = at(args.inputs, sample);
-    const int64_t stride = args.inputs.cs;
-    if (stride == 1) {
-#pragma omp simd
-      for (int64_t j = 0; j < shape.inputs; ++j) packed[j] = scale * a[j];
-    } else {
-      for (int64_t j = 0; j < shape.inputs; ++j) packed[j] = scale * a[j * stride];
-    }
-    if (shape.bias) packed[shape.inputs] = scale;
+    pack_row(panel.packed, shape, row, static_cast<float>(std::sqrt(r)), at(args.inputs, sample), args.inputs.cs);
   }
   context.denominators[static_cast<size_t>(task)] = denominator;
 }
@@ -72,9 +62,10 @@ void layer_statistics(Context& base, const StatisticsArgs& args) {
   const double syrk_work = static_cast<double>(shape.d * shape.blocks.block);
   const KernelScope scope(context, static_cast<double>(args.samples) * (row_work + syrk_work) / 4);
   for (int64_t first = 0; first < args.samples && !record.poisoned; first += step) {
-    const Panel panel{first, std::min(step, args.samples - first)};
-    const int64_t tasks = (panel.rows + kRowTask - 1) / kRowTask;
-    context.pool.parallel_for(tasks, static_cast<double>(panel.rows) * row_work,
+    const int64_t rows = std::min(step, args.samples - first);
+    const Panel panel{first, {context.panel.data(), step, rows}};
+    const int64_t tasks = (rows + kRowTask - 1) / kRowTask;
+    context.pool.parallel_for(tasks, static_cast<double>(rows) * row_work,
                               [&](int64_t task, int32_t worker) { pack_rows(context, args, panel, task, worker); });
     // In the order of the tasks: the sum does not depend on who did what.
     for (int64_t task = 0; task < tasks; ++task) {
@@ -88,8 +79,7 @@ void layer_statistics(Context& base, const StatisticsArgs& args) {
       record.poisoned = 1;
       break;
     }
-    const WeightedPanel weighted{context.panel.data(), padded(shape.d), true, panel.rows};
-    add_panel(context, shape.blocks, 0, shape.blocks.count(), weighted, args.memory->phi_sum);
+    add_packed(context, shape.blocks, panel.packed, args.memory->phi_sum);
   }
   record.samples += args.samples;
 }

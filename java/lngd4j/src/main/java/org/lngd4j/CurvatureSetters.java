@@ -13,6 +13,18 @@ abstract class CurvatureSetters<B> extends RunSetters<B> {
     }
 
     /**
+     * What stands for the Fisher block of a layer. All but {@link Approximation#LNGD} need {@link
+     * Fisher#PROVIDED} and the CPU, and cannot have {@link LayerRate#KRONECKER}.
+     *
+     * @param approximation the approximation
+     * @return this builder
+     */
+    public B approximation(Approximation approximation) {
+        v.approximation = Check.notNull("approximation", approximation);
+        return self();
+    }
+
+    /**
      * How Fisher information is taken, where a layer does not say otherwise.
      *
      * @param fisher the way
@@ -47,7 +59,19 @@ abstract class CurvatureSetters<B> extends RunSetters<B> {
     }
 
     /**
-     * Smallest lambda of {@link Damping#RELATIVE}.
+     * KFAC's factored damping: {@link Damping#FACTORED}. Not with {@link Approximation#LNGD}.
+     *
+     * @param lambda at least 0
+     * @return this builder
+     */
+    public B factoredDamping(double lambda) {
+        v.dampingFactor = Check.notNegative("lambda", lambda);
+        v.damping = Damping.FACTORED;
+        return self();
+    }
+
+    /**
+     * Smallest lambda of {@link Damping#RELATIVE} and {@link Damping#FACTORED}.
      *
      * @param floor above 0
      * @return this builder

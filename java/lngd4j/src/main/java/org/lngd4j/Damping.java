@@ -9,7 +9,13 @@ public enum Damping {
     RELATIVE(lngd.LNGD_DAMPING_RELATIVE),
 
     /** Lambda = clip(trace / size, nu1, nu2), as in the paper. */
-    ABSOLUTE(lngd.LNGD_DAMPING_ABSOLUTE);
+    ABSOLUTE(lngd.LNGD_DAMPING_ABSOLUTE),
+
+    /**
+     * KFAC's factored Tikhonov damping: pi sqrt(lambda) for A and sqrt(lambda) / pi for B, where pi
+     * is the root of the ratio of their mean eigenvalues. Not with {@link Approximation#LNGD}.
+     */
+    FACTORED(lngd.LNGD_DAMPING_FACTORED);
 
     private final int code;
 

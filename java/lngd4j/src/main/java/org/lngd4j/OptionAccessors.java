@@ -47,6 +47,11 @@ abstract class OptionAccessors {
         return values.threads;
     }
 
+    /** {@return what stands for the Fisher block of a layer} */
+    public Approximation approximation() {
+        return values.approximation;
+    }
+
     /** {@return how Fisher information is taken, where a layer does not say otherwise} */
     public Fisher fisher() {
         return values.fisher;
@@ -57,7 +62,7 @@ abstract class OptionAccessors {
         return values.damping;
     }
 
-    /** {@return gamma of {@link Damping#RELATIVE}} */
+    /** {@return gamma of {@link Damping#RELATIVE}, lambda of {@link Damping#FACTORED}} */
     public double dampingFactor() {
         return values.dampingFactor;
     }

@@ -21,6 +21,7 @@ final class OptionValues implements Cloneable {
     Precision precision;
     boolean overlap;
     int threads;
+    Approximation approximation;
     Fisher fisher;
     Damping damping;
     double dampingFactor;
@@ -73,7 +74,7 @@ final class OptionValues implements Cloneable {
         return switch (preset) {
             case RECIPE, RECIPE_EMPIRICAL -> Schedule.cosine(totalSteps);
             case RECIPE_FIT -> Schedule.linear(totalSteps);
-            case PAPER -> Schedule.constant(1);
+            case PAPER, KFAC, TKFAC, EKFAC -> Schedule.constant(1);
         };
     }
 
@@ -83,6 +84,7 @@ final class OptionValues implements Cloneable {
         precision = Codes.of(Precision.values(), Precision::code, c.precision());
         overlap = c.overlap() != 0;
         threads = c.threads();
+        approximation = Codes.of(Approximation.values(), Approximation::code, c.approximation());
         fisher = Codes.of(Fisher.values(), Fisher::code, c.fisher());
         damping = Codes.of(Damping.values(), Damping::code, c.damping());
         dampingFactor = c.damping_factor();
@@ -118,6 +120,7 @@ final class OptionValues implements Cloneable {
         Status.check(lngd.lngd_config_init(preset.code(), totalSteps, c));
         c.device(device.code()).threads(threads).fisher(fisher.code()).damping(damping.code());
         c.device_index(deviceIndex).precision(precision.code()).overlap(overlap ? 1 : 0);
+        c.approximation(approximation.code());
         c.damping_factor(dampingFactor)
                 .damping_floor(dampingFloor)
                 .damping_min(dampingMin)
@@ -149,6 +152,7 @@ final class OptionValues implements Cloneable {
         m.put("precision", precision);
         m.put("overlap", overlap);
         m.put("threads", threads);
+        m.put("approximation", approximation);
         m.put("fisher", fisher);
         m.put("damping", damping);
         m.put("dampingFactor", dampingFactor);

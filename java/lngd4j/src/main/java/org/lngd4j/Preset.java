@@ -21,7 +21,20 @@ public enum Preset {
     RECIPE_EMPIRICAL(lngd.LNGD_PRESET_RECIPE_EMPIRICAL),
 
     /** The paper as printed. */
-    PAPER(lngd.LNGD_PRESET_PAPER);
+    PAPER(lngd.LNGD_PRESET_PAPER),
+
+    /**
+     * KFAC as its authors have it: provided gradients, factored damping of 0.01, full factors of
+     * the whole batch, learning rate 0.03, momentum 0.9; no layer rate, trust ratio, weight decay
+     * or averaged weights.
+     */
+    KFAC(lngd.LNGD_PRESET_KFAC),
+
+    /** {@link #KFAC} with the trace-restricted factors of TKFAC. */
+    TKFAC(lngd.LNGD_PRESET_TKFAC),
+
+    /** {@link #KFAC} with the eigenbasis and the measured diagonal of EKFAC. */
+    EKFAC(lngd.LNGD_PRESET_EKFAC);
 
     private final int code;
 

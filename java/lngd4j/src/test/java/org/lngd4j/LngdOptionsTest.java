@@ -50,6 +50,30 @@ class LngdOptionsTest {
         assertThat(paper.dampingMax()).isEqualTo(1e-2);
         assertThat(paper.schedule()).isEqualTo(Schedule.constant(1));
         assertThat(paper.averaging()).isFalse();
+        assertThat(paper.approximation()).isEqualTo(Approximation.LNGD);
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"KFAC", "TKFAC", "EKFAC"})
+    void theRivalsArePresetsOfTheirOwn(Preset preset) {
+        LngdOptions options = LngdOptions.preset(preset, 400).build();
+        assertThat(options.approximation()).isEqualTo(Approximation.valueOf(preset.name()));
+        assertThat(options.fisher()).isEqualTo(Fisher.PROVIDED);
+        assertThat(options.damping()).isEqualTo(Damping.FACTORED);
+        assertThat(options.dampingFactor()).isEqualTo(1e-2);
+        assertThat(options.trustMode()).isEqualTo(TrustRatio.OFF);
+        assertThat(options.layerRate()).isEqualTo(LayerRate.NONE);
+        assertThat(options.learningRate()).isEqualTo(0.03);
+        assertThat(options.momentum()).isEqualTo(0.9);
+        assertThat(options.nesterov()).isFalse();
+        assertThat(options.averaging()).isFalse();
+        assertThat(options.blockSize()).isZero();
+        assertThat(options.statisticsSamples()).isZero();
+        assertThat(options.statisticsInterval()).isEqualTo(20);
+        assertThat(options.inverseInterval()).isEqualTo(100);
+        assertThat(options.rho()).isEqualTo(0.95);
+        assertThat(options.weightDecay()).isZero();
+        assertThat(options.schedule()).isEqualTo(Schedule.constant(1));
     }
 
     @ParameterizedTest
@@ -64,12 +88,17 @@ class LngdOptionsTest {
                         .precision(Precision.BF16)
                         .overlap(false)
                         .weightDecay(0.5, WeightDecay.COUPLED)
+                        .approximation(Approximation.TKFAC)
+                        .factoredDamping(0.25)
                         .build();
         try (lngd_config config = new lngd_config()) {
             options.values.write(config);
             assertThat(config.momentum()).isEqualTo(0.625);
             assertThat(config.seed()).isEqualTo(-5);
             assertThat(config.rate_samples()).isEqualTo(3);
+            assertThat(config.approximation()).isEqualTo(lngd.LNGD_APPROXIMATION_TKFAC);
+            assertThat(config.damping()).isEqualTo(lngd.LNGD_DAMPING_FACTORED);
+            assertThat(config.damping_factor()).isEqualTo(0.25);
             assertThat(config.device()).isEqualTo(lngd.LNGD_DEVICE_CUDA);
             assertThat(config.device_index()).isEqualTo(2);
             assertThat(config.precision()).isEqualTo(lngd.LNGD_PRECISION_BF16);
@@ -85,6 +114,7 @@ class LngdOptionsTest {
     void numbersOutOfRangeAreRefusedByName() {
         Map<String, DoubleSetter> setters = new LinkedHashMap<>();
         setters.put("gamma", LngdOptions.Builder::relativeDamping);
+        setters.put("lambda", LngdOptions.Builder::factoredDamping);
         setters.put("dampingFloor", LngdOptions.Builder::dampingFloor);
         setters.put("min", (b, x) -> b.absoluteDamping(x, 1));
         setters.put("max", (b, x) -> b.absoluteDamping(0.5, x));
