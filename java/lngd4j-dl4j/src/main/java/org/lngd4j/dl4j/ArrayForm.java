@@ -4,6 +4,7 @@ package org.lngd4j.dl4j;
 import org.lngd4j.nativelib.LngdStateException;
 import org.nd4j.linalg.api.buffer.DataBuffer;
 import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
 
 /**
  * How DL4J keeps the arrays of a kind of layer, and how LNGD sees them: samples x channels x
@@ -22,14 +23,27 @@ enum ArrayForm {
      */
     DEPTHWISE_FIRST,
     /** The same on NHWC, where everything is left in that order. */
-    DEPTHWISE_LAST;
+    DEPTHWISE_LAST,
+    /**
+     * 1-D convolution on sequences N x C x L. DL4J shapes the weights [m, C, kernel, 1] but
+     * computes with the same memory as [kernel, C, m]. The patch (channel, kernel element) would be
+     * no matrix of one stride there; as an image of one channel, L high and C wide, under a kernel
+     * of k x C, the patch is (kernel element, channel), and is.
+     */
+    SEQUENCE;
 
     INDArray inputs(INDArray a) {
+        if (this == SEQUENCE) {
+            return withAxis(a.permute(0, 2, 1), 1);
+        }
         return this == CHANNELS_LAST || this == DEPTHWISE_LAST ? a.permute(0, 3, 1, 2) : a;
     }
 
     /** Pre-activations and deltas, as {@code IActivation.backprop} sees them. */
     INDArray signal(INDArray a) {
+        if (this == SEQUENCE) {
+            return withAxis(a, 3);
+        }
         return this == DEPTHWISE_LAST ? a.permute(0, 3, 1, 2) : a;
     }
 
@@ -37,7 +51,7 @@ enum ArrayForm {
         return switch (this) {
             case DENSE -> w.transpose();
             case CHANNELS_FIRST, CHANNELS_LAST -> view(w, outputs, w.length() / outputs);
-            case DEPTHWISE_FIRST, DEPTHWISE_LAST ->
+            case DEPTHWISE_FIRST, DEPTHWISE_LAST, SEQUENCE ->
                     view(w, w.length() / outputs, outputs).transpose();
         };
     }
@@ -45,6 +59,18 @@ enum ArrayForm {
     /** A masked sample's delta is left out by dense layers; convolutions of DL4J take it in. */
     boolean masksSamples() {
         return this == DENSE;
+    }
+
+    /** The view with one more axis of size 1; ND4J's reshape would copy where strides are odd. */
+    private static INDArray withAxis(INDArray a, int at) {
+        long[] shape = new long[a.rank() + 1];
+        long[] strides = new long[a.rank() + 1];
+        for (int i = 0; i < shape.length; i++) {
+            int from = i < at ? i : i - 1;
+            shape[i] = i == at ? 1 : a.size(from);
+            strides[i] = i == at ? 1 : a.stride(from);
+        }
+        return Nd4j.create(a.data(), shape, strides, a.offset(), 'c');
     }
 
     private static INDArray view(INDArray w, long rows, long columns) {

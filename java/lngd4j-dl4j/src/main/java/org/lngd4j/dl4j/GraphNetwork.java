@@ -40,6 +40,7 @@ record GraphNetwork(ComputationGraph net) implements Network {
                             vertex,
                             vertex.getLayer(),
                             vertex instanceof LayerVertex v ? v.getLayerPreProcessor() : null,
+                            before(vertex),
                             follower(vertex),
                             reached[at]
                                     ? null
@@ -66,6 +67,13 @@ record GraphNetwork(ComputationGraph net) implements Network {
             }
         }
         return reached;
+    }
+
+    private Layer before(GraphVertex vertex) {
+        VertexIndices[] inputs = vertex.getInputVertices();
+        return inputs == null || inputs.length != 1
+                ? null
+                : net.getVertices()[inputs[0].getVertexIndex()].getLayer();
     }
 
     private Layer follower(GraphVertex vertex) {

@@ -3,13 +3,13 @@ package org.lngd4j.dl4j;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Collectors;
 import org.deeplearning4j.nn.api.Layer;
 import org.deeplearning4j.nn.conf.layers.ActivationLayer;
 import org.deeplearning4j.nn.conf.layers.CnnLossLayer;
 import org.deeplearning4j.nn.conf.layers.ConvolutionLayer;
 import org.deeplearning4j.nn.conf.layers.DenseLayer;
 import org.deeplearning4j.nn.conf.layers.FeedForwardLayer;
+import org.deeplearning4j.nn.conf.layers.GlobalPoolingLayer;
 import org.deeplearning4j.nn.conf.layers.LossLayer;
 import org.deeplearning4j.nn.conf.layers.OutputLayer;
 import org.deeplearning4j.nn.conf.preprocessor.RnnToFeedForwardPreProcessor;
@@ -76,13 +76,23 @@ final class LayerChoices {
         if (isStill(conf.getIUpdater())) {
             return other(unit, Treatment.FROZEN, "the learning rate of its updater is 0");
         }
-        if (unit.preProcessor() instanceof RnnToFeedForwardPreProcessor) {
+        if (unit.preProcessor() instanceof RnnToFeedForwardPreProcessor && !isPooled(unit)) {
             return firstOrder(unit, "its input has a time axis");
         }
         if (convolution) {
             return convolution(unit, (ConvolutionLayer) conf);
         }
         return dense ? dense(unit, (DenseLayer) conf) : output(unit, (OutputLayer) conf);
+    }
+
+    /**
+     * DL4J says that pooling leaves a time axis, and puts a preprocessor behind it which finds that
+     * there is none.
+     */
+    private static boolean isPooled(Unit unit) {
+        return unit.before() != null
+                && unit.before().conf().getLayer() instanceof GlobalPoolingLayer pooling
+                && pooling.isCollapseDimensions();
     }
 
     /**
@@ -202,21 +212,17 @@ final class LayerChoices {
                         ? ArrayForm.DENSE
                         : ConvolutionChoices.form(unit.layer());
         return new LayerChoice(
-                unit, Treatment.LNGD, spec, form, derivative, size(spec) + ", " + detail);
+                unit, Treatment.LNGD, spec, form, derivative, size(spec, form) + ", " + detail);
     }
 
     /** For example 784+1 x 256, or of a convolution 3x3 on 16+1 x 32. */
-    private static String size(LayerSpec spec) {
-        String kernel = "";
-        if (spec.convolution() != null) {
-            kernel =
-                    spec.convolution().axes().stream()
-                                    .map(a -> Integer.toString(a.kernel()))
-                                    .collect(Collectors.joining("x"))
-                            + " on ";
-        }
+    private static String size(LayerSpec spec, ArrayForm form) {
+        String inputs =
+                spec.convolution() == null
+                        ? Long.toString(spec.inputs())
+                        : ConvolutionChoices.size(spec, form);
         String groups = spec.groups() > 1 ? " in " + spec.groups() + " groups" : "";
-        return kernel + spec.inputs() + (spec.bias() ? "+1" : "") + " x " + spec.outputs() + groups;
+        return inputs + (spec.bias() ? "+1" : "") + " x " + spec.outputs() + groups;
     }
 
     private static LayerChoice firstOrder(Unit unit, String reason) {

@@ -40,8 +40,8 @@ public final class Lngd {
     }
 
     /**
-     * Attaches LNGD to a network. From now on every {@code fit} of the network trains dense, output
-     * and loss layers by LNGD and the other layers by a first-order updater, which the report tells
+     * Attaches LNGD to a network. From now on every {@code fit} of the network trains dense and
+     * output layers and convolutions by LNGD and the other layers by a first-order updater, which the report tells
      * layer by layer. Listeners, evaluation, early stopping, {@code ModelSerializer}, {@code
      * clone()}, dropout, constraints, gradient normalisation, L1, L2 and weight decay work as
      * before: the network's configuration is not changed, not even for the time of the attachment.

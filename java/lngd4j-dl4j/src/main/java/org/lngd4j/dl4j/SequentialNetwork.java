@@ -39,6 +39,7 @@ record SequentialNetwork(MultiLayerNetwork net) implements Network {
                             layer,
                             layer,
                             conf.getInputPreProcess(i),
+                            i > 0 ? net.getLayer(i - 1) : null,
                             direct ? net.getLayer(i + 1) : null,
                             i < frozen
                                     ? "the backward pass ends at the frozen layer " + frozen
