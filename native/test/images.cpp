@@ -175,6 +175,7 @@ lngd_layer_config with_geometry(lngd_layer_config layer, int stride, int before,
 
 Geometry geometry(const lngd_layer_config& layer, std::int64_t height, std::int64_t width) {
   if (layer.kind == LNGD_LAYER_DENSE) return {1, 1, 1, 1};
+  if (layer.kind == LNGD_LAYER_EMBEDDING) return {1, width, 1, width};
   const auto count = [&layer](int axis, std::int64_t size) {
     // Start positions y with y stride + dilation (kernel - 1) inside of the padded input, one by one.
     std::int64_t positions = 0;
@@ -184,6 +185,13 @@ Geometry geometry(const lngd_layer_config& layer, std::int64_t height, std::int6
   };
   if (layer.rank == 1) return {1, width, 1, count(0, width)};
   return {height, width, count(0, height), count(1, width)};
+}
+
+twin::Matrix one_hot(const twin::Matrix& indices, std::int64_t count) {
+  twin::Matrix rows(indices.rows * indices.cols, count);
+  for (std::int64_t row = 0; row < rows.rows; ++row)
+    rows(row, static_cast<std::int64_t>(indices.values[static_cast<std::size_t>(row)])) = 1;
+  return rows;
 }
 
 twin::Matrix patches(const lngd_layer_config& layer, const Geometry& g, const twin::Matrix& images) {

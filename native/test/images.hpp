@@ -73,6 +73,9 @@ struct Geometry {
 };
 Geometry geometry(const lngd_layer_config& layer, std::int64_t height, std::int64_t width);
 
+// Row n T + t has a 1 in column indices(n, t), of `count`.
+twin::Matrix one_hot(const twin::Matrix& indices, std::int64_t count);
+
 // The explicit im2col matrix: (samples positions) x (groups d_w), columns in the order group, channel, kernel row,
 // kernel column. images: samples x (channels height width).
 twin::Matrix patches(const lngd_layer_config& layer, const Geometry& g, const twin::Matrix& images);

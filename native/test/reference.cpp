@@ -62,7 +62,7 @@ bool finite(const Matrix& a) {
 }
 
 std::int64_t weight_columns(const lngd_layer_config& layer) {
-  if (layer.kind == LNGD_LAYER_DENSE) return layer.inputs;
+  if (layer.kind != LNGD_LAYER_CONVOLUTION) return layer.inputs;
   return layer.inputs / layer.groups * layer.kernel[0] * layer.kernel[1];
 }
 
@@ -81,7 +81,9 @@ Layer::Layer(const lngd_config& config, const lngd_layer_config& layer, int inde
       health_() {
   if (layer_.fisher < 0) layer_.fisher = config.fisher;
   // Contiguous diagonal blocks of at most b, the last may be shorter; the bias column is the last of the last one.
-  const std::int64_t size = config.block_size == 0 ? d_ : config.block_size;
+  // Of an embedding, whatever block_size is: all indices, then the bias alone. (Its observed inputs are one-hot rows.)
+  const bool embedding = layer.kind == LNGD_LAYER_EMBEDDING;
+  const std::int64_t size = embedding ? layer.inputs : config.block_size == 0 ? d_ : config.block_size;
   for (std::int64_t g = 0; g < groups_; ++g)
     for (std::int64_t begin = 0; begin < d_; begin += size)
       blocks_.push_back({g, begin, std::min(size, d_ - begin), 0});

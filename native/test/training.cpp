@@ -83,7 +83,7 @@ ImageLayout Training::image_layout(int layer, int role) const {
 Training::Batch Training::batch(int l) const {
   const lngd_layer_config& layer = case_.layers[static_cast<std::size_t>(l)];
   Random random(case_.seed + 1000003u * static_cast<std::uint64_t>(step_) + 7777777u * static_cast<std::uint64_t>(l));
-  const bool convolution = layer.kind == LNGD_LAYER_CONVOLUTION;
+  const bool convolution = layer.kind == LNGD_LAYER_CONVOLUTION, embedding = layer.kind == LNGD_LAYER_EMBEDDING;
   Batch data;
   data.size = geometry(layer, case_.height, case_.width);
   const std::int64_t samples = case_.batch, n = samples * data.size.positions(), m = layer.outputs;
@@ -95,6 +95,12 @@ Training::Batch Training::batch(int l) const {
   if (convolution) {
     data.images = data.inputs;
     data.inputs = patches(layer, data.size, data.images);
+  }
+  if (embedding) { // small indices are frequent, the largest is never met: real vocabularies are like that
+    data.images = twin::Matrix(samples, data.size.positions());
+    for (double& index : data.images.values)
+      index = std::floor(static_cast<double>(std::max<std::int64_t>(1, d_w - 1)) * std::pow(random.uniform(), 2));
+    data.inputs = one_hot(data.images, d_w);
   }
   data.signal = random_matrix(n, m, &random);
   data.deltas = random_matrix(n, m, &random);
@@ -125,29 +131,50 @@ Training::Batch Training::batch(int l) const {
   return data;
 }
 
-void Training::observe_images(int l, const Batch& data) {
+Training::Positional Training::positional(int l, const Batch& data, const twin::Matrix& signal, std::int64_t begin,
+                                          std::int64_t end) {
   const lngd_layer_config& layer = case_.layers[static_cast<std::size_t>(l)];
+  const bool embedding = layer.kind == LNGD_LAYER_EMBEDDING;
+  Positional tensors{};
+  if (embedding) {
+    batches_.push_back(std::make_unique<Tensor>(end - begin, data.images.cols, layout(l, 4)));
+    for (std::int64_t n = begin; n < end; ++n)
+      for (std::int64_t t = 0; t < data.images.cols; ++t) batches_.back()->set(n - begin, t, data.images(n, t));
+    tensors.inputs = place(*batches_.back(), kBatchesOnDevice, batches_there_);
+  } else {
+    images_.push_back(std::make_unique<ImageTensor>(end - begin, layer.inputs, data.size.height, data.size.width,
+                                                    image_layout(l, 4), layer.rank));
+    images_.back()->fill(data.images, begin);
+    tensors.inputs = place(*images_.back(), kBatchesOnDevice, batches_there_);
+  }
+  images_.push_back(std::make_unique<ImageTensor>(end - begin, layer.outputs, data.size.out_height, data.size.out_width,
+                                                  image_layout(l, 5), embedding ? 1 : layer.rank));
+  images_.back()->fill_rows(signal, begin);
+  tensors.signal = place(*images_.back(), kBatchesOnDevice, batches_there_);
+  return tensors;
+}
+
+bool Training::guards_intact() const {
+  for (const auto& image : images_)
+    if (!image->guards_intact()) return false;
+  for (const auto& batch : batches_)
+    if (!batch->guards_intact()) return false;
+  return true;
+}
+
+void Training::observe_images(int l, const Batch& data) {
   for (int part = 0; part < case_.micro_batches; ++part) {
     const std::int64_t begin = case_.batch * part / case_.micro_batches;
     const std::int64_t end = case_.batch * (part + 1) / case_.micro_batches;
     if (begin == end) continue;
-    images_.push_back(std::make_unique<ImageTensor>(end - begin, layer.inputs, data.size.height, data.size.width,
-                                                    image_layout(l, 4), layer.rank));
-    ImageTensor& inputs = *images_.back();
-    images_.push_back(std::make_unique<ImageTensor>(end - begin, layer.outputs, data.size.out_height,
-                                                    data.size.out_width, image_layout(l, 5), layer.rank));
-    ImageTensor& signal = *images_.back();
-    inputs.fill(data.images, begin);
-    signal.fill_rows(data.signal, begin);
-    const lngd_tensor a = place(inputs, kBatchesOnDevice, batches_there_);
-    const lngd_tensor s = place(signal, kBatchesOnDevice, batches_there_);
-    REQUIRE_OK(lngd_observe(optimizer_->handle(), l, &a, &s, data.signal_kind));
-    CHECK(inputs.guards_intact() && signal.guards_intact());
+    const Positional part_of = positional(l, data, data.signal, begin, end);
+    REQUIRE_OK(lngd_observe(optimizer_->handle(), l, &part_of.inputs, &part_of.signal, data.signal_kind));
+    CHECK(guards_intact());
   }
 }
 
 void Training::observe(int l, const Batch& data) {
-  if (case_.layers[static_cast<std::size_t>(l)].kind == LNGD_LAYER_CONVOLUTION) return observe_images(l, data);
+  if (case_.layers[static_cast<std::size_t>(l)].kind != LNGD_LAYER_DENSE) return observe_images(l, data);
   const std::int64_t n = data.inputs.rows;
   for (int part = 0; part < case_.micro_batches; ++part) {
     const std::int64_t begin = n * part / case_.micro_batches, end = n * (part + 1) / case_.micro_batches;
@@ -191,15 +218,10 @@ void Training::step(double factor) {
     for (const auto& there : tensors.gradients_there) there->upload();
     lngd_samples sample{};
     const lngd_layer_config& layer = case_.layers[static_cast<std::size_t>(l)];
-    if (layer.kind == LNGD_LAYER_CONVOLUTION) {
-      images_.push_back(std::make_unique<ImageTensor>(case_.batch, layer.inputs, data.size.height, data.size.width,
-                                                      image_layout(l, 4), layer.rank));
-      images_.back()->fill(data.images);
-      sample.inputs = place(*images_.back(), kBatchesOnDevice, batches_there_);
-      images_.push_back(std::make_unique<ImageTensor>(case_.batch, layer.outputs, data.size.out_height,
-                                                      data.size.out_width, image_layout(l, 5), layer.rank));
-      images_.back()->fill_rows(data.deltas);
-      sample.deltas = place(*images_.back(), kBatchesOnDevice, batches_there_);
+    if (layer.kind != LNGD_LAYER_DENSE) {
+      const Positional tensors_of = positional(l, data, data.deltas, 0, case_.batch);
+      sample.inputs = tensors_of.inputs;
+      sample.deltas = tensors_of.signal;
       samples.push_back(sample);
       continue;
     }
@@ -269,6 +291,15 @@ twin::Matrix Training::weights(int l) const {
   return w;
 }
 
+twin::Matrix Training::factor(int l, int field) const {
+  const std::int64_t d = reference(l).columns(), all = reference(l).groups() * d;
+  if (case_.layers[static_cast<std::size_t>(l)].kind != LNGD_LAYER_EMBEDDING) return optimizer_->read(l, field, all, d);
+  const twin::Matrix diagonal = optimizer_->read(l, field, d, 1);
+  twin::Matrix full(d, d);
+  for (std::int64_t i = 0; i < d; ++i) full(i, i) = diagonal(i, 0);
+  return full;
+}
+
 void Training::compare_layer(int l) const {
   const twin::Layer& twin = reference(l);
   const lngd_health ours = optimizer_->health(l), want = twin.health();
@@ -300,7 +331,7 @@ void Training::compare_layer(int l) const {
              (2 * rate + weight_error / std::max(want.weight_norm, 1e-3) + 4 * kEps) * want.trust_scale);
 
   // |sum r a_i a_j| is bounded through Cauchy-Schwarz by the diagonal.
-  const twin::Matrix phi = optimizer_->read(l, LNGD_FIELD_PHI, all, d);
+  const twin::Matrix phi = factor(l, LNGD_FIELD_PHI);
   double phi_error = 0;
   for (std::int64_t i = 0; i < all; ++i)
     for (std::int64_t j = 0; j < d; ++j) {
@@ -318,7 +349,7 @@ void Training::compare_layer(int l) const {
     CHECK_NEAR(psi(i, 0), twin.psi()[k], statistics * twin.psi()[k]);
     CHECK_NEAR(psi_inverse(i, 0), twin.psi_inverse()[k], statistics * twin.psi_inverse()[k]);
   }
-  const twin::Matrix phi_inverse = optimizer_->read(l, LNGD_FIELD_PHI_INVERSE, all, d);
+  const twin::Matrix phi_inverse = factor(l, LNGD_FIELD_PHI_INVERSE);
   CHECK_WITHIN(distance(phi_inverse, twin.phi_inverse()), relative * norm(twin.phi_inverse()));
   CHECK_WITHIN(distance(optimizer_->read(l, LNGD_FIELD_DIRECTION, m, d), twin.direction()),
                relative * norm(twin.direction()));

@@ -32,7 +32,7 @@ struct Case {
   bool refresh = false; // lngd_refresh between observing and stepping
   void* stream = nullptr;
   ImageLayout image_layout = ImageLayout::Nchw; // of inputs, signal and deltas of convolutions
-  std::int64_t height = 6, width = 5;           // of the inputs of convolutions
+  std::int64_t height = 6, width = 5;           // of the inputs of convolutions; width: positions of embeddings
   std::uint64_t seed = 1;
 };
 
@@ -71,7 +71,7 @@ class Training {
     std::vector<std::unique_ptr<OnDevice>> weights_there, gradients_there; // where they lie on the device
   };
   struct Batch {
-    twin::Matrix images;                 // samples x (channels height width) of a convolution
+    twin::Matrix images; // samples x (channels height width) of a convolution, samples x positions of an embedding
     twin::Matrix inputs, signal, deltas; // rows: samples, or (sample, position)
     twin::Matrix gradient;
     int signal_kind;
@@ -89,6 +89,13 @@ class Training {
     there.push_back(std::make_unique<OnDevice>(optimizer_->handle(), tensor));
     return there.back()->view();
   }
+  // Inputs and a signal of the samples begin .. end - 1 of a convolution or an embedding, placed.
+  struct Positional {
+    lngd_tensor inputs, signal;
+  };
+  Positional positional(int layer, const Batch& data, const twin::Matrix& signal, std::int64_t begin, std::int64_t end);
+  bool guards_intact() const;                      // of the batches of this step
+  twin::Matrix factor(int layer, int field) const; // PHI or PHI_INVERSE with the zeros that are not stored
   void observe_images(int layer, const Batch& data);
   void apply_gradient(int layer);
   void compare_layer(int layer) const;

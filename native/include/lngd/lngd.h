@@ -15,7 +15,10 @@
  * delta_n = d(loss of sample n)/d s_n. A convolution is such a layer at each of T output positions t of a sample: a_nt
  * is the patch that the kernel sees there, in the order channel, kernel row, kernel column; d_w = channels in / groups
  * * kernel height * kernel width, and sums over n become sums over (n, t), still divided by N. Each of G groups of
- * channels has a factor Phi of its own (d x d) and its part of psi, which sums to 1.
+ * channels has a factor Phi of its own (d x d) and its part of psi, which sums to 1. An embedding has the one-hot code
+ * of an index k_nt in [0, d_w) as a_nt, at each of T positions of a sample, so that Phi is diagonal; it is kept as a
+ * vector, with one damping for all indices, and block_size does not matter. Its bias, if any, is a diagonal entry with
+ * a damping of its own: the cross terms between indices and bias are dropped.
  *
  * Rules that hold for every function
  *   - Returns a status; never throws, exits or aborts. On any status but LNGD_OK nothing was changed, unless
@@ -281,7 +284,8 @@ LNGD_API lngd_status lngd_config_init(int32_t preset, int64_t total_steps, lngd_
 
 typedef enum lngd_layer_kind {
   LNGD_LAYER_DENSE = 0,
-  LNGD_LAYER_CONVOLUTION = 1 /* of 1 or 2 spatial axes; every output position of a sample is a row (a_nt, s_nt) */
+  LNGD_LAYER_CONVOLUTION = 1, /* of 1 or 2 spatial axes; every output position of a sample is a row (a_nt, s_nt) */
+  LNGD_LAYER_EMBEDDING = 2 /* looks up column k_nt of W for an index k_nt; CPU only: lngd_create refuses it on CUDA */
 } lngd_layer_kind;
 
 /* The activation phi of a hidden layer, whose model is a Gaussian with mean phi(s) and unit variance (paper 3.1). */
@@ -316,7 +320,8 @@ typedef enum lngd_output {
 typedef struct lngd_layer_config {
   uint32_t struct_size;        /* sizeof(lngd_layer_config), set by lngd_layer_init */
   int32_t kind;                /* lngd_layer_kind */
-  int64_t inputs;              /* DENSE: d_w >= 1; CONVOLUTION: channels in (all groups together) */
+  int64_t inputs;              /* DENSE: d_w >= 1; CONVOLUTION: channels in (all groups together); EMBEDDING: size of
+                                  the vocabulary, indices are 0 to inputs - 1 */
   int64_t outputs;             /* m >= 1; CONVOLUTION: channels out */
   int32_t bias;                /* 0 or 1 */
   int32_t activation;          /* lngd_activation; IDENTITY for SOFTMAX, SIGMOID and SOFTMAX_GAUSSIAN outputs */
@@ -346,6 +351,10 @@ LNGD_API lngd_status lngd_layer_init(int64_t inputs, int64_t outputs, lngd_layer
  * sizes. inputs and outputs are channels, in [1, 2^24]; so is d_w = inputs / groups * product of kernel. */
 LNGD_API lngd_status lngd_conv_init(int32_t rank, int64_t inputs, int64_t outputs, const int32_t* kernel,
                                     lngd_layer_config* layer);
+
+/* Writes an embedding without bias, IDENTITY, HIDDEN, fisher -1. inputs: how many indices there are; inputs, outputs in
+ * [1, 2^24]. */
+LNGD_API lngd_status lngd_embedding_init(int64_t inputs, int64_t outputs, lngd_layer_config* layer);
 
 /* ---------------------------------------------------------------- optimizer ------------------------- */
 
@@ -427,8 +436,10 @@ typedef enum lngd_signal {
 /* Adds a (micro-)batch to the statistics of the coming update of `layer` (spec: Phi = (1/N) sum r_n a_n a_n^T,
  * psi_i = sum c_n q_ni / sum c_n r_n). DENSE: inputs N x d_w, without the constant column; signal N x m. CONVOLUTION:
  * inputs N x C x H x W, signal N x m x OH x OW with the output positions of that H and W (rank 1: N x C x L and N x m x
- * OL). These are logical orders: NHWC is a matter of strides. float32, any strides and byte alignment, N >= 1. Several
- * calls before one step add up (sums and counts; the running average is taken once, by lngd_step). A call where
+ * OL). EMBEDDING: inputs N x T, indices as floats; signal N x m x T (for T = 1 also inputs N and signal N x m). An
+ * index that is not a whole number in [0, d_w) is not an error status: it keeps the update out (skipped_statistics), as
+ * NaN does. These are logical orders: NHWC is a matter of strides. float32, any strides and byte alignment, N >= 1.
+ * Several calls before one step add up (sums and counts; the running average is taken once, by lngd_step). A call where
  * lngd_needs does not ask for statistics, or beyond statistics_samples, returns LNGD_OK and does nothing. Host tensors
  * are not read after return. Device tensors must stay unchanged until the next lngd_step of the layer has been called:
  * what the caller's stream does after that step comes after the last read. */
@@ -470,8 +481,8 @@ LNGD_API lngd_status lngd_plan_create(lngd_optimizer* optimizer, const lngd_bind
 LNGD_API lngd_status lngd_plan_destroy(lngd_plan* plan);
 
 /* Per-sample data of one layer for the EMPIRICAL rate: inputs N x d_w, deltas N x m with delta_n = d(loss of sample
- * n)/d s_n (NOT divided by N). CONVOLUTION: of the shapes of lngd_observe; C = (1/N) sum_n (sum_t delta_nt^T D a_nt)^2.
- */
+ * n)/d s_n (NOT divided by N). CONVOLUTION and EMBEDDING: of the shapes of lngd_observe; C = (1/N) sum_n (sum_t
+ * delta_nt^T D a_nt)^2. */
 typedef struct lngd_samples {
   lngd_tensor inputs;
   lngd_tensor deltas;
@@ -486,8 +497,9 @@ typedef struct lngd_samples {
  * Numerical trouble is not an error status: it shows in lngd_layer_health, and the layer
  *   - with NaN or Inf in an observed batch keeps its running averages (skipped_statistics),
  *   - with a factorisation that failed for good keeps its old inverse (failed_inverses),
- *   - with NaN or Inf in its gradient, with a step beyond float's range, or before it ever had statistics, does not
- *     move (skipped_steps); with LNGD_UPDATE_GRADIENTS its gradients are set to 0.
+ *   - with NaN or Inf in its gradient, with an index in `samples` that is none, with a step beyond float's range, or
+ *     before it ever had statistics, does not move (skipped_steps); with LNGD_UPDATE_GRADIENTS its gradients are set
+ *     to 0.
  *
  * Device tensors: nothing waits, the step is enqueued on the caller's stream. Where a tensor of the plan lies in host
  * memory, the call returns when its result is there.
@@ -582,7 +594,7 @@ typedef struct lngd_times {
 LNGD_API lngd_status lngd_profile(const lngd_optimizer* optimizer, lngd_times* out);
 
 /* Arrays of a layer that can be read, row-major and compact, d = d_w + bias, G groups (1 unless a grouped convolution).
- */
+ * PHI and PHI_INVERSE of an EMBEDDING: d, the diagonal. */
 typedef enum lngd_field {
   LNGD_FIELD_PHI = 0,         /* G x d x d, running average; 0 outside the diagonal blocks */
   LNGD_FIELD_PSI = 1,         /* m */
@@ -598,10 +610,10 @@ typedef enum lngd_field {
 LNGD_API lngd_status lngd_layer_read(const lngd_optimizer* optimizer, int32_t layer, int32_t field, float* out,
                                      int64_t capacity, int64_t* count);
 
-/* Replaces PHI (G x d x d, its lower triangle inside the diagonal blocks is taken), PSI, MOMENTUM or AVERAGE by `count`
- * finite floats in the layout of lngd_layer_read. Writing PHI or PSI counts as having statistics (write both, or
- * the other one is zero); the inverses are renewed by the next step. For tests, warm starts and averages taken between
- * machines. */
+/* Replaces PHI (G x d x d, its lower triangle inside the diagonal blocks is taken; EMBEDDING: d), PSI, MOMENTUM or
+ * AVERAGE by `count` finite floats in the layout of lngd_layer_read. Writing PHI or PSI counts as having statistics
+ * (write both, or the other one is zero); the inverses are renewed by the next step. For tests, warm starts and
+ * averages taken between machines. */
 LNGD_API lngd_status lngd_layer_write(lngd_optimizer* optimizer, int32_t layer, int32_t field, const float* values,
                                       int64_t count);
 
@@ -626,7 +638,8 @@ LNGD_API lngd_status lngd_philox(const uint32_t counter[4], const uint32_t key[2
 
 /* Row quantities of a batch for a layer as lngd_observe takes them: q (N x m, row-major), r_n = sum_i q_ni (N),
  * c_n = ||a_n||^2 (N, the constant 1 of a bias included). `step` is the layer's step that keys SAMPLED. Any output may
- * be NULL. CONVOLUTION: rows n T + t (t runs over the width fastest): q N T x m, r and c N T x G, one number a group.
+ * be NULL. CONVOLUTION and EMBEDDING: rows n T + t (t runs over the width fastest): q N T x m, r and c N T x G, one
+ * number a group; c is NaN for an index that is none.
  */
 LNGD_API lngd_status lngd_fisher_rows(const lngd_optimizer* optimizer, int32_t layer, int64_t step,
                                       const lngd_tensor* inputs, const lngd_tensor* signal, int32_t signal_kind,

@@ -103,6 +103,13 @@ lngd_status lngd_layer_init(int64_t inputs, int64_t outputs, lngd_layer_config* 
   });
 }
 
+lngd_status lngd_embedding_init(int64_t inputs, int64_t outputs, lngd_layer_config* layer) {
+  return guard([&] {
+    require_pointer(layer, "layer");
+    *layer = lngd::default_embedding(inputs, outputs);
+  });
+}
+
 lngd_status lngd_conv_init(int32_t rank, int64_t inputs, int64_t outputs, const int32_t* kernel,
                            lngd_layer_config* layer) {
   return guard([&] {

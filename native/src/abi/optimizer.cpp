@@ -97,9 +97,9 @@ lngd_status lngd_observe(lngd_optimizer* handle, int32_t index, const lngd_tenso
   return guard([&] {
     const Locked locked(handle);
     Layer& layer = locked.optimizer().layer(index);
-    if (layer.shape.convolution) {
-      const Images a = conv_inputs(locked.optimizer(), inputs, "inputs", layer.config, layer.shape);
-      const Activations s = conv_outputs(locked.optimizer(), signal, "signal", layer.config, layer.shape, a);
+    if (layer.shape.positional()) {
+      const Images a = positional_inputs(locked.optimizer(), inputs, "inputs", layer.config, layer.shape);
+      const Activations s = positional_outputs(locked.optimizer(), signal, "signal", layer.config, layer.shape, a);
       locked.optimizer().observe(layer, a.samples, a.view, s, signal_kind);
       return;
     }
@@ -115,8 +115,8 @@ lngd_status lngd_observe_strided(lngd_optimizer* handle, int32_t index, int64_t 
   return guard([&] {
     const Locked locked(handle);
     Layer& layer = locked.optimizer().layer(index);
-    require(!layer.shape.convolution, "layer is ", index,
-            ", a convolution, allowed is a dense layer (use lngd_observe)");
+    require(!layer.shape.positional(), "layer is ", index, layer.shape.embedding ? ", an embedding" : ", a convolution",
+            ", allowed is a dense layer (use lngd_observe)");
     const auto view = [samples, &locked](const float* data, int64_t s0, int64_t s1, int64_t cols, const char* name) {
       int64_t shape[2] = {samples, cols}, strides[2] = {s0, s1};
       const lngd_tensor tensor{const_cast<float*>(data), 1, 0, 2, 2, 32, 1, shape, strides, 0};

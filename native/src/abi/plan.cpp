@@ -120,11 +120,12 @@ lngd_status lngd_step(lngd_plan* handle, double factor, const lngd_samples* samp
       char name[48];
       const LayerShape& shape = plan.layer(i).shape;
       std::snprintf(name, sizeof name, "samples[%d].inputs", i);
-      if (shape.convolution) {
+      if (shape.positional()) {
         const lngd_layer_config& config = plan.layer(i).config;
-        const Images images = conv_inputs(plan.optimizer(), &samples[i].inputs, name, config, shape);
+        const Images images = positional_inputs(plan.optimizer(), &samples[i].inputs, name, config, shape);
         std::snprintf(name, sizeof name, "samples[%d].deltas", i);
-        const Activations deltas = conv_outputs(plan.optimizer(), &samples[i].deltas, name, config, shape, images);
+        const Activations deltas =
+            positional_outputs(plan.optimizer(), &samples[i].deltas, name, config, shape, images);
         checked[i] = {{}, {}, images.view, deltas, images.samples};
         continue;
       }

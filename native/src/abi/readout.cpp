@@ -54,9 +54,10 @@ lngd_status lngd_fisher_rows(const lngd_optimizer* handle, int32_t index, int64_
   return guard([&] {
     const Locked locked(handle);
     const Layer& layer = locked.optimizer().layer(index);
-    if (layer.shape.convolution) {
-      const Images images = conv_inputs(locked.optimizer(), inputs, "inputs", layer.config, layer.shape);
-      const Activations outputs = conv_outputs(locked.optimizer(), signal, "signal", layer.config, layer.shape, images);
+    if (layer.shape.positional()) {
+      const Images images = positional_inputs(locked.optimizer(), inputs, "inputs", layer.config, layer.shape);
+      const Activations outputs =
+          positional_outputs(locked.optimizer(), signal, "signal", layer.config, layer.shape, images);
       locked.optimizer().fisher_rows(layer, step, images.samples, images.view, outputs, signal_kind,
                                      FisherRows{q, r, c});
       return;

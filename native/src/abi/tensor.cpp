@@ -91,6 +91,48 @@ Activations activations(const Optimizer& optimizer, const lngd_tensor* t, const 
   return view;
 }
 
+// Samples, or samples x positions.
+Activations indices(const Optimizer& optimizer, const lngd_tensor* t, const char* name) {
+  require_pointer(t, name);
+  require(t->ndim == 1 || t->ndim == 2, name, "->ndim is ", t->ndim,
+          ", allowed is 1 (samples) or 2 (samples x positions) for the indices of an embedding");
+  Activations view;
+  view.device = check_header(optimizer, t, name, t->ndim);
+  int64_t strides[2] = {1, 1};
+  check_size(name, "samples", t->shape[0], -1);
+  if (t->ndim == 2) check_size(name, "positions", t->shape[1], -1);
+  require(t->ndim == 1 || t->shape[1] <= kLongestAxis, name, " has ", t->shape[t->ndim - 1], " positions, allowed is ",
+          kLongestAxis, " or less");
+  row_major_strides(t, strides);
+  for (int axis = 0; axis < t->ndim; ++axis) check_stride(name, strides[axis], t->shape[axis]);
+  view.data = start(t);
+  view.width = t->ndim == 2 ? static_cast<int32_t>(t->shape[1]) : 1;
+  view.stride[0] = strides[0];
+  view.stride[3] = t->ndim == 2 ? strides[1] : 1;
+  return view;
+}
+
+// Samples x outputs x positions, or samples x outputs where there is one position.
+Activations embedding_outputs(const Optimizer& optimizer, const lngd_tensor* t, const char* name, int64_t samples,
+                              int64_t outputs, int64_t positions) {
+  require_pointer(t, name);
+  const int32_t rank = positions == 1 && t->ndim == 2 ? 2 : 3;
+  Activations view;
+  view.device = check_header(optimizer, t, name, rank);
+  const int64_t wanted[3] = {samples, outputs, positions};
+  const char* const axes[3] = {"samples", "outputs", "positions"};
+  int64_t strides[3] = {1, 1, 1};
+  for (int axis = 0; axis < rank; ++axis) check_size(name, axes[axis], t->shape[axis], wanted[axis]);
+  row_major_strides(t, strides);
+  for (int axis = 0; axis < rank; ++axis) check_stride(name, strides[axis], t->shape[axis]);
+  view.data = start(t);
+  view.width = static_cast<int32_t>(positions);
+  view.stride[0] = strides[0];
+  view.stride[1] = outputs == 1 ? 1 : strides[1];
+  view.stride[3] = rank == 3 ? strides[2] : 1;
+  return view;
+}
+
 } // namespace
 
 Matrix matrix(const Optimizer& optimizer, const lngd_tensor* t, const char* name, int64_t rows, int64_t cols) {
@@ -143,9 +185,14 @@ Strided weight_matrix(const Optimizer& optimizer, const lngd_tensor* t, const ch
   return {start(t), strides[0], column, device};
 }
 
-Images conv_inputs(const Optimizer& optimizer, const lngd_tensor* t, const char* name, const lngd_layer_config& layer,
-                   const LayerShape& shape) {
+Images positional_inputs(const Optimizer& optimizer, const lngd_tensor* t, const char* name,
+                         const lngd_layer_config& layer, const LayerShape& shape) {
   Images images{};
+  if (shape.embedding) {
+    images.view = indices(optimizer, t, name);
+    images.samples = t->shape[0];
+    return images;
+  }
   images.view = activations(optimizer, t, name, layer.rank, -1, layer.inputs, nullptr);
   images.samples = t->shape[0];
   const int64_t size[2] = {images.view.height, images.view.width};
@@ -156,8 +203,9 @@ Images conv_inputs(const Optimizer& optimizer, const lngd_tensor* t, const char*
   return images;
 }
 
-Activations conv_outputs(const Optimizer& optimizer, const lngd_tensor* t, const char* name,
-                         const lngd_layer_config& layer, const LayerShape& shape, const Images& inputs) {
+Activations positional_outputs(const Optimizer& optimizer, const lngd_tensor* t, const char* name,
+                               const lngd_layer_config& layer, const LayerShape& shape, const Images& inputs) {
+  if (shape.embedding) return embedding_outputs(optimizer, t, name, inputs.samples, shape.outputs, inputs.view.width);
   const int64_t sizes[2] = {shape.conv.positions(0, inputs.view.height), shape.conv.positions(1, inputs.view.width)};
   return activations(optimizer, t, name, layer.rank, inputs.samples, layer.outputs, sizes);
 }

@@ -32,12 +32,14 @@ struct Images {
   int64_t samples;
 };
 
-// Inputs of a convolution: (N, channels, sizes...), any sizes that leave an output position.
-Images conv_inputs(const Optimizer& optimizer, const lngd_tensor* tensor, const char* name,
-                   const lngd_layer_config& layer, const LayerShape& shape);
-// What belongs to its outputs: (samples, m, positions...) for such inputs.
-Activations conv_outputs(const Optimizer& optimizer, const lngd_tensor* tensor, const char* name,
-                         const lngd_layer_config& layer, const LayerShape& shape, const Images& inputs);
+// Inputs of a convolution: (N, channels, sizes...), any sizes that leave an output position. Of an embedding: indices
+// (N) or (N, positions), as N x 1 x 1 x positions.
+Images positional_inputs(const Optimizer& optimizer, const lngd_tensor* tensor, const char* name,
+                         const lngd_layer_config& layer, const LayerShape& shape);
+// What belongs to its outputs: (samples, m, positions...) for such inputs; of an embedding also (samples, m) where
+// there is one position.
+Activations positional_outputs(const Optimizer& optimizer, const lngd_tensor* tensor, const char* name,
+                               const lngd_layer_config& layer, const LayerShape& shape, const Images& inputs);
 
 // For tensors of a plan that will be written: no two elements at one address.
 void require_distinct(const Strided& view, int64_t rows, int64_t cols, const char* name);

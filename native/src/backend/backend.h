@@ -45,13 +45,15 @@ struct LayerRecord {
 
 // What does not change about a layer. A convolution is a layer whose rows a_n are patches: inputs = channels of a group
 // x kernel height x kernel width, in that order, and every output position of a sample is a row of its own. With G
-// groups the outputs are cut into G contiguous parts, each with a factor Phi and a denominator of its own.
+// groups the outputs are cut into G contiguous parts, each with a factor Phi and a denominator of its own. An embedding
+// has the one-hot code of a whole number in [0, inputs) as a_n, at every position of a sample; its Phi is diagonal.
 struct LayerShape {
   int32_t index;
   int64_t inputs;  // d_w
   int64_t outputs; // m
   bool bias;
   bool convolution;
+  bool embedding;
   ConvGeometry conv;
   int64_t groups; // 1 unless a grouped convolution
   int64_t d;      // inputs + bias
@@ -62,21 +64,25 @@ struct LayerShape {
   int32_t output;
   int32_t fisher;
   double trust_slope; // factor of the depth slope on tau
+
+  // Whether rows are (sample, position), so that batches come as Activations and not as Strided.
+  bool positional() const { return convolution || embedding; }
 };
 
 // Backend memory of a layer.
 struct LayerMemory {
-  float* phi_sum;      // blocks.floats(), lower triangles
-  double* psi_sum;     // m: sum_n c_n q_ni
-  double* denominator; // groups: sum_n c_n r_n
-  float* phi;          // running average, lower triangles
-  float* psi;          // m
-  float* phi_inverse;  // blocks.floats(), full squares
-  float* psi_inverse;  // m
-  double* lambda_phi;  // one for each block
-  float* momentum;     // m x ldw
-  float* average;      // m x ldw; nullptr without averaging
-  float* direction;    // m x ldw
+  float* phi_sum;           // blocks.floats(), lower triangles; nullptr where Phi is diagonal, then
+  double* phi_diagonal_sum; // d: a frequent index is met more often in an update than float can count; else nullptr
+  double* psi_sum;          // m: sum_n c_n q_ni
+  double* denominator;      // groups: sum_n c_n r_n
+  float* phi;               // running average, lower triangles
+  float* psi;               // m
+  float* phi_inverse;       // blocks.floats(), full squares
+  float* psi_inverse;       // m
+  double* lambda_phi;       // one for each block
+  float* momentum;          // m x ldw
+  float* average;           // m x ldw; nullptr without averaging
+  float* direction;         // m x ldw
   LayerRecord* record;
 };
 
@@ -95,7 +101,8 @@ struct StatisticsArgs {
 
 // The same for a convolution: inputs are samples x (groups * channels of a group), signal and provided gradients
 // samples x outputs at the output positions. An element of SAMPLED has the number ((first_sample + n) * positions +
-// position) * outputs + i.
+// position) * outputs + i. The same kernel takes embeddings: inputs are samples x 1 x 1 x positions, the indices as
+// floats; anything but a whole number in [0, inputs) poisons the update, as NaN does.
 struct ConvStatisticsArgs {
   const LayerShape* shape;
   LayerMemory* memory;
@@ -116,7 +123,7 @@ struct StepLayer {
   bool average_due;                                        // statistics are due and may have been observed
   bool inverse_due;
   Strided sample_inputs, sample_deltas; // for EMPIRICAL: N x inputs, N x m
-  Activations conv_inputs, conv_deltas; // the same of a convolution
+  Activations conv_inputs, conv_deltas; // the same of a convolution or an embedding
   int64_t samples;
 };
 
@@ -151,6 +158,7 @@ struct Failure {
 // rest of a step is not run on what its beginning left.
 struct Backend {
   const char* name;
+  bool embeddings; // whether there may be layers with a diagonal Phi
   // nullptr with nothing allocated and `failure` filled in where it cannot be had.
   Context* (*create)(const lngd_config& config, Failure& failure);
   void (*destroy)(Context*);

@@ -68,23 +68,36 @@ struct ConvGeometry {
 // The diagonal blocks of a layer's factor. Each of `groups` groups (of a grouped convolution; otherwise 1) has a d x d
 // factor of its own, cut into contiguous blocks of `block` columns, the last of what is left. Block k is a row-major
 // square with leading dimension ld(k), at offset(k); the blocks of group 0 come first.
+//
+// A diagonal factor (of an embedding) has only its d diagonal elements, side by side: block k is a run of size(k) of
+// them at offset(k), and ld(k) is 0, so that diagonal element i is i * (ld(k) + 1) behind the first in either form.
 struct BlockLayout {
   int64_t d = 0;
   int64_t block = 0;
   int64_t groups = 1;
+  bool is_diagonal = false;
 
   BlockLayout() = default;
   BlockLayout(int64_t size, int64_t largest, int64_t group_count = 1)
       : d(size), block(largest <= 0 ? size : std::min(size, largest)), groups(group_count) {}
+  // The columns of the weights are one block with one damping; that of a bias, if size is weight_columns + 1, another.
+  static BlockLayout diagonal(int64_t size, int64_t weight_columns) {
+    BlockLayout layout(size, weight_columns);
+    layout.is_diagonal = true;
+    return layout;
+  }
 
   int64_t group_blocks() const { return (d + block - 1) / block; }
   int64_t count() const { return groups * group_blocks(); }
   int64_t group(int64_t k) const { return k / group_blocks(); }
   int64_t begin(int64_t k) const { return k % group_blocks() * block; } // first column
   int64_t size(int64_t k) const { return std::min(block, d - begin(k)); }
-  int64_t ld(int64_t k) const { return padded(size(k)); }
-  int64_t offset(int64_t k) const { return group(k) * group_floats() + begin(k) * padded(block); }
+  int64_t ld(int64_t k) const { return is_diagonal ? 0 : padded(size(k)); }
+  int64_t offset(int64_t k) const {
+    return is_diagonal ? begin(k) : group(k) * group_floats() + begin(k) * padded(block);
+  }
   int64_t group_floats() const {
+    if (is_diagonal) return padded(d);
     const int64_t last = group_blocks() - 1, rest = d - last * block;
     return last * block * padded(block) + rest * padded(rest);
   }

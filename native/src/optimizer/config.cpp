@@ -202,6 +202,14 @@ lngd_layer_config default_layer(int64_t inputs, int64_t outputs) {
   return layer;
 }
 
+lngd_layer_config default_embedding(int64_t inputs, int64_t outputs) {
+  lngd_layer_config layer = default_layer(inputs, outputs);
+  layer.kind = LNGD_LAYER_EMBEDDING;
+  layer.bias = 0;
+  layer.activation = LNGD_ACTIVATION_IDENTITY;
+  return layer;
+}
+
 lngd_layer_config default_convolution(int32_t rank, int64_t inputs, int64_t outputs, const int32_t* kernel) {
   require(rank == 1 || rank == 2, "rank is ", rank, ", allowed is 1 or 2");
   lngd_layer_config layer = default_layer(inputs, outputs);
@@ -267,7 +275,7 @@ void validate(const lngd_config& config, const lngd_layer_config& layer, int32_t
   const auto in = [&at](const char* name) { return at + name; };
   require(layer.struct_size == sizeof layer, in("struct_size"), " is ", layer.struct_size, ", allowed is ",
           sizeof layer, " (fill it with lngd_layer_init of the same header)");
-  check_enum(in("kind").c_str(), layer.kind, 2);
+  check_enum(in("kind").c_str(), layer.kind, 3);
   require(layer.inputs >= 1 && layer.inputs <= kMaxWidth, in("inputs"), " is ", layer.inputs, ", allowed is 1 to ",
           kMaxWidth);
   require(layer.outputs >= 1 && layer.outputs <= kMaxWidth, in("outputs"), " is ", layer.outputs, ", allowed is 1 to ",
@@ -288,6 +296,7 @@ void validate(const lngd_config& config, const lngd_layer_config& layer, int32_t
   require(gaussian || layer.activation == LNGD_ACTIVATION_IDENTITY, in("activation"), " is ", layer.activation,
           ", allowed is LNGD_ACTIVATION_IDENTITY (0) with output model ", layer.output,
           ", which contains its own softmax or sigmoid");
+  if (layer.kind == LNGD_LAYER_EMBEDDING) return; // its Phi is a vector
   // A full factor of the widest layer allowed would be 2^48 floats; say so here rather than as "out of memory".
   const int64_t d = weight_columns(layer) + layer.bias;
   const int64_t widest = config.block_size == 0 ? d : std::min<int64_t>(config.block_size, d);

@@ -29,9 +29,13 @@ float* weight_like(const LayerMemory& memory, int32_t field) {
 int64_t Optimizer::read_field(const Layer& layer, int32_t field, float* out, int64_t capacity) const {
   require(field >= 0 && field <= LNGD_FIELD_DIRECTION, "field is ", field, ", allowed is 0 to 6");
   const LayerShape& shape = layer.shape;
-  const bool square = field == LNGD_FIELD_PHI || field == LNGD_FIELD_PHI_INVERSE;
+  const bool factor = field == LNGD_FIELD_PHI || field == LNGD_FIELD_PHI_INVERSE;
+  const bool diagonal = factor && shape.blocks.is_diagonal, square = factor && !diagonal;
   const bool vector = field == LNGD_FIELD_PSI || field == LNGD_FIELD_PSI_INVERSE;
-  const int64_t count = square ? shape.groups * shape.d * shape.d : vector ? shape.outputs : shape.outputs * shape.d;
+  const int64_t count = square     ? shape.groups * shape.d * shape.d
+                        : diagonal ? shape.d
+                        : vector   ? shape.outputs
+                                   : shape.outputs * shape.d;
   if (!out) return count;
   require(capacity >= count, "capacity is ", capacity, ", allowed is ", count, " or more floats");
   if (field == LNGD_FIELD_AVERAGE && !layer.memory.average)
@@ -41,6 +45,11 @@ int64_t Optimizer::read_field(const Layer& layer, int32_t field, float* out, int
   if (vector) {
     const float* from = field == LNGD_FIELD_PSI ? layer.memory.psi : layer.memory.psi_inverse;
     read(out, from, static_cast<size_t>(count) * sizeof(float));
+    return count;
+  }
+  if (diagonal) {
+    read(out, field == LNGD_FIELD_PHI ? layer.memory.phi : layer.memory.phi_inverse,
+         static_cast<size_t>(count) * sizeof(float));
     return count;
   }
   if (square) {
@@ -83,6 +92,8 @@ void Optimizer::write_field(Layer& layer, int32_t field, const float* values, in
   }
   if (field == LNGD_FIELD_PSI) {
     write(layer.memory.psi, values, static_cast<size_t>(count) * sizeof(float));
+  } else if (shape.blocks.is_diagonal) {
+    write(layer.memory.phi, values, static_cast<size_t>(count) * sizeof(float));
   } else {
     std::vector<float> blocks(static_cast<size_t>(shape.blocks.floats()));
     for (int64_t k = 0; k < shape.blocks.count(); ++k) {

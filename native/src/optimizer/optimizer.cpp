@@ -64,9 +64,11 @@ LayerShape make_shape(const lngd_config& config, const lngd_layer_config& layer,
       shape.conv.dilation[to] = layer.dilation[axis];
     }
   }
+  shape.embedding = layer.kind == LNGD_LAYER_EMBEDDING;
   shape.d = shape.inputs + layer.bias;
   shape.ldw = padded(shape.d);
-  shape.blocks = BlockLayout(shape.d, config.block_size, shape.groups);
+  shape.blocks = shape.embedding ? BlockLayout::diagonal(shape.d, shape.inputs)
+                                 : BlockLayout(shape.d, config.block_size, shape.groups);
   shape.activation = layer.activation;
   shape.activation_parameter = static_cast<float>(layer.activation_parameter);
   shape.output = layer.output;
@@ -85,6 +87,10 @@ Optimizer::Optimizer(const lngd_config& config, const lngd_layer_config* layers,
   require(count >= 1, "count is ", count, ", allowed is 1 or more layers");
   for (int32_t i = 0; i < count; ++i) validate(config, layers[i], i);
   backend_ = choose_backend(config_, config_.device);
+  for (int32_t i = 0; i < count; ++i)
+    require(layers[i].kind != LNGD_LAYER_EMBEDDING || backend_->embeddings, "layers[", i,
+            "].kind is LNGD_LAYER_EMBEDDING (2), allowed on the device ", config_.device,
+            " (lngd_device) are dense layers and convolutions; embeddings need LNGD_DEVICE_CPU (1)");
   hash_ = config_hash(config, layers, count);
   Failure failure;
   context_ = backend_->create(config_, failure);
@@ -130,7 +136,10 @@ void Optimizer::allocate_layer(Layer& layer) {
   record.last_failed_block = record.last_failed_pivot = -1;
   record.alpha = record.trust_scale = 1.0;
   write(memory.record, &record, sizeof record);
-  memory.phi_sum = allocate<float>(shape.blocks.floats());
+  if (shape.blocks.is_diagonal)
+    memory.phi_diagonal_sum = allocate<double>(shape.d);
+  else
+    memory.phi_sum = allocate<float>(shape.blocks.floats());
   memory.phi = allocate<float>(shape.blocks.floats());
   memory.phi_inverse = allocate<float>(shape.blocks.floats());
   memory.lambda_phi = allocate<double>(shape.blocks.count());
@@ -155,7 +164,9 @@ std::vector<Optimizer::Region> Optimizer::regions(const Layer& layer) const {
   const int64_t weights = shape.ldw * rows;
   const int64_t lambdas = shape.blocks.count() * static_cast<int64_t>(sizeof(double));
   return {{memory.record, static_cast<int64_t>(sizeof(LayerRecord)), kWorkspace, true},
-          {memory.phi_sum, factor, kFactors, false},
+          {memory.phi_sum, memory.phi_sum ? factor : 0, kFactors, false},
+          {memory.phi_diagonal_sum, memory.phi_diagonal_sum ? shape.d * static_cast<int64_t>(sizeof(double)) : 0,
+           kFactors, false},
           {memory.phi, factor, kFactors, true},
           {memory.phi_inverse, factor, kInverses, true},
           {memory.lambda_phi, lambdas, kInverses, true},

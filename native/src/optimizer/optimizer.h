@@ -61,7 +61,7 @@ class Optimizer {
   uint32_t needs(const Layer& layer) const;
   void observe(Layer& layer, int64_t samples, Strided inputs, Strided signal, int32_t signal_kind);
   void observe(Layer& layer, int64_t samples, const Activations& inputs, const Activations& signal,
-               int32_t signal_kind); // of a convolution
+               int32_t signal_kind); // of a convolution or an embedding
   void fisher_rows(const Layer& layer, int64_t step, int64_t samples, Strided inputs, Strided signal,
                    int32_t signal_kind, const FisherRows& out) const;
   void fisher_rows(const Layer& layer, int64_t step, int64_t samples, const Activations& inputs,

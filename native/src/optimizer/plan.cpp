@@ -145,8 +145,8 @@ void StepPlan::step(double factor, const Samples* samples) {
     steps_[i].conv_inputs = samples[i].conv_inputs;
     steps_[i].conv_deltas = samples[i].conv_deltas;
     steps_[i].samples = samples[i].count;
-    on_device &= layers_[i]->shape.convolution ? samples[i].conv_inputs.device && samples[i].conv_deltas.device
-                                               : samples[i].inputs.device && samples[i].deltas.device;
+    on_device &= layers_[i]->shape.positional() ? samples[i].conv_inputs.device && samples[i].conv_deltas.device
+                                                : samples[i].inputs.device && samples[i].deltas.device;
   }
   if (captured && !(on_device && backend.capturable(plan_)))
     fail(LNGD_INVALID_STATE, "the stream of lngd_set_stream is being captured, and a tensor of this step lies in host ",

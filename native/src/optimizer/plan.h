@@ -18,7 +18,7 @@ struct Binding {
 // The per-sample data of one layer, validated.
 struct Samples {
   Strided inputs, deltas;
-  Activations conv_inputs, conv_deltas; // of a convolution
+  Activations conv_inputs, conv_deltas; // of a convolution or an embedding
   int64_t count = 0;
 };
 

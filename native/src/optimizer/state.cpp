@@ -177,9 +177,11 @@ void Optimizer::restore_state(const unsigned char* data, int64_t bytes) {
     record.poisoned = 0;
     write(layer.memory.record, &record, sizeof record);
     for (const Region& region : regions(layer)) {
-      if (region.memory != layer.memory.phi_sum && region.memory != layer.memory.psi_sum &&
-          region.memory != layer.memory.denominator)
+      const LayerMemory& m = layer.memory;
+      if (region.memory != m.phi_sum && region.memory != m.phi_diagonal_sum && region.memory != m.psi_sum &&
+          region.memory != m.denominator)
         continue;
+      if (!region.memory) continue;
       const std::vector<unsigned char> zeros(static_cast<size_t>(region.bytes));
       write(region.memory, zeros.data(), zeros.size());
     }

@@ -84,7 +84,8 @@ bool reserve_statistics(Context* base, const LayerShape& shape) {
   CpuContext& context = *static_cast<CpuContext*>(base);
   if (shape.convolution) return true; // what it needs depends on the images: reserve_conv
   const int64_t m = padded(shape.outputs);
-  bool ok = context.panel.reserve(panel_floats(shape.blocks)) && context.psi_partial.reserve(kPanelRows / kRowTask * m);
+  const int64_t panel = shape.embedding ? kPanelRows : panel_floats(shape.blocks); // an embedding: only r
+  bool ok = context.panel.reserve(panel) && context.psi_partial.reserve(kPanelRows / kRowTask * m);
   for (Scratch& scratch : context.row) ok = ok && scratch.reserve(3 * m);
   return ok;
 }
@@ -108,15 +109,16 @@ void plan_layer(CpuPlan& plan, const LayerShape& shape, int32_t index, int32_t w
   const double m = static_cast<double>(shape.outputs);
   for (int64_t k = 0; k < shape.blocks.count(); ++k) {
     const double b = static_cast<double>(shape.blocks.size(k));
+    const double side = shape.blocks.is_diagonal ? 1 : b; // elements in a row of the block
     const int64_t group_rows = shape.outputs / shape.groups, first = shape.blocks.group(k) * group_rows;
     const int64_t rows = precondition_rows(group_rows, shape.blocks.size(k), workers);
     for (int64_t row = 0; row < group_rows; row += rows)
       plan.precondition.push_back(
           {index, static_cast<int32_t>(k), first + row, first + std::min(group_rows, row + rows)});
     plan.blocks.push_back({index, static_cast<int32_t>(k)});
-    plan.work_precondition += 2 * static_cast<double>(group_rows) * b * b;
-    plan.work_inverse += b * b * b;
-    plan.work_average += b * b;
+    plan.work_precondition += 2 * static_cast<double>(group_rows) * b * side;
+    plan.work_inverse += b * side * side;
+    plan.work_average += b * side;
   }
   const int64_t update_rows = std::max<int64_t>(1, (int64_t{1} << 15) / shape.ldw);
   for (int64_t row = 0; row < shape.outputs; row += update_rows)
@@ -133,13 +135,17 @@ bool plan_workspaces(CpuPlan& plan, const StepLayer* layers, int32_t workers) {
   for (const BlockTask& task : plan.blocks) {
     const BlockLayout& blocks = layers[task.layer].shape->blocks;
     const int64_t n = blocks.size(task.block);
+    if (blocks.is_diagonal) continue; // inverted where it lies
     if (n <= kSmallFactor)
       small = std::max(small, small_scratch(n));
     else
       large = std::max(large, 2 * n * blocks.ld(task.block) + small_scratch(kFactorTile));
   }
   int64_t inputs = 0;
-  for (const PreconditionTask& task : plan.precondition) inputs = std::max(inputs, layers[task.layer].shape->ldw);
+  for (const PreconditionTask& task : plan.precondition) {
+    const LayerShape& shape = *layers[task.layer].shape;
+    if (!shape.embedding) inputs = std::max(inputs, shape.ldw);
+  }
   const int64_t rate = kRateRows * (inputs + 2 * kRateColumns) + kRateColumns;
   plan.worker.resize(static_cast<size_t>(workers));
   for (Scratch& scratch : plan.worker)
@@ -156,8 +162,9 @@ Plan* plan_create(Context* base, StepLayer* layers, int32_t count, const lngd_co
     std::stable_sort(plan->blocks.begin(), plan->blocks.end(),
                      [&size](const BlockTask& a, const BlockTask& b) { return size(a) > size(b); });
     const auto work = [layers](const PreconditionTask& t) {
-      const int64_t b = layers[t.layer].shape->blocks.size(t.block);
-      return (t.row1 - t.row0) * b * b;
+      const BlockLayout& blocks = layers[t.layer].shape->blocks;
+      const int64_t b = blocks.size(t.block);
+      return (t.row1 - t.row0) * b * (blocks.is_diagonal ? 1 : b);
     };
     std::stable_sort(plan->precondition.begin(), plan->precondition.end(),
                      [&work](const PreconditionTask& a, const PreconditionTask& b) { return work(a) > work(b); });
@@ -197,6 +204,7 @@ const Kernels& kernels_of(Level level) {
 Backend make_backend(const Kernels& kernels) {
   Backend backend{};
   backend.name = "cpu";
+  backend.embeddings = true;
   backend.create = create;
   backend.destroy = destroy;
   backend.take_failure = take_failure;

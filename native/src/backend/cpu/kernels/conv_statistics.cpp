@@ -15,6 +15,7 @@
 
 #include "backend/cpu/kernels/block_syrk.h"
 #include "backend/cpu/kernels/conv_images.h"
+#include "backend/cpu/kernels/embedding.h"
 #include "backend/cpu/kernels/fisher_row.h"
 
 namespace lngd::cpu::LNGD_ISA {
@@ -264,6 +265,7 @@ void add_patches(CpuContext& context, const ConvStatisticsArgs& args, const Conv
 
 void conv_statistics(Context& base, const ConvStatisticsArgs& args) {
   CpuContext& context = cpu(base);
+  if (args.shape->embedding) return embedding_statistics(context, args);
   const LayerShape& shape = *args.shape;
   LayerRecord& record = *args.memory->record;
   ConvTiles tiles;
@@ -299,6 +301,7 @@ void conv_statistics(Context& base, const ConvStatisticsArgs& args) {
 
 void conv_fisher_rows(Context& base, const ConvStatisticsArgs& args, const FisherRows& out) {
   CpuContext& context = cpu(base);
+  if (args.shape->embedding) return embedding_fisher_rows(context, args, out);
   const LayerShape& shape = *args.shape;
   const int64_t m = shape.outputs, group_rows = m / shape.groups;
   ConvTiles tiles;

@@ -6,7 +6,7 @@
 //
 // Blocks up to kSmallFactor rows: one thread each (small_inverse.h). Larger ones: all threads on one block, by tiles
 // (below). A pivot that is not positive: ten times the damping and again, at most 6 times; then the old inverse stays.
-// The inverse is written only when it is complete.
+// The inverse is written only when it is complete. A diagonal factor (of an embedding) is inverted elementwise.
 #include <cmath>
 
 #include "backend/cpu/kernels/kernels.h"
@@ -186,6 +186,16 @@ int32_t invert_large(CpuContext& context, const Block& block, double lambda, flo
   return -1;
 }
 
+// Of a diagonal block; as above, the inverse is written only where every pivot is positive.
+int32_t invert_diagonal(const Block& block, double lambda) {
+  for (int64_t i = 0; i < block.n; ++i) {
+    const float inverse = static_cast<float>(1.0 / (block.phi[i] + lambda));
+    if (!(inverse > 0) || std::isinf(inverse)) return static_cast<int32_t>(i);
+  }
+  for (int64_t i = 0; i < block.n; ++i) block.inverse[i] = static_cast<float>(1.0 / (block.phi[i] + lambda));
+  return -1;
+}
+
 template <typename Invert>
 BlockResult invert_with_retries(const lngd_config& config, const Block& block, Invert invert) {
   double trace = 0;
@@ -263,8 +273,10 @@ void factor_inverse(Context& base, const StepArgs& args) {
     const Block block = block_of(layer, task.block);
     if (block.n <= kSmallFactor) break;
     if (!due(layer)) continue;
-    plan.block_results[static_cast<size_t>(first_small)] = invert_with_retries(
-        *args.config, block, [&](double lambda) { return invert_large(context, block, lambda, plan.factor.data()); });
+    plan.block_results[static_cast<size_t>(first_small)] = invert_with_retries(*args.config, block, [&](double lambda) {
+      return layer.shape->blocks.is_diagonal ? invert_diagonal(block, lambda)
+                                             : invert_large(context, block, lambda, plan.factor.data());
+    });
   }
   context.pool.parallel_for(count - first_small, plan.work_inverse, [&](int64_t index, int32_t worker) {
     const size_t at = static_cast<size_t>(first_small + index);
@@ -273,8 +285,9 @@ void factor_inverse(Context& base, const StepArgs& args) {
     if (!due(layer)) return;
     const Block block = block_of(layer, task.block);
     float* const scratch = plan.worker[static_cast<size_t>(worker)].data();
-    plan.block_results[at] =
-        invert_with_retries(*args.config, block, [&](double lambda) { return invert_small(block, lambda, scratch); });
+    plan.block_results[at] = invert_with_retries(*args.config, block, [&](double lambda) {
+      return layer.shape->blocks.is_diagonal ? invert_diagonal(block, lambda) : invert_small(block, lambda, scratch);
+    });
   });
   record_results(args);
 }

@@ -12,6 +12,7 @@
 #include <cmath>
 
 #include "backend/cpu/kernels/conv_curvature.h"
+#include "backend/cpu/kernels/embedding.h"
 #include "backend/cpu/kernels/fisher_row.h" // run_sum
 
 namespace lngd::cpu::LNGD_ISA {
@@ -127,7 +128,9 @@ void rate_layer(CpuContext& context, const StepArgs& args, int32_t index) {
   if (config.rate == LNGD_RATE_EMPIRICAL && std::isfinite(sums.direction_gradient)) {
     const int64_t used =
         config.rate_samples > 0 ? std::min<int64_t>(config.rate_samples, layer.samples) : layer.samples;
-    if (!layer.shape->convolution) {
+    if (layer.shape->embedding) {
+      curvature = embedding_curvature(context, args, index, used);
+    } else if (!layer.shape->convolution) {
       curvature = empirical_curvature(context, args, index, used);
     } else if (!conv_curvature(context, layer, used, curvature)) {
       return skip(record);
@@ -168,6 +171,10 @@ void layer_rate(Context& base, const StepArgs& args) {
   for (int32_t i = 0; i < args.count && args.config->rate == LNGD_RATE_EMPIRICAL; ++i) {
     const StepLayer& layer = args.layers[i];
     const ConvGeometry& conv = layer.shape->conv;
+    if (layer.shape->embedding) {
+      work += 2.0 * static_cast<double>(layer.samples * layer.conv_inputs.width * layer.shape->outputs);
+      continue;
+    }
     const int64_t positions = layer.shape->convolution ? conv.positions(0, layer.conv_inputs.height) *
                                                              conv.positions(1, layer.conv_inputs.width)
                                                        : 1;

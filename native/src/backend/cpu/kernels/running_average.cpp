@@ -16,6 +16,16 @@ struct Weights {
   float phi;  // of the sum
 };
 
+// The diagonal of an embedding: its sums are double.
+void average_diagonal(const StepLayer& layer, double keep, double share, bool accept) {
+  double* const sum = layer.memory->phi_diagonal_sum;
+  float* const hat = layer.memory->phi;
+  for (int64_t i = 0; i < layer.shape->d; ++i) {
+    if (accept) hat[i] = static_cast<float>(keep * hat[i] + share * sum[i]);
+    sum[i] = 0;
+  }
+}
+
 void average_block(const StepLayer& layer, int64_t k, const Weights& weights, bool accept) {
   const BlockLayout& blocks = layer.shape->blocks;
   const int64_t ld = blocks.ld(k);
@@ -41,9 +51,11 @@ void average_layer(CpuContext& context, StepLayer& layer, double rho) {
   const double keep = record.has_average ? rho : 0.0;
   const Weights weights{static_cast<float>(keep),
                         accept ? static_cast<float>((1.0 - keep) / static_cast<double>(record.samples)) : 0.0f};
-  context.pool.parallel_for(blocks.count(), 8.0 * static_cast<double>(blocks.floats()), [&](int64_t k, int32_t) {
-    average_block(layer, k, weights, accept && denominator[blocks.group(k)] > 0);
-  });
+  if (blocks.is_diagonal)
+    average_diagonal(layer, keep, accept ? (1.0 - keep) / static_cast<double>(record.samples) : 0.0, accept);
+  context.pool.parallel_for(
+      blocks.is_diagonal ? 0 : blocks.count(), 8.0 * static_cast<double>(blocks.floats()),
+      [&](int64_t k, int32_t) { average_block(layer, k, weights, accept && denominator[blocks.group(k)] > 0); });
   float* const psi = layer.memory->psi;
   double* const sum = layer.memory->psi_sum;
   const int64_t group_rows = shape.outputs / shape.groups;

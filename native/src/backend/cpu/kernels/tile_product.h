@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The register tile that the own products of the CPU kernels are made of:
 //
-//   C (kTileRows x columns)  op=  sum_k p[k][i] q[k][j]      p, q by rows, both read along their rows
+//   C (kTileRows x columns)  op=  sum_k p_ki q_kj
 //
-// Both operands run with the same k down the rows: that is A^T A of a SYRK, the update of a Cholesky factor U^T U, and
-// the product X^T X of an inverse, so that none of them needs a transposed copy. Vector types of the compiler instead
-// of intrinsics: one source for every instruction set. (Plain loops were tried first: GCC 12 keeps their accumulators
-// in memory.)
+// q is read along its rows; p is either read along rows too (p_ki = p[k ldp + i]: A^T A of a SYRK, the update of a
+// Cholesky factor U^T U, the product X^T X of an inverse) or given by the rows of its transpose (p_ki = p[i ldp + k]:
+// an ordinary product), so that none of them needs a copy. Vector types of the compiler instead of intrinsics: one
+// source for every instruction set. (Plain loops were tried first: GCC 12 keeps their accumulators in memory.)
 #ifndef LNGD_BACKEND_CPU_KERNELS_TILE_PRODUCT_H
 #define LNGD_BACKEND_CPU_KERNELS_TILE_PRODUCT_H
 
@@ -36,8 +36,11 @@ LNGD_INLINE void store(float* p, vfloat v) { *reinterpret_cast<vfloat*>(p) = v; 
 
 enum class Put { kAssign, kAdd, kSubtract };
 
+// How p is read.
+enum class Left { kByDepth, kByRow };
+
 // Tile at c: kTileRows x (Vectors * kVectorFloats).
-template <Put Op, int Vectors>
+template <Put Op, int Vectors, Left Side = Left::kByDepth>
 LNGD_INLINE void tile_product(int64_t depth, const float* p, int64_t ldp, const float* q, int64_t ldq, float* c,
                               int64_t ldc) {
   vfloat sum[kTileRows][Vectors];
@@ -56,7 +59,8 @@ LNGD_INLINE void tile_product(int64_t depth, const float* p, int64_t ldp, const 
 #pragma GCC unroll 8
     for (int i = 0; i < kTileRows; ++i)
 #pragma GCC unroll 2
-      for (int v = 0; v < Vectors; ++v) sum[i][v] += p[k * ldp + i] * row[v];
+      for (int v = 0; v < Vectors; ++v)
+        sum[i][v] += (Side == Left::kByDepth ? p[k * ldp + i] : p[i * ldp + k]) * row[v];
   }
 #pragma GCC unroll 8
   for (int i = 0; i < kTileRows; ++i)
@@ -73,13 +77,13 @@ LNGD_INLINE void tile_product(int64_t depth, const float* p, int64_t ldp, const 
 }
 
 // The same over `columns`, a multiple of kVectorFloats.
-template <Put Op>
+template <Put Op, Left Side = Left::kByDepth>
 LNGD_INLINE void tile_row(int64_t depth, const float* p, int64_t ldp, const float* q, int64_t ldq, int64_t columns,
                           float* c, int64_t ldc) {
   int64_t j = 0;
   for (; j + kTileColumns <= columns; j += kTileColumns)
-    tile_product<Op, kTileVectors>(depth, p, ldp, q + j, ldq, c + j, ldc);
-  for (; j < columns; j += kVectorFloats) tile_product<Op, 1>(depth, p, ldp, q + j, ldq, c + j, ldc);
+    tile_product<Op, kTileVectors, Side>(depth, p, ldp, q + j, ldq, c + j, ldc);
+  for (; j < columns; j += kVectorFloats) tile_product<Op, 1, Side>(depth, p, ldp, q + j, ldq, c + j, ldc);
 }
 
 } // namespace lngd::cpu::LNGD_ISA

@@ -5,8 +5,8 @@ import org.lngd4j.nativelib.global.lngd;
 
 /**
  * Arrays of a layer that can be read, with m outputs and d inputs (the constant 1 of a bias, the
- * last, included). A grouped convolution has a d x d factor for each of its G groups: G x d x d.
- * Everything is float32 and row-major.
+ * last, included). A grouped convolution has a d x d factor for each of its G groups: G x d x d. Of
+ * an embedding Phi and its inverse are the diagonal: d. Everything is float32 and row-major.
  */
 public enum Field {
     /** Running average of Phi, d x d; 0 outside the diagonal blocks. */
@@ -51,7 +51,11 @@ public enum Field {
         long d = layer.columns();
         return switch (this) {
             case PHI, PHI_INVERSE ->
-                    layer.groups() == 1 ? new long[] {d, d} : new long[] {layer.groups(), d, d};
+                    layer.embedding()
+                            ? new long[] {d}
+                            : layer.groups() == 1
+                                    ? new long[] {d, d}
+                                    : new long[] {layer.groups(), d, d};
             case PSI, PSI_INVERSE -> new long[] {m};
             case MOMENTUM, AVERAGE, DIRECTION -> new long[] {m, d};
         };

@@ -7,9 +7,9 @@ import org.nd4j.linalg.api.ndarray.INDArray;
  * Per-sample data of one layer for {@link LayerRate#EMPIRICAL}: float32, any view, never copied.
  *
  * @param inputs inputs of the layer, N x d_w, without the constant 1 of a bias; a convolution's are
- *     N x channels x height x width (1-D: N x channels x length)
- * @param deltas derivative of the loss of each sample with respect to its pre-activations, N x m,
- *     or N x m x height x width; NOT divided by N
+ *     N x channels x height x width (1-D: N x channels x length), an embedding's N x T indices
+ * @param deltas derivative of the loss of each sample with respect to its pre-activations, N x m, N
+ *     x m x height x width, or N x m x T; NOT divided by N
  */
 public record LayerSamples(INDArray inputs, INDArray deltas) implements StepSamples {
     @Override

@@ -13,9 +13,12 @@ package org.lngd4j;
  * }</pre>
  *
  * @param name a name for messages and reports, not empty
- * @param convolution the geometry of a convolutional layer; null: a dense one
+ * @param convolution the geometry of a convolutional layer; null: a dense one or an embedding
+ * @param embedding whether the layer looks up a column of its weights for an index; convolution is
+ *     null then
  * @param inputs a dense layer's d_w, columns of the weights without the bias; a convolution's
- *     channels in, of all groups together; in [1, 2^24]
+ *     channels in, of all groups together; an embedding's vocabulary, how many indices there are;
+ *     in [1, 2^24]
  * @param outputs m, rows of the weights; a convolution's channels out; in [1, 2^24]
  * @param bias whether there is a bias
  * @param activation the activation phi; {@link Activation#IDENTITY} for the softmax and sigmoid
@@ -27,6 +30,7 @@ package org.lngd4j;
 public record LayerSpec(
         String name,
         Convolution convolution,
+        boolean embedding,
         long inputs,
         long outputs,
         boolean bias,
@@ -42,7 +46,8 @@ public record LayerSpec(
      *
      * @param name a name, not empty
      * @param convolution geometry, or null
-     * @param inputs d_w, or channels in
+     * @param embedding whether it is an embedding
+     * @param inputs d_w, channels in, or the size of the vocabulary
      * @param outputs m
      * @param bias whether there is a bias
      * @param activation the activation
@@ -57,6 +62,9 @@ public record LayerSpec(
         }
         checkSize(name + ": inputs", inputs);
         checkSize(name + ": outputs", outputs);
+        if (embedding && convolution != null) {
+            throw Check.bad(name + ": convolution", convolution, "none for an embedding");
+        }
         if (convolution != null) {
             checkGroups(name, convolution.groups(), inputs, outputs);
             checkSize(
@@ -92,7 +100,16 @@ public record LayerSpec(
      */
     public static LayerSpec dense(String name, long inputs, long outputs) {
         return new LayerSpec(
-                name, null, inputs, outputs, true, Activation.RELU, 0, OutputModel.HIDDEN, null);
+                name,
+                null,
+                false,
+                inputs,
+                outputs,
+                true,
+                Activation.RELU,
+                0,
+                OutputModel.HIDDEN,
+                null);
     }
 
     /**
@@ -110,10 +127,39 @@ public record LayerSpec(
         return new LayerSpec(
                 name,
                 Convolution.of(Check.notNull("kernel", kernel)),
+                false,
                 channelsIn,
                 channelsOut,
                 true,
                 Activation.RELU,
+                0,
+                OutputModel.HIDDEN,
+                null);
+    }
+
+    /**
+     * An embedding without bias, {@link Activation#IDENTITY}, not an output layer. Its inputs are
+     * indices, whole numbers from 0 to vocabulary - 1 as float32, one for each of T positions of a
+     * sample: N x T, with signals and deltas N x m x T (for T = 1 also N, and N x m). Phi is
+     * diagonal and kept as a vector, with one damping for all indices; {@code blockSize} does not
+     * matter. A bias is a diagonal entry with a damping of its own: cross terms between indices and
+     * bias are dropped. An index that is none keeps the update of the statistics out, as NaN does.
+     * Only {@link Device#CPU} has embeddings.
+     *
+     * @param name a name for messages and reports, not empty
+     * @param vocabulary how many indices there are, columns of the weights; in [1, 2^24]
+     * @param outputs m, length of the vector that an index stands for; in [1, 2^24]
+     * @return the layer
+     */
+    public static LayerSpec embedding(String name, long vocabulary, long outputs) {
+        return new LayerSpec(
+                name,
+                null,
+                true,
+                vocabulary,
+                outputs,
+                false,
+                Activation.IDENTITY,
                 0,
                 OutputModel.HIDDEN,
                 null);
@@ -181,7 +227,10 @@ public record LayerSpec(
 
     private Convolution geometry(String what) {
         if (convolution == null) {
-            throw Check.bad(what + " of layer \"" + name + "\"", "set", "none: the layer is dense");
+            throw Check.bad(
+                    what + " of layer \"" + name + "\"",
+                    "set",
+                    "none: the layer is " + (embedding ? "an embedding" : "dense"));
         }
         return convolution;
     }
@@ -190,6 +239,7 @@ public record LayerSpec(
         return new LayerSpec(
                 name,
                 value,
+                embedding,
                 inputs,
                 outputs,
                 bias,
@@ -209,6 +259,7 @@ public record LayerSpec(
         return new LayerSpec(
                 name,
                 convolution,
+                embedding,
                 inputs,
                 outputs,
                 value,
@@ -237,7 +288,16 @@ public record LayerSpec(
      */
     public LayerSpec activation(Activation value, double parameter) {
         return new LayerSpec(
-                name, convolution, inputs, outputs, bias, value, parameter, output, fisher);
+                name,
+                convolution,
+                embedding,
+                inputs,
+                outputs,
+                bias,
+                value,
+                parameter,
+                output,
+                fisher);
     }
 
     /**
@@ -251,7 +311,16 @@ public record LayerSpec(
         Check.notNull("output", value);
         Activation phi = isLink(value) ? Activation.IDENTITY : activation;
         return new LayerSpec(
-                name, convolution, inputs, outputs, bias, phi, activationParameter, value, fisher);
+                name,
+                convolution,
+                embedding,
+                inputs,
+                outputs,
+                bias,
+                phi,
+                activationParameter,
+                value,
+                fisher);
     }
 
     /**
@@ -264,6 +333,7 @@ public record LayerSpec(
         return new LayerSpec(
                 name,
                 convolution,
+                embedding,
                 inputs,
                 outputs,
                 bias,
@@ -298,6 +368,11 @@ public record LayerSpec(
      */
     public int groups() {
         return convolution == null ? 1 : convolution.groups();
+    }
+
+    /** Whether a batch has positions behind its samples. */
+    boolean isPositional() {
+        return embedding || convolution != null;
     }
 
     private static boolean isLink(OutputModel model) {

@@ -126,10 +126,10 @@ public final class LngdOptimizer extends OptimizerReadOuts implements AutoClosea
      *
      * @param layer index of the layer, from 0
      * @param inputs inputs of the layer, N x d_w float32, without the constant 1 of a bias; a
-     *     convolution's are N x channels x height x width (1-D: N x channels x length). Any view:
-     *     an array in NHWC order is passed as its permutation
+     *     convolution's are N x channels x height x width (1-D: N x channels x length), an
+     *     embedding's N x T indices. Any view: an array in NHWC order is passed as its permutation
      * @param signal what {@code kind} says, N x m float32; a convolution's N x m x height x width
-     *     of its output positions; any view
+     *     of its output positions, an embedding's N x m x T; any view
      * @param kind what the second matrix holds
      * @throws org.lngd4j.nativelib.LngdArgumentException for another type or shape
      */
@@ -138,7 +138,7 @@ public final class LngdOptimizer extends OptimizerReadOuts implements AutoClosea
         Check.notNull("kind", kind);
         Views.inputs("inputs", spec, inputs);
         Views.outputs("signal", spec, signal, inputs.size(0));
-        if (spec.convolution() != null) {
+        if (spec.isPositional()) {
             observeImages(layer, inputs, signal, kind);
             return;
         }

@@ -35,6 +35,10 @@ final class NativeStructs {
 
     private static void start(LayerSpec layer, lngd_layer_config c) {
         Convolution conv = layer.convolution();
+        if (layer.embedding()) {
+            Status.check(lngd.lngd_embedding_init(layer.inputs(), layer.outputs(), c));
+            return;
+        }
         if (conv == null) {
             Status.check(lngd.lngd_layer_init(layer.inputs(), layer.outputs(), c));
             return;

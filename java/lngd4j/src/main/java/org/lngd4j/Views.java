@@ -99,10 +99,14 @@ final class Views {
     }
 
     /**
-     * Inputs of a layer: [N, d_w], or [N, channels, ...] with the spatial axes of a convolution.
+     * Inputs of a layer: [N, d_w], or [N, channels, ...] with the spatial axes of a convolution, or
+     * [N, T] or [N] of an embedding.
      */
     static void inputs(String argument, LayerSpec layer, INDArray a) {
-        if (layer.convolution() == null) {
+        if (layer.embedding()) {
+            usable(argument, layer, a);
+            indices(argument, layer, a.shape());
+        } else if (layer.convolution() == null) {
             matrix(argument, layer, a, -1, layer.inputs());
         } else {
             usable(argument, layer, a);
@@ -112,7 +116,10 @@ final class Views {
 
     /** A signal or deltas: [N, m], or [N, m, ...], whose positions the library checks. */
     static void outputs(String argument, LayerSpec layer, INDArray a, long samples) {
-        if (layer.convolution() == null) {
+        if (layer.embedding()) {
+            usable(argument, layer, a);
+            embedded(argument, layer, a.shape(), samples);
+        } else if (layer.convolution() == null) {
             matrix(argument, layer, a, samples, layer.outputs());
         } else {
             usable(argument, layer, a);
@@ -132,7 +139,9 @@ final class Views {
 
     /** The same for tensors outside of ND4J. */
     static void inputs(String argument, LayerSpec layer, DeviceTensor t) {
-        if (layer.convolution() == null || t == null) {
+        if (layer.embedding() && t != null) {
+            indices(argument, layer, sizes(t));
+        } else if (layer.convolution() == null || t == null) {
             matrix(argument, layer, t, -1, layer.inputs());
         } else {
             images(argument, layer, sizes(t), -1, layer.inputs());
@@ -140,7 +149,9 @@ final class Views {
     }
 
     static void outputs(String argument, LayerSpec layer, DeviceTensor t, long samples) {
-        if (layer.convolution() == null || t == null) {
+        if (layer.embedding() && t != null) {
+            embedded(argument, layer, sizes(t), samples);
+        } else if (layer.convolution() == null || t == null) {
             matrix(argument, layer, t, samples, layer.outputs());
         } else {
             images(argument, layer, sizes(t), samples, layer.outputs());
@@ -161,6 +172,31 @@ final class Views {
             sizes[i] = t.size(i);
         }
         return sizes;
+    }
+
+    private static void indices(String argument, LayerSpec layer, long[] shape) {
+        if (shape.length != 1 && shape.length != 2) {
+            throw bad(
+                    argument,
+                    layer,
+                    "of shape " + java.util.Arrays.toString(shape),
+                    "shape [samples, positions] or [samples], indices of an embedding");
+        }
+    }
+
+    private static void embedded(String argument, LayerSpec layer, long[] shape, long n) {
+        boolean fits = shape.length == 2 || shape.length == 3;
+        if (!fits || shape[0] != n || shape[1] != layer.outputs()) {
+            throw bad(
+                    argument,
+                    layer,
+                    "of shape " + java.util.Arrays.toString(shape),
+                    "shape ["
+                            + n
+                            + ", "
+                            + layer.outputs()
+                            + ", positions], or without positions where there is one");
+        }
     }
 
     private static void images(

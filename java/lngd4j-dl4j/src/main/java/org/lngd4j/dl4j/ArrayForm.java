@@ -4,7 +4,9 @@ package org.lngd4j.dl4j;
 import org.lngd4j.nativelib.LngdStateException;
 import org.nd4j.linalg.api.buffer.DataBuffer;
 import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Broadcast;
 import org.nd4j.linalg.factory.Nd4j;
+import org.nd4j.linalg.indexing.NDArrayIndex;
 
 /**
  * How DL4J keeps the arrays of a kind of layer, and how LNGD sees them: samples x channels x
@@ -30,35 +32,62 @@ enum ArrayForm {
      * no matrix of one stride there; as an image of one channel, L high and C wide, under a kernel
      * of k x C, the patch is (kernel element, channel), and is.
      */
-    SEQUENCE;
+    SEQUENCE_CONVOLUTION,
+    /** Indices [N, 1], outputs [N, nOut], weights as those of a dense layer. */
+    EMBEDDING,
+    /** Indices [N, T] or [N, 1, T], outputs [N, nOut, T], weights as those of a dense layer. */
+    SEQUENCE_FIRST,
+    /** The same with outputs [N, T, nOut]. */
+    SEQUENCE_LAST;
 
     INDArray inputs(INDArray a) {
-        if (this == SEQUENCE) {
+        if (this == SEQUENCE_CONVOLUTION) {
             return withAxis(a.permute(0, 2, 1), 1);
+        }
+        if ((this == SEQUENCE_FIRST || this == SEQUENCE_LAST) && a.rank() == 3) {
+            return a.get(NDArrayIndex.all(), NDArrayIndex.point(0), NDArrayIndex.all());
         }
         return this == CHANNELS_LAST || this == DEPTHWISE_LAST ? a.permute(0, 3, 1, 2) : a;
     }
 
     /** Pre-activations and deltas, as {@code IActivation.backprop} sees them. */
     INDArray signal(INDArray a) {
-        if (this == SEQUENCE) {
+        if (this == SEQUENCE_CONVOLUTION) {
             return withAxis(a, 3);
+        }
+        if (this == SEQUENCE_LAST) {
+            return a.permute(0, 2, 1);
         }
         return this == DEPTHWISE_LAST ? a.permute(0, 3, 1, 2) : a;
     }
 
     INDArray weights(INDArray w, long outputs) {
         return switch (this) {
-            case DENSE -> w.transpose();
+            case DENSE, EMBEDDING, SEQUENCE_FIRST, SEQUENCE_LAST -> w.transpose();
             case CHANNELS_FIRST, CHANNELS_LAST -> view(w, outputs, w.length() / outputs);
-            case DEPTHWISE_FIRST, DEPTHWISE_LAST, SEQUENCE ->
+            case DEPTHWISE_FIRST, DEPTHWISE_LAST, SEQUENCE_CONVOLUTION ->
                     view(w, w.length() / outputs, outputs).transpose();
         };
     }
 
-    /** A masked sample's delta is left out by dense layers; convolutions of DL4J take it in. */
+    /**
+     * A masked sample's delta is left out by dense layers and embeddings; convolutions of DL4J take
+     * it in.
+     */
     boolean masksSamples() {
-        return this == DENSE;
+        return switch (this) {
+            case DENSE, EMBEDDING, SEQUENCE_FIRST, SEQUENCE_LAST -> true;
+            default -> false;
+        };
+    }
+
+    /** Deltas as LNGD sees them, with those that a mask leaves out set to zero. */
+    static void mask(INDArray deltas, INDArray mask) {
+        if (deltas.rank() == 3) { // [N, nOut, T] by [N, T]
+            Broadcast.mul(deltas, mask, deltas, 0, 2);
+        } else {
+            deltas.muliColumnVector(mask);
+        }
     }
 
     /** The view with one more axis of size 1; ND4J's reshape would copy where strides are odd. */

@@ -71,7 +71,7 @@ final class ConvolutionChoices {
         return spec.padding(conf.getPadding());
     }
 
-    /** An image of one channel, as {@link ArrayForm#SEQUENCE} has it. */
+    /** An image of one channel, as {@link ArrayForm#SEQUENCE_CONVOLUTION} has it. */
     private static LayerSpec sequence(String name, ConvolutionLayer conf) {
         int kernel = conf.getKernelSize()[0];
         int reach = conf.getDilation()[0] * (kernel - 1);
@@ -102,7 +102,7 @@ final class ConvolutionChoices {
     /** For example 3x3 on 16, or 3 on 16 for a sequence. */
     static String size(LayerSpec spec, ArrayForm form) {
         List<Convolution.Axis> axes = spec.convolution().axes();
-        return form == ArrayForm.SEQUENCE
+        return form == ArrayForm.SEQUENCE_CONVOLUTION
                 ? axes.get(0).kernel() + " on " + axes.get(1).kernel()
                 : axes.stream()
                                 .map(a -> Integer.toString(a.kernel()))
@@ -113,7 +113,7 @@ final class ConvolutionChoices {
 
     static ArrayForm form(Layer layer) {
         if (layer instanceof Convolution1DLayer) {
-            return ArrayForm.SEQUENCE;
+            return ArrayForm.SEQUENCE_CONVOLUTION;
         }
         ConvolutionLayer conf = (ConvolutionLayer) layer.conf().getLayer();
         boolean last = conf.getCnn2dDataFormat() == CNN2DFormat.NHWC;

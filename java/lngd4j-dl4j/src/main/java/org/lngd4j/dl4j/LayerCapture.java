@@ -81,10 +81,18 @@ final class LayerCapture implements BackpropWatch {
 
     /**
      * Statistics from gradients of sampled targets, one row a sample, not divided by their number.
+     *
+     * @param from the layer that they are of, this one's shadow
+     * @param masked whether the mask of the samples is in them already
      */
-    void observeGradients(INDArray inputs, INDArray gradients) {
-        INDArray a = form.inputs(inputs);
+    void observeGradients(Layer from, INDArray gradients, boolean masked) {
+        INDArray a = form.inputs(from.input());
         INDArray g = form.signal(gradients);
+        INDArray mask = masked || !form.masksSamples() ? null : from.getMaskArray();
+        if (mask != null) {
+            g = g.dup();
+            ArrayForm.mask(g, mask.castTo(DataType.FLOAT));
+        }
         if (a.dataType() == DataType.FLOAT) {
             optimizer.observe(lngdIndex, a, g, Signal.GRADIENTS);
             return;

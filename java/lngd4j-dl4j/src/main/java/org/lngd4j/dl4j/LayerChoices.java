@@ -69,7 +69,8 @@ final class LayerChoices {
                 layer.getClass() == org.deeplearning4j.nn.layers.feedforward.dense.DenseLayer.class;
         boolean output = layer.getClass() == org.deeplearning4j.nn.layers.OutputLayer.class;
         boolean convolution = ConvolutionChoices.knows(layer);
-        if (!dense && !output && !convolution) {
+        boolean embedding = EmbeddingChoices.knows(layer);
+        if (!dense && !output && !convolution && !embedding) {
             return firstOrder(unit, "no Kronecker block for " + unit.type() + " yet");
         }
         FeedForwardLayer conf = (FeedForwardLayer) layer.conf().getLayer();
@@ -81,6 +82,9 @@ final class LayerChoices {
         }
         if (convolution) {
             return convolution(unit, (ConvolutionLayer) conf);
+        }
+        if (embedding) {
+            return embedding(unit, conf);
         }
         return dense ? dense(unit, (DenseLayer) conf) : output(unit, (OutputLayer) conf);
     }
@@ -137,6 +141,19 @@ final class LayerChoices {
             return modelled(unit, spec, loss.getActivationFn(), loss.getLossFn());
         }
         if (bare && next instanceof ActivationLayer activation) {
+            return modelled(unit, spec, activation.getActivationFn(), null);
+        }
+        return modelled(unit, spec, conf.getActivationFn(), null);
+    }
+
+    private LayerChoice embedding(Unit unit, FeedForwardLayer conf) {
+        String problem = EmbeddingChoices.problem(options);
+        if (problem != null) {
+            return firstOrder(unit, problem);
+        }
+        LayerSpec spec = EmbeddingChoices.spec(unit.name(), unit.layer());
+        boolean bare = conf.getActivationFn() instanceof ActivationIdentity;
+        if (bare && follower(unit) instanceof ActivationLayer activation) {
             return modelled(unit, spec, activation.getActivationFn(), null);
         }
         return modelled(unit, spec, conf.getActivationFn(), null);
@@ -207,19 +224,23 @@ final class LayerChoices {
 
     private static LayerChoice lngd(
             Unit unit, LayerSpec spec, IActivation derivative, String detail) {
-        ArrayForm form =
-                spec.convolution() == null
-                        ? ArrayForm.DENSE
-                        : ConvolutionChoices.form(unit.layer());
+        ArrayForm form = ArrayForm.DENSE;
+        if (spec.embedding()) {
+            form = EmbeddingChoices.form(unit.layer());
+        } else if (spec.convolution() != null) {
+            form = ConvolutionChoices.form(unit.layer());
+        }
         return new LayerChoice(
                 unit, Treatment.LNGD, spec, form, derivative, size(spec, form) + ", " + detail);
     }
 
-    /** For example 784+1 x 256, or of a convolution 3x3 on 16+1 x 32. */
+    /**
+     * For example 784+1 x 256, of a convolution 3x3 on 16+1 x 32, of an embedding one of 5000 x 64.
+     */
     private static String size(LayerSpec spec, ArrayForm form) {
         String inputs =
                 spec.convolution() == null
-                        ? Long.toString(spec.inputs())
+                        ? (spec.embedding() ? "one of " : "") + spec.inputs()
                         : ConvolutionChoices.size(spec, form);
         String groups = spec.groups() > 1 ? " in " + spec.groups() + " groups" : "";
         return inputs + (spec.bias() ? "+1" : "") + " x " + spec.outputs() + groups;

@@ -41,10 +41,11 @@ public final class Lngd {
 
     /**
      * Attaches LNGD to a network. From now on every {@code fit} of the network trains dense and
-     * output layers and convolutions by LNGD and the other layers by a first-order updater, which the report tells
-     * layer by layer. Listeners, evaluation, early stopping, {@code ModelSerializer}, {@code
-     * clone()}, dropout, constraints, gradient normalisation, L1, L2 and weight decay work as
-     * before: the network's configuration is not changed, not even for the time of the attachment.
+     * output layers and convolutions by LNGD and the other layers by a first-order updater, which
+     * the report tells layer by layer. Listeners, evaluation, early stopping, {@code
+     * ModelSerializer}, {@code clone()}, dropout, constraints, gradient normalisation, L1, L2 and
+     * weight decay work as before: the network's configuration is not changed, not even for the
+     * time of the attachment.
      *
      * @param net the network, of data type FLOAT, trained with the mean loss by stochastic gradient
      *     descent (DL4J's defaults); initialised if it is not yet

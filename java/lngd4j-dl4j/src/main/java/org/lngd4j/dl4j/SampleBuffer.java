@@ -33,7 +33,7 @@ final class SampleBuffer {
         current.inputs().assign(a);
         current.deltas().assign(delta);
         if (mask != null) {
-            current.deltas().muliColumnVector(mask.castTo(DataType.FLOAT));
+            ArrayForm.mask(current.deltas(), mask.castTo(DataType.FLOAT));
         }
         return current;
     }

@@ -176,7 +176,7 @@ final class SampledFisher {
         @Override
         public void after(INDArray delta, boolean masked) {
             if (capture.wantsStatistics()) {
-                capture.observeGradients(layer.input(), delta);
+                capture.observeGradients(layer, delta, masked);
             }
         }
     }

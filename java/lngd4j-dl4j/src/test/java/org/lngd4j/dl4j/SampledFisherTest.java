@@ -17,13 +17,16 @@ import org.deeplearning4j.nn.conf.inputs.InputType;
 import org.deeplearning4j.nn.conf.layers.ActivationLayer;
 import org.deeplearning4j.nn.conf.layers.BatchNormalization;
 import org.deeplearning4j.nn.conf.layers.CnnLossLayer;
+import org.deeplearning4j.nn.conf.layers.Convolution1DLayer;
 import org.deeplearning4j.nn.conf.layers.ConvolutionLayer;
 import org.deeplearning4j.nn.conf.layers.DenseLayer;
+import org.deeplearning4j.nn.conf.layers.EmbeddingSequenceLayer;
 import org.deeplearning4j.nn.conf.layers.GlobalPoolingLayer;
 import org.deeplearning4j.nn.conf.layers.LSTM;
 import org.deeplearning4j.nn.conf.layers.Layer;
 import org.deeplearning4j.nn.conf.layers.LossLayer;
 import org.deeplearning4j.nn.conf.layers.OutputLayer;
+import org.deeplearning4j.nn.conf.layers.PoolingType;
 import org.deeplearning4j.nn.conf.layers.RnnOutputLayer;
 import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
@@ -498,6 +501,61 @@ class SampledFisherTest {
         data.setLabelsMaskArray(mask);
         try (LngdTraining lngd = Lngd.attach(net, whole)) {
             net.fit(data);
+            assertStatistics(lngd, whole, rows);
+        }
+    }
+
+    private static MultiLayerNetwork sequences(IUpdater updater) {
+        NeuralNetConfiguration.ListBuilder list =
+                new NeuralNetConfiguration.Builder().seed(7).updater(updater).list();
+        list.layer(new EmbeddingSequenceLayer.Builder().nIn(9).nOut(4).inputLength(6).build());
+        list.layer(
+                new Convolution1DLayer.Builder(3)
+                        .nOut(5)
+                        .convolutionMode(ConvolutionMode.Same)
+                        .activation(Activation.TANH)
+                        .build());
+        list.layer(new GlobalPoolingLayer(PoolingType.AVG));
+        list.layer(output(LossFunction.MCXENT, Activation.SOFTMAX));
+        MultiLayerNetwork net =
+                new MultiLayerNetwork(list.setInputType(InputType.recurrent(9, 6)).build());
+        net.init();
+        return net;
+    }
+
+    /** Embedding, 1-D convolution and pooling, with steps that a feature mask leaves out. */
+    @ParameterizedTest
+    @ValueSource(booleans = {false, true})
+    void sequencesWithMasks(boolean masked) {
+        MultiLayerNetwork net = sequences(new Sgd(0.1));
+        LngdOptions whole = OPTIONS.toBuilder().statisticsSamples(0).build();
+        INDArray x = Nd4j.create(SAMPLES, 1, 6);
+        for (int i = 0; i < x.length(); i++) {
+            x.putScalar(i / 6, 0, i % 6, (i * 5 + i / 7) % 9);
+        }
+        INDArray mask = masked ? Nd4j.ones(SAMPLES, 6) : null;
+        if (masked) {
+            mask.putScalar(1, 5, 0);
+            mask.putScalar(2, 4, 0);
+            mask.putScalar(2, 5, 0);
+        }
+        INDArray p = net.output(x, true, mask, null);
+        INDArray y = targets(p, PredictiveModel.CATEGORICAL, 0, 0);
+        List<List<INDArray>> rows = new ArrayList<>();
+        MultiLayerNetwork twin = net.clone();
+        try (LngdTraining lngd = Lngd.attach(twin, DELTAS)) {
+            twin.setInput(x);
+            twin.setLabels(y);
+            twin.setLayerMaskArrays(mask, null);
+            twin.computeGradientAndScore();
+            for (LayerCapture c : lngd.captures()) {
+                rows.add(List.of(c.samples().inputs().dup(), c.samples().deltas().dup()));
+            }
+        }
+        try (LngdTraining lngd = Lngd.attach(net, whole)) {
+            assertThat(lngd.report().with(Treatment.LNGD)).hasSize(3);
+            // The labels of the data are others than the drawn ones.
+            net.fit(new DataSet(x, Nd4j.zeros(SAMPLES, Nets.CLASSES).addi(0.25), mask, null));
             assertStatistics(lngd, whole, rows);
         }
     }
