@@ -47,7 +47,8 @@ final class TrainCommand implements Callable<Integer> {
             paramLabel = "NAME",
             defaultValue = "lngd",
             description =
-                    "What trains it: lngd (default), paper, lngd-sample, adam, sgd, lars, lamb.")
+                    "What trains it: lngd (default), paper, lngd-sample, lngd-lr, kfac, kfac-trust, tkfac, ekfac, adam, sgd,"
+                            + " lars, lamb.")
     private String optimizer;
 
     @Option(
@@ -107,28 +108,30 @@ final class TrainCommand implements Callable<Integer> {
             names = "--averaged-weights",
             negatable = true,
             description =
-                    "Evaluate and deliver averaged weights (default: as the preset has it; on for adam and sgd).")
+                    "Evaluate and deliver averaged weights (default: as the preset has it; on for the rivals).")
     private Boolean averagedWeights;
 
     @Option(
             names = "--learning-rate",
             paramLabel = "X",
-            description = "Peak of the schedule (default: the preset's; adam 0.003, sgd 0.1).")
+            description =
+                    "Peak of the schedule (default: the preset's; adam 0.003, sgd 0.1, kfac 0.03).")
     private Double learningRate;
 
-    @Option(names = "--momentum", paramLabel = "X", description = "Of lngd and sgd (default: 0.9).")
+    @Option(names = "--momentum", paramLabel = "X", description = "Of all but adam (default: 0.9).")
     private Double momentum;
 
     @Option(
             names = "--damping",
             paramLabel = "X",
-            description = "LNGD: gamma, in units of the mean eigenvalue.")
+            description =
+                    "LNGD, kfac-trust: gamma, in units of the mean eigenvalue; kfac, tkfac, ekfac: lambda.")
     private Double damping;
 
     @Option(
             names = "--trust-ratio",
             paramLabel = "X",
-            description = "LNGD: step length over weight norm; 0 turns it off.")
+            description = "LNGD, KFAC: step length over weight norm; 0 turns it off.")
     private Double trustRatio;
 
     @Option(
@@ -140,19 +143,21 @@ final class TrainCommand implements Callable<Integer> {
     @Option(
             names = "--statistics-interval",
             paramLabel = "N",
-            description = "LNGD: steps between statistics.")
+            description = "LNGD, KFAC: steps between statistics.")
     private Integer statisticsInterval;
 
     @Option(
             names = "--inverse-interval",
             paramLabel = "N",
-            description = "LNGD: steps between inverses.")
+            description = "LNGD, KFAC: steps between inverses.")
     private Integer inverseInterval;
 
     @Option(
             names = "--fisher",
-            paramLabel = "expected|sampled",
-            description = "LNGD: how the Fisher matrix is formed.")
+            paramLabel = "expected|sampled|provided",
+            description =
+                    "LNGD: how the Fisher matrix is formed; provided: from gradients back-propagated from targets that the"
+                            + " network draws itself.")
     private String fisher;
 
     @Option(

@@ -5,6 +5,7 @@ import org.lngd4j.nativelib.LngdStateException;
 import org.nd4j.linalg.api.buffer.DataBuffer;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Broadcast;
+import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.linalg.indexing.NDArrayIndex;
 
 /**
@@ -25,6 +26,13 @@ enum ArrayForm {
     DEPTHWISE_FIRST,
     /** The same on NHWC, where everything is left in that order. */
     DEPTHWISE_LAST,
+    /**
+     * 1-D convolution on sequences N x C x L. DL4J shapes the weights [m, C, kernel, 1] but
+     * computes with the same memory as [kernel, C, m]. The patch (channel, kernel element) would be
+     * no matrix of one stride there; as an image of one channel, L high and C wide, under a kernel
+     * of k x C, the patch is (kernel element, channel), and is.
+     */
+    SEQUENCE_CONVOLUTION,
     /** Indices [N, 1], outputs [N, nOut], weights as those of a dense layer. */
     EMBEDDING,
     /** Indices [N, T] or [N, 1, T], outputs [N, nOut, T], weights as those of a dense layer. */
@@ -33,6 +41,9 @@ enum ArrayForm {
     SEQUENCE_LAST;
 
     INDArray inputs(INDArray a) {
+        if (this == SEQUENCE_CONVOLUTION) {
+            return withAxis(a.permute(0, 2, 1), 1);
+        }
         if ((this == SEQUENCE_FIRST || this == SEQUENCE_LAST) && a.rank() == 3) {
             return a.get(NDArrayIndex.all(), NDArrayIndex.point(0), NDArrayIndex.all());
         }
@@ -41,6 +52,9 @@ enum ArrayForm {
 
     /** Pre-activations and deltas, as {@code IActivation.backprop} sees them. */
     INDArray signal(INDArray a) {
+        if (this == SEQUENCE_CONVOLUTION) {
+            return withAxis(a, 3);
+        }
         if (this == SEQUENCE_LAST) {
             return a.permute(0, 2, 1);
         }
@@ -51,7 +65,7 @@ enum ArrayForm {
         return switch (this) {
             case DENSE, EMBEDDING, SEQUENCE_FIRST, SEQUENCE_LAST -> w.transpose();
             case CHANNELS_FIRST, CHANNELS_LAST -> view(w, outputs, w.length() / outputs);
-            case DEPTHWISE_FIRST, DEPTHWISE_LAST ->
+            case DEPTHWISE_FIRST, DEPTHWISE_LAST, SEQUENCE_CONVOLUTION ->
                     view(w, w.length() / outputs, outputs).transpose();
         };
     }
@@ -74,6 +88,18 @@ enum ArrayForm {
         } else {
             deltas.muliColumnVector(mask);
         }
+    }
+
+    /** The view with one more axis of size 1; ND4J's reshape would copy where strides are odd. */
+    private static INDArray withAxis(INDArray a, int at) {
+        long[] shape = new long[a.rank() + 1];
+        long[] strides = new long[a.rank() + 1];
+        for (int i = 0; i < shape.length; i++) {
+            int from = i < at ? i : i - 1;
+            shape[i] = i == at ? 1 : a.size(from);
+            strides[i] = i == at ? 1 : a.stride(from);
+        }
+        return Nd4j.create(a.data(), shape, strides, a.offset(), 'c');
     }
 
     private static INDArray view(INDArray w, long rows, long columns) {

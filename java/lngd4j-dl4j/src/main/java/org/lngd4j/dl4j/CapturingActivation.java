@@ -6,17 +6,17 @@ import org.nd4j.linalg.activations.IActivation;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
- * The activation of a hidden layer, seen through a {@link LayerCapture}. Computes nothing itself.
+ * The activation of a hidden layer, seen through a {@link BackpropWatch}. Computes nothing itself.
  */
 final class CapturingActivation implements IActivation {
     private static final long serialVersionUID = 1L;
 
     private final IActivation delegate;
-    private final transient LayerCapture capture;
+    private final transient BackpropWatch watch;
 
-    CapturingActivation(IActivation delegate, LayerCapture capture) {
+    CapturingActivation(IActivation delegate, BackpropWatch watch) {
         this.delegate = delegate;
-        this.capture = capture;
+        this.watch = watch;
     }
 
     @Override
@@ -26,9 +26,9 @@ final class CapturingActivation implements IActivation {
 
     @Override
     public Pair<INDArray, INDArray> backprop(INDArray in, INDArray epsilon) {
-        capture.before(in);
+        watch.before(in);
         Pair<INDArray, INDArray> result = delegate.backprop(in, epsilon);
-        capture.after(result.getFirst(), false);
+        watch.after(result.getFirst(), false);
         return result;
     }
 

@@ -7,18 +7,18 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.lossfunctions.ILossFunction;
 
 /**
- * The loss of an output layer, seen through a {@link LayerCapture}. The activation of an output
+ * The loss of an output layer, seen through a {@link BackpropWatch}. The activation of an output
  * layer cannot be decorated instead: losses ask whether it is a softmax.
  */
 final class CapturingLoss implements ILossFunction {
     private static final long serialVersionUID = 1L;
 
     private final ILossFunction delegate;
-    private final transient LayerCapture capture;
+    private final transient BackpropWatch watch;
 
-    CapturingLoss(ILossFunction delegate, LayerCapture capture) {
+    CapturingLoss(ILossFunction delegate, BackpropWatch watch) {
         this.delegate = delegate;
-        this.capture = capture;
+        this.watch = watch;
     }
 
     @Override
@@ -40,9 +40,9 @@ final class CapturingLoss implements ILossFunction {
     @Override
     public INDArray computeGradient(
             INDArray labels, INDArray preOutput, IActivation activation, INDArray mask) {
-        capture.before(preOutput);
+        watch.before(preOutput);
         INDArray delta = delegate.computeGradient(labels, preOutput, activation, mask);
-        capture.after(delta, true);
+        watch.after(delta, true);
         return delta;
     }
 
@@ -53,10 +53,10 @@ final class CapturingLoss implements ILossFunction {
             IActivation activation,
             INDArray mask,
             boolean average) {
-        capture.before(preOutput);
+        watch.before(preOutput);
         Pair<Double, INDArray> result =
                 delegate.computeGradientAndScore(labels, preOutput, activation, mask, average);
-        capture.after(result.getSecond(), true);
+        watch.after(result.getSecond(), true);
         return result;
     }
 

@@ -18,16 +18,16 @@ final class Decoration {
     private final NeuralNetConfiguration original;
     private final NeuralNetConfiguration decorated;
 
-    Decoration(LayerCapture capture) {
-        layer = capture.layer;
+    Decoration(Layer layer, BackpropWatch watch) {
+        this.layer = layer;
         original = layer.conf();
         decorated = original.clone();
         BaseLayer before = (BaseLayer) original.getLayer();
         BaseLayer after = (BaseLayer) decorated.getLayer();
         if (after instanceof BaseOutputLayer output) {
-            output.setLossFn(new CapturingLoss(output.getLossFn(), capture));
+            output.setLossFn(new CapturingLoss(output.getLossFn(), watch));
         } else {
-            after.setActivationFn(new CapturingActivation(after.getActivationFn(), capture));
+            after.setActivationFn(new CapturingActivation(after.getActivationFn(), watch));
         }
         // What clone() copied must stay shared: dropout has state, and NetworkUtils.setLearningRate
         // changes updaters.

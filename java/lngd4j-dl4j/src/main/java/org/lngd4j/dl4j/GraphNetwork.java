@@ -40,6 +40,7 @@ record GraphNetwork(ComputationGraph net) implements Network {
                             vertex,
                             vertex.getLayer(),
                             vertex instanceof LayerVertex v ? v.getLayerPreProcessor() : null,
+                            before(vertex),
                             follower(vertex),
                             reached[at]
                                     ? null
@@ -68,6 +69,13 @@ record GraphNetwork(ComputationGraph net) implements Network {
         return reached;
     }
 
+    private Layer before(GraphVertex vertex) {
+        VertexIndices[] inputs = vertex.getInputVertices();
+        return inputs == null || inputs.length != 1
+                ? null
+                : net.getVertices()[inputs[0].getVertexIndex()].getLayer();
+    }
+
     private Layer follower(GraphVertex vertex) {
         VertexIndices[] outputs = vertex.getOutputVertices();
         if (outputs == null || outputs.length != 1) {
@@ -77,6 +85,20 @@ record GraphNetwork(ComputationGraph net) implements Network {
                         && next.getLayerPreProcessor() == null
                 ? next.getLayer()
                 : null;
+    }
+
+    @Override
+    public List<Layer> outputs() {
+        List<Layer> outputs = new ArrayList<>();
+        for (String name : net.getConfiguration().getNetworkOutputs()) {
+            outputs.add(net.getVertex(name).getLayer());
+        }
+        return outputs;
+    }
+
+    @Override
+    public Shadow shadow() {
+        return new GraphShadow(net);
     }
 
     @Override

@@ -2,6 +2,7 @@
 package org.lngd4j.dl4j;
 
 import org.deeplearning4j.nn.api.Layer;
+import org.lngd4j.Fisher;
 import org.lngd4j.LayerSamples;
 import org.lngd4j.LngdOptimizer;
 import org.lngd4j.Signal;
@@ -16,7 +17,7 @@ import org.nd4j.linalg.factory.Nd4j;
  * due costs the test of two booleans and of the network's updater.
  */
 @SuppressWarnings("try") // scopes that are only opened and closed
-final class LayerCapture {
+final class LayerCapture implements BackpropWatch {
     final int lngdIndex;
     final Layer layer;
     final String name;
@@ -26,6 +27,7 @@ final class LayerCapture {
     private final long outputs;
     private final IActivation derivative;
     private final SampleBuffer buffer;
+    private final boolean provided;
     private boolean wantsStatistics;
     private boolean wantsDeltas;
     private LayerSamples samples;
@@ -41,6 +43,7 @@ final class LayerCapture {
         this.outputs = choice.spec().outputs();
         this.derivative = choice.derivative();
         this.buffer = new SampleBuffer();
+        this.provided = training.options().fisher() == Fisher.PROVIDED;
     }
 
     /** Asks what the coming step wants to see. */
@@ -50,18 +53,16 @@ final class LayerCapture {
         samples = null;
     }
 
-    /**
-     * Called with the pre-activations before DL4J goes on, since ReLU and others overwrite them.
-     */
-    void before(INDArray preActivations) {
+    @Override
+    public void before(INDArray preActivations) {
         training.keepUpdater();
-        if (wantsStatistics) {
+        if (wantsStatistics && !provided) {
             observe(preActivations);
         }
     }
 
-    /** Called with dL/ds, a sum over the batch of nothing: row n is that of sample n. */
-    void after(INDArray delta, boolean masked) {
+    @Override
+    public void after(INDArray delta, boolean masked) {
         if (wantsDeltas) {
             INDArray mask = masked || !form.masksSamples() ? null : layer.getMaskArray();
             samples = buffer.put(form.inputs(layer.input()), form.signal(delta), mask);
@@ -71,6 +72,34 @@ final class LayerCapture {
     /** Weights of this layer, or their gradient, as LNGD sees them: m x d_w. */
     INDArray weights(INDArray array) {
         return form.weights(array, outputs);
+    }
+
+    /** Whether the coming step takes statistics of this layer. */
+    boolean wantsStatistics() {
+        return wantsStatistics;
+    }
+
+    /**
+     * Statistics from gradients of sampled targets, one row a sample, not divided by their number.
+     *
+     * @param from the layer that they are of, this one's shadow
+     * @param masked whether the mask of the samples is in them already
+     */
+    void observeGradients(Layer from, INDArray gradients, boolean masked) {
+        INDArray a = form.inputs(from.input());
+        INDArray g = form.signal(gradients);
+        INDArray mask = masked || !form.masksSamples() ? null : from.getMaskArray();
+        if (mask != null) {
+            g = g.dup();
+            ArrayForm.mask(g, mask.castTo(DataType.FLOAT));
+        }
+        if (a.dataType() == DataType.FLOAT) {
+            optimizer.observe(lngdIndex, a, g, Signal.GRADIENTS);
+            return;
+        }
+        try (MemoryWorkspace outside = Nd4j.getMemoryManager().scopeOutOfWorkspaces()) {
+            optimizer.observe(lngdIndex, a.castTo(DataType.FLOAT), g, Signal.GRADIENTS);
+        }
     }
 
     /** Whether the step must be given samples. */

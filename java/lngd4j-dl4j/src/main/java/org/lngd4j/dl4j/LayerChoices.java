@@ -3,13 +3,13 @@ package org.lngd4j.dl4j;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Collectors;
 import org.deeplearning4j.nn.api.Layer;
 import org.deeplearning4j.nn.conf.layers.ActivationLayer;
 import org.deeplearning4j.nn.conf.layers.CnnLossLayer;
 import org.deeplearning4j.nn.conf.layers.ConvolutionLayer;
 import org.deeplearning4j.nn.conf.layers.DenseLayer;
 import org.deeplearning4j.nn.conf.layers.FeedForwardLayer;
+import org.deeplearning4j.nn.conf.layers.GlobalPoolingLayer;
 import org.deeplearning4j.nn.conf.layers.LossLayer;
 import org.deeplearning4j.nn.conf.layers.OutputLayer;
 import org.deeplearning4j.nn.conf.preprocessor.RnnToFeedForwardPreProcessor;
@@ -77,7 +77,7 @@ final class LayerChoices {
         if (isStill(conf.getIUpdater())) {
             return other(unit, Treatment.FROZEN, "the learning rate of its updater is 0");
         }
-        if (unit.preProcessor() instanceof RnnToFeedForwardPreProcessor) {
+        if (unit.preProcessor() instanceof RnnToFeedForwardPreProcessor && !isPooled(unit)) {
             return firstOrder(unit, "its input has a time axis");
         }
         if (convolution) {
@@ -87,6 +87,16 @@ final class LayerChoices {
             return embedding(unit, conf);
         }
         return dense ? dense(unit, (DenseLayer) conf) : output(unit, (OutputLayer) conf);
+    }
+
+    /**
+     * DL4J says that pooling leaves a time axis, and puts a preprocessor behind it which finds that
+     * there is none.
+     */
+    private static boolean isPooled(Unit unit) {
+        return unit.before() != null
+                && unit.before().conf().getLayer() instanceof GlobalPoolingLayer pooling
+                && pooling.isCollapseDimensions();
     }
 
     /**
@@ -169,6 +179,11 @@ final class LayerChoices {
 
     /** loss is null for a hidden layer. */
     private LayerChoice modelled(Unit unit, LayerSpec spec, IActivation phi, ILossFunction loss) {
+        if (options.fisher() == Fisher.PROVIDED) {
+            // The gradients come from the network itself: no model of phi is needed.
+            LayerSpec bare = spec.activation(org.lngd4j.Activation.IDENTITY);
+            return lngd(unit, bare, null, "back-propagated from sampled targets");
+        }
         if (phi instanceof ActivationSoftmax) {
             boolean categorical = loss instanceof LossMCXENT || loss instanceof LossKLD;
             if (categorical && options.preset() != Preset.PAPER) {
@@ -216,23 +231,19 @@ final class LayerChoices {
             form = ConvolutionChoices.form(unit.layer());
         }
         return new LayerChoice(
-                unit, Treatment.LNGD, spec, form, derivative, size(spec) + ", " + detail);
+                unit, Treatment.LNGD, spec, form, derivative, size(spec, form) + ", " + detail);
     }
 
     /**
      * For example 784+1 x 256, of a convolution 3x3 on 16+1 x 32, of an embedding one of 5000 x 64.
      */
-    private static String size(LayerSpec spec) {
-        String kernel = spec.embedding() ? "one of " : "";
-        if (spec.convolution() != null) {
-            kernel =
-                    spec.convolution().axes().stream()
-                                    .map(a -> Integer.toString(a.kernel()))
-                                    .collect(Collectors.joining("x"))
-                            + " on ";
-        }
+    private static String size(LayerSpec spec, ArrayForm form) {
+        String inputs =
+                spec.convolution() == null
+                        ? (spec.embedding() ? "one of " : "") + spec.inputs()
+                        : ConvolutionChoices.size(spec, form);
         String groups = spec.groups() > 1 ? " in " + spec.groups() + " groups" : "";
-        return kernel + spec.inputs() + (spec.bias() ? "+1" : "") + " x " + spec.outputs() + groups;
+        return inputs + (spec.bias() ? "+1" : "") + " x " + spec.outputs() + groups;
     }
 
     private static LayerChoice firstOrder(Unit unit, String reason) {

@@ -40,15 +40,21 @@ public final class Lngd {
     }
 
     /**
-     * Attaches LNGD to a network. From now on every {@code fit} of the network trains dense, output
-     * and loss layers by LNGD and the other layers by a first-order updater, which the report tells
-     * layer by layer. Listeners, evaluation, early stopping, {@code ModelSerializer}, {@code
-     * clone()}, dropout, constraints, gradient normalisation, L1, L2 and weight decay work as
-     * before: the network's configuration is not changed, not even for the time of the attachment.
+     * Attaches LNGD to a network. From now on every {@code fit} of the network trains dense and
+     * output layers and convolutions by LNGD and the other layers by a first-order updater, which
+     * the report tells layer by layer. Listeners, evaluation, early stopping, {@code
+     * ModelSerializer}, {@code clone()}, dropout, constraints, gradient normalisation, L1, L2 and
+     * weight decay work as before: the network's configuration is not changed, not even for the
+     * time of the attachment.
      *
      * @param net the network, of data type FLOAT, trained with the mean loss by stochastic gradient
      *     descent (DL4J's defaults); initialised if it is not yet
-     * @param options what LNGD shall do; {@link Fisher#PROVIDED} is not possible here
+     * @param options what LNGD shall do; with {@link Fisher#PROVIDED} the gradients of targets that
+     *     are drawn from the network's own prediction, back-propagated in a second pass over the
+     *     first {@code statisticsSamples} samples wherever statistics are due. That pass leaves
+     *     gradients, batch statistics, counters and ND4J's random state alone, and takes the memory
+     *     of one more gradient array. It needs outputs that are softmax with cross-entropy, sigmoid
+     *     with binary cross-entropy or squared error, and no recurrent layer
      * @param attachOptions fallback updater, and which weights are left at the end
      * @return the attachment; close it to get the network back as it was
      * @throws LngdArgumentException if the network cannot be trained by LNGD; the message says what
@@ -80,7 +86,12 @@ public final class Lngd {
      *
      * @param graph the graph, of data type FLOAT, trained with the mean loss by stochastic gradient
      *     descent (DL4J's defaults); initialised if it is not yet
-     * @param options what LNGD shall do; {@link Fisher#PROVIDED} is not possible here
+     * @param options what LNGD shall do; with {@link Fisher#PROVIDED} the gradients of targets that
+     *     are drawn from the network's own prediction, back-propagated in a second pass over the
+     *     first {@code statisticsSamples} samples wherever statistics are due. That pass leaves
+     *     gradients, batch statistics, counters and ND4J's random state alone, and takes the memory
+     *     of one more gradient array. It needs outputs that are softmax with cross-entropy, sigmoid
+     *     with binary cross-entropy or squared error, and no recurrent layer
      * @param attachOptions fallback updater, and which weights are left at the end
      * @return the attachment; close it to get the graph back as it was
      * @throws LngdArgumentException if the graph cannot be trained by LNGD; the message says what
@@ -146,9 +157,7 @@ public final class Lngd {
                     "net has a gradients accumulator (distributed training); allowed is a network that trains alone");
         }
         if (options.fisher() == Fisher.PROVIDED) {
-            throw new LngdArgumentException(
-                    "options.fisher is PROVIDED; allowed is EXPECTED or SAMPLED: a network"
-                            + " has no per-sample gradients to provide");
+            SampledFisher.check(network);
         }
     }
 

@@ -14,6 +14,7 @@ import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.nn.api.Trainable;
 import org.deeplearning4j.nn.updater.BaseMultiLayerUpdater;
 import org.deeplearning4j.optimize.api.TrainingListener;
+import org.lngd4j.Fisher;
 import org.lngd4j.KernelTimes;
 import org.lngd4j.LayerSpec;
 import org.lngd4j.LngdOptimizer;
@@ -45,6 +46,7 @@ public final class LngdTraining implements AutoCloseable {
     private final Captures captures = new Captures();
     private final List<Decoration> decorations = new ArrayList<>();
     private final Set<Trainable> firstOrder = Collections.newSetFromMap(new IdentityHashMap<>());
+    private final SampledFisher sampledFisher;
     private Network.AttachedUpdater updater;
     private AveragedWeights averaged;
     private long steps;
@@ -73,7 +75,20 @@ public final class LngdTraining implements AutoCloseable {
             LayerCapture capture =
                     new LayerCapture(this, optimizer, captures.list().size(), choice);
             captures.add(capture);
-            decorations.add(new Decoration(capture));
+            decorations.add(new Decoration(capture.layer, capture));
+        }
+        this.sampledFisher = sampledFisher();
+    }
+
+    private SampledFisher sampledFisher() {
+        if (options.fisher() != Fisher.PROVIDED) {
+            return null;
+        }
+        try {
+            return new SampledFisher(net, options, captures.list());
+        } catch (RuntimeException | Error e) {
+            optimizer.close();
+            throw e;
         }
     }
 
@@ -137,6 +152,16 @@ public final class LngdTraining implements AutoCloseable {
         if (averaged != null) {
             throw new LngdStateException(
                     "the network holds averaged weights: close AveragedWeights before " + what);
+        }
+    }
+
+    /**
+     * Called by the updater before anything is changed and outside of its workspaces: statistics
+     * from sampled targets, where that is the way they are taken.
+     */
+    void sampleFisher() {
+        if (sampledFisher != null) {
+            sampledFisher.observe(steps);
         }
     }
 

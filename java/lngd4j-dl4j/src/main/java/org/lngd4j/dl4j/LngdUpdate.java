@@ -174,6 +174,7 @@ final class LngdUpdate {
             LayerWorkspaceMgr workspaceMgr) {
         training.checkMayStep();
         checkArrays(gradient);
+        training.sampleFisher();
         division.divide(gradient, batchSize);
         if (normalised) {
             normalise(gradient, iteration);

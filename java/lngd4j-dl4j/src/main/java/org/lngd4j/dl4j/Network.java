@@ -2,6 +2,7 @@
 package org.lngd4j.dl4j;
 
 import java.util.List;
+import org.deeplearning4j.nn.api.Layer;
 import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.nn.conf.BackpropType;
 import org.deeplearning4j.nn.updater.BaseMultiLayerUpdater;
@@ -16,6 +17,12 @@ interface Network {
 
     /** All layers, and vertices with parameters, in the order of the forward pass. */
     List<Unit> units();
+
+    /** The live layers that have the losses. */
+    List<Layer> outputs();
+
+    /** A second network on the same parameters. */
+    Shadow shadow();
 
     BackpropType backpropType();
 

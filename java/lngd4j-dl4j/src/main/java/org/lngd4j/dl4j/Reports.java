@@ -7,6 +7,7 @@ import org.deeplearning4j.nn.api.Layer;
 import org.deeplearning4j.nn.conf.BackpropType;
 import org.deeplearning4j.nn.conf.layers.BaseLayer;
 import org.deeplearning4j.nn.conf.layers.BatchNormalization;
+import org.lngd4j.Fisher;
 import org.lngd4j.LngdOptions;
 import org.nd4j.linalg.learning.config.IUpdater;
 
@@ -81,6 +82,14 @@ final class Reports {
                                 && conf.getGradientNormalization()
                                         != org.deeplearning4j.nn.conf.GradientNormalization.None;
             }
+        }
+        if (options.fisher() == Fisher.PROVIDED) {
+            notes.add(
+                    "Fisher information from targets that the network draws itself: a second forward and"
+                            + " backward pass wherever statistics are due, without dropout and weight noise"
+                            + (batchNormalised
+                                    ? ", batch normalisation by the samples of that pass."
+                                    : "."));
         }
         if (regularised) {
             notes.add(

@@ -39,12 +39,23 @@ record SequentialNetwork(MultiLayerNetwork net) implements Network {
                             layer,
                             layer,
                             conf.getInputPreProcess(i),
+                            i > 0 ? net.getLayer(i - 1) : null,
                             direct ? net.getLayer(i + 1) : null,
                             i < frozen
                                     ? "the backward pass ends at the frozen layer " + frozen
                                     : null));
         }
         return units;
+    }
+
+    @Override
+    public List<Layer> outputs() {
+        return List.of(net.getLayer(net.getnLayers() - 1));
+    }
+
+    @Override
+    public Shadow shadow() {
+        return new SequentialShadow(net);
     }
 
     @Override

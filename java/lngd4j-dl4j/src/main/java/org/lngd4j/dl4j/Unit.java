@@ -13,6 +13,7 @@ import org.deeplearning4j.nn.conf.InputPreProcessor;
  * @param trainable what DL4J's updater calls it: the layer, or in a graph the vertex around it
  * @param layer the live layer; null for a vertex that is none
  * @param preProcessor what stands before the layer, or null
+ * @param before the live layer that alone and directly feeds it, or null
  * @param follower the live layer that alone and directly takes its output, or null
  * @param unreached why the backward pass does not come here; null if it does
  */
@@ -22,6 +23,7 @@ record Unit(
         Trainable trainable,
         Layer layer,
         InputPreProcessor preProcessor,
+        Layer before,
         Layer follower,
         String unreached) {
 

@@ -2,6 +2,7 @@
 package org.lngd4j.dl4j;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.Arrays;
 import java.util.List;
@@ -10,13 +11,13 @@ import java.util.stream.Stream;
 import org.deeplearning4j.nn.conf.CNN2DFormat;
 import org.deeplearning4j.nn.conf.ConvolutionMode;
 import org.deeplearning4j.nn.conf.NeuralNetConfiguration;
+import org.deeplearning4j.nn.conf.RNNFormat;
 import org.deeplearning4j.nn.conf.inputs.InputType;
 import org.deeplearning4j.nn.conf.layers.ActivationLayer;
 import org.deeplearning4j.nn.conf.layers.BatchNormalization;
 import org.deeplearning4j.nn.conf.layers.Convolution1DLayer;
 import org.deeplearning4j.nn.conf.layers.ConvolutionLayer;
 import org.deeplearning4j.nn.conf.layers.Deconvolution2D;
-import org.deeplearning4j.nn.conf.layers.DenseLayer;
 import org.deeplearning4j.nn.conf.layers.DepthwiseConvolution2D;
 import org.deeplearning4j.nn.conf.layers.GlobalPoolingLayer;
 import org.deeplearning4j.nn.conf.layers.Layer;
@@ -63,6 +64,12 @@ class ConvolutionTest {
         return new ConvolutionLayer.Builder(kernel).nOut(out).activation(Activation.TANH);
     }
 
+    private static final InputType SEQUENCE = InputType.recurrent(3, 11);
+
+    private static Convolution1DLayer.Builder sequence(int kernel) {
+        return new Convolution1DLayer.Builder(kernel).nOut(4).activation(Activation.TANH);
+    }
+
     private static OutputLayer output() {
         return new OutputLayer.Builder(LossFunction.MCXENT)
                 .nOut(CLASSES)
@@ -100,6 +107,33 @@ class ConvolutionTest {
                     new DepthwiseConvolution2D.Builder(3, 2)
                             .depthMultiplier(3)
                             .activation(Activation.TANH)
+                            .build()
+                },
+                new Object[] {"1-D", SEQUENCE, sequence(3).build()},
+                new Object[] {"1-D, no bias", SEQUENCE, sequence(1).hasBias(false).build()},
+                new Object[] {
+                    "1-D, stride, padding, dilation",
+                    SEQUENCE,
+                    sequence(3).stride(2).padding(2).dilation(2).build()
+                },
+                new Object[] {"1-D, same", SEQUENCE, sequence(3).convolutionMode(same).build()},
+                new Object[] {
+                    "1-D, same, even kernel, dilation",
+                    SEQUENCE,
+                    sequence(4).dilation(3).convolutionMode(same).build()
+                },
+                new Object[] {
+                    "1-D, causal",
+                    SEQUENCE,
+                    sequence(3).convolutionMode(ConvolutionMode.Causal).build()
+                },
+                new Object[] {
+                    "1-D, causal, stride, dilation",
+                    SEQUENCE,
+                    sequence(3)
+                            .stride(2)
+                            .dilation(2)
+                            .convolutionMode(ConvolutionMode.Causal)
                             .build()
                 },
                 new Object[] {
@@ -278,24 +312,91 @@ class ConvolutionTest {
     }
 
     @Test
-    void oneDimensionalConvolutionsFallBack() {
+    void sequencesAreTrainedByLngdToTheOutputBehindThePooling() {
         MultiLayerNetwork net =
                 net(
-                        InputType.recurrent(2, 11),
-                        new Convolution1DLayer.Builder(3)
-                                .nOut(4)
-                                .activation(Activation.TANH)
-                                .build(),
+                        SEQUENCE,
+                        sequence(3).build(),
+                        sequence(2).convolutionMode(ConvolutionMode.Causal).build(),
                         new GlobalPoolingLayer(PoolingType.AVG),
-                        new DenseLayer.Builder().nOut(5).activation(Activation.TANH).build(),
                         output());
+        DataSet test = data(200, new long[] {3, 11}, 99);
+        double before = accuracy(net, test);
+        try (LngdTraining lngd = Lngd.attach(net, LngdOptions.recipe(60).build())) {
+            assertThat(lngd.report().layers())
+                    .extracting(LayerRegistration::treatment)
+                    .containsExactly(
+                            Treatment.LNGD,
+                            Treatment.LNGD,
+                            Treatment.NO_PARAMETERS,
+                            Treatment.LNGD);
+            assertThat(lngd.report().layers().get(0).detail()).startsWith("3 on 3+1 x 4");
+            for (int t = 0; t < 60; t++) {
+                net.fit(data(64, new long[] {3, 11}, t));
+            }
+        }
+        // Each class has one bright channel of eleven steps.
+        assertThat(before).isLessThan(0.7);
+        assertThat(accuracy(net, test)).isGreaterThan(0.9);
+    }
+
+    /** Lengths may change, where the padding does not depend on them. */
+    @Test
+    void sequencesMayChangeTheirLength() {
+        MultiLayerNetwork net =
+                net(
+                        InputType.recurrent(3),
+                        sequence(3).convolutionMode(ConvolutionMode.Same).build(),
+                        new GlobalPoolingLayer(PoolingType.MAX),
+                        output());
+        try (LngdTraining lngd = Lngd.attach(net, EMPIRICAL)) {
+            net.fit(data(5, new long[] {3, 6}, 1));
+            net.fit(data(4, new long[] {3, 17}, 2));
+            assertThat(lngd.optimizer().health(0).steps()).isEqualTo(2);
+            assertThat(lngd.optimizer().health(0).skippedSteps()).isZero();
+        }
+    }
+
+    static Stream<Object[]> sequencesThatFallBack() {
+        return Stream.of(
+                new Object[] {
+                    InputType.recurrent(3, 11, RNNFormat.NWC),
+                    sequence(3).rnnDataFormat(RNNFormat.NWC).build(),
+                    "NWC"
+                },
+                new Object[] {
+                    SEQUENCE,
+                    sequence(3).stride(2).convolutionMode(ConvolutionMode.Same).build(),
+                    "depends on the length"
+                });
+    }
+
+    @ParameterizedTest
+    @MethodSource("sequencesThatFallBack")
+    void sequencesFallBackWhereTheyMust(InputType input, Layer layer, String reason) {
+        MultiLayerNetwork net =
+                net(input, layer, new GlobalPoolingLayer(PoolingType.AVG), output());
         try (LngdTraining lngd = Lngd.attach(net, LngdOptions.recipe(10).build())) {
             assertThat(lngd.report().layers().get(0).treatment()).isEqualTo(Treatment.FIRST_ORDER);
-            assertThat(lngd.report().layers().get(0).detail()).contains("kernel element");
-            INDArray before = net.getLayer(0).params().dup();
-            net.fit(data(8, new long[] {2, 11}, 1));
-            assertThat(net.getLayer(0).params()).isNotEqualTo(before);
+            assertThat(lngd.report().layers().get(0).detail()).contains(reason);
+            assertThat(lngd.report().layers().get(2).treatment()).isEqualTo(Treatment.LNGD);
         }
+    }
+
+    /** Where this fails, DL4J was repaired, and LNGD can have sequences on NWC. */
+    @Test
+    void dl4jCannotBackPropagateThroughSequencesOnNwc() {
+        MultiLayerNetwork net =
+                net(
+                        InputType.recurrent(3, 11, RNNFormat.NWC),
+                        sequence(3).rnnDataFormat(RNNFormat.NWC).build(),
+                        new GlobalPoolingLayer.Builder(PoolingType.AVG)
+                                .poolingDimensions(1)
+                                .build(),
+                        output());
+        DataSet data = data(6, new long[] {11, 3}, 3);
+        assertThat(net.output(data.getFeatures()).shape()).containsExactly(6, CLASSES);
+        assertThatThrownBy(() -> net.fit(data)).hasMessageContaining("conv1d_bp");
     }
 
     @Test

@@ -14,7 +14,6 @@ import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.deeplearning4j.optimize.api.BaseTrainingListener;
 import org.deeplearning4j.util.NetworkUtils;
 import org.junit.jupiter.api.Test;
-import org.lngd4j.Fisher;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.nativelib.LngdArgumentException;
 import org.lngd4j.nativelib.LngdException;
@@ -149,7 +148,6 @@ class LifecycleTest {
                                 .optimizationAlgo(OptimizationAlgorithm.LBFGS)),
                 OPTIONS,
                 "LBFGS");
-        refused(Nets.mlp(), OPTIONS.toBuilder().fisher(Fisher.PROVIDED).build(), "PROVIDED");
         assertThatThrownBy(() -> Lngd.attach((MultiLayerNetwork) null, OPTIONS))
                 .hasMessageContaining("net is null");
         assertThatThrownBy(() -> Lngd.attach((ComputationGraph) null, OPTIONS))

@@ -3,10 +3,12 @@ package org.lngd4j.cli.train;
 
 import java.util.Locale;
 import org.lngd4j.Damping;
+import org.lngd4j.Device;
 import org.lngd4j.Fisher;
 import org.lngd4j.LayerRate;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.Preset;
+import org.lngd4j.Schedule;
 import org.lngd4j.TrustRatio;
 import org.lngd4j.WeightDecay;
 import org.lngd4j.cli.CliException;
@@ -28,17 +30,15 @@ final class LngdChoice {
     private static LngdOptions direct(TrainSettings settings, long totalSteps) {
         LngdOptions.Builder builder =
                 LngdOptions.preset(preset(settings), totalSteps)
-                        .device(Devices.usable(settings.device()))
+                        .device(usable(settings))
                         .threads(settings.threads())
                         .seed(settings.seed());
+        kind(settings.optimizer(), builder, totalSteps);
         if (settings.averagedWeights() != null) {
             builder.averaging(settings.averagedWeights());
         }
         if (settings.learningRate() != null) {
             builder.learningRate(settings.learningRate());
-        } else if (settings.optimizer() == OptimizerKind.LNGD_SAMPLE) {
-            // Without the layer rate the paper's own learning rate is far too large.
-            builder.learningRate(settings.optimizer().axes().get(0).start());
         }
         if (settings.momentum() != null) {
             builder.momentum(settings.momentum());
@@ -58,10 +58,28 @@ final class LngdChoice {
         if (settings.layerRate() != null) {
             builder.layerRate(LayerRate.valueOf(upper(settings.layerRate())));
         }
-        if (settings.optimizer() == OptimizerKind.LNGD_SAMPLE) {
-            builder.layerRate(LayerRate.NONE);
-        }
         return builder.build();
+    }
+
+    /** What a name means beside its preset. */
+    private static void kind(OptimizerKind kind, LngdOptions.Builder builder, long totalSteps) {
+        switch (kind) {
+            case LNGD_SAMPLE ->
+                    // Without the layer rate the paper's own learning rate is far too large.
+                    builder.layerRate(LayerRate.NONE).learningRate(kind.axes().get(0).start());
+            case LNGD_LR -> builder.fisher(Fisher.PROVIDED);
+            case KFAC, TKFAC, EKFAC ->
+                    // The schedule and the averaged weights that the other rivals have.
+                    builder.schedule(Schedule.cosine(totalSteps)).averaging(true);
+            case KFAC_TRUST ->
+                    builder.schedule(Schedule.cosine(totalSteps))
+                            .averaging(true)
+                            .learningRate(1)
+                            .trustRatio(
+                                    TrustRatio.ALWAYS, kind.axes().get(0).startValue(totalSteps))
+                            .relativeDamping(kind.axes().get(1).start());
+            default -> {}
+        }
     }
 
     /**
@@ -69,20 +87,28 @@ final class LngdChoice {
      * is bad input, with the reason.
      */
     static String device(TrainSettings settings) {
-        return Devices.word(Devices.usable(settings.device()));
+        return Devices.word(usable(settings));
+    }
+
+    private static Device usable(TrainSettings settings) {
+        return settings.optimizer().isKfac() ? Device.CPU : Devices.usable(settings.device());
     }
 
     private static Preset preset(TrainSettings settings) {
-        if (!settings.optimizer().takesPreset()) {
-            return Preset.PAPER;
-        }
-        return settings.preset() == null
-                ? Preset.RECIPE
-                : Preset.valueOf(upper(settings.preset()).replace('-', '_'));
+        return switch (settings.optimizer()) {
+            case LNGD ->
+                    settings.preset() == null
+                            ? Preset.RECIPE
+                            : Preset.valueOf(upper(settings.preset()).replace('-', '_'));
+            case KFAC, KFAC_TRUST -> Preset.KFAC;
+            case TKFAC -> Preset.TKFAC;
+            case EKFAC -> Preset.EKFAC;
+            default -> Preset.PAPER;
+        };
     }
 
-    // The one number is gamma under relative damping, and the upper bound nu2 under the paper's
-    // clip.
+    // The one number is gamma under relative damping, lambda under KFAC's, and the upper bound nu2
+    // under the paper's clip.
     private static LngdOptions withDamping(TrainSettings settings, LngdOptions options) {
         Double damping = settings.damping();
         if (damping == null) {
@@ -90,6 +116,9 @@ final class LngdChoice {
         }
         if (options.damping() == Damping.RELATIVE) {
             return options.toBuilder().relativeDamping(damping).build();
+        }
+        if (options.damping() == Damping.FACTORED) {
+            return options.toBuilder().factoredDamping(damping).build();
         }
         double least = Math.min(options.dampingMin(), damping);
         return options.toBuilder().absoluteDamping(least, damping).build();

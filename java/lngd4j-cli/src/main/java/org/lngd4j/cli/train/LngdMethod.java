@@ -9,6 +9,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.Supplier;
+import org.lngd4j.Approximation;
+import org.lngd4j.Fisher;
 import org.lngd4j.KernelTimes;
 import org.lngd4j.LayerRate;
 import org.lngd4j.LngdOptions;
@@ -24,7 +26,7 @@ import org.lngd4j.dl4j.Treatment;
 import org.nd4j.linalg.learning.config.IUpdater;
 import org.nd4j.linalg.learning.config.Nesterovs;
 
-/** LNGD, attached to DL4J's network by one line, as a user would. */
+/** LNGD or a KFAC of the same library, attached to DL4J's network by one line, as a user would. */
 final class LngdMethod implements TrainingMethod {
     // Batch norm learns well at this rate; it is not tuned, since it is not what is compared.
     private static final double FALLBACK_RATE = 0.03;
@@ -67,7 +69,14 @@ final class LngdMethod implements TrainingMethod {
             namesByReason.computeIfAbsent(layer.detail(), d -> new ArrayList<>()).add(layer.name());
         }
         return namesByReason.entrySet().stream()
-                .map(e -> "not trained by LNGD: " + listed(e.getValue()) + ": " + e.getKey())
+                .map(
+                        e ->
+                                "not trained by "
+                                        + name()
+                                        + ": "
+                                        + listed(e.getValue())
+                                        + ": "
+                                        + e.getKey())
                 .toList();
     }
 
@@ -83,11 +92,28 @@ final class LngdMethod implements TrainingMethod {
         if (options.preset() == Preset.PAPER && options.layerRate() == LayerRate.NONE) {
             preset += " without layer rate";
         }
-        return options.trustMode() == TrustRatio.OFF
+        if (options.preset() == Preset.PAPER && options.fisher() == Fisher.PROVIDED) {
+            preset += " with back-propagated gradients";
+        }
+        boolean kfac = options.approximation() != Approximation.LNGD;
+        String size =
+                options.trustMode() == TrustRatio.OFF
+                        ? String.format(Locale.ROOT, "learning rate %.3g", options.learningRate())
+                        : String.format(Locale.ROOT, "trust ratio %.3g", options.trustRatio());
+        // KFAC's result hangs on its damping as much as on its rate.
+        return kfac
                 ? String.format(
-                        Locale.ROOT, "LNGD %s, learning rate %.3g", preset, options.learningRate())
-                : String.format(
-                        Locale.ROOT, "LNGD %s, trust ratio %.3g", preset, options.trustRatio());
+                        Locale.ROOT,
+                        "%s, %s, %s damping %.3g",
+                        name(),
+                        size,
+                        options.damping().name().toLowerCase(Locale.ROOT),
+                        options.dampingFactor())
+                : "LNGD " + preset + ", " + size;
+    }
+
+    private String name() {
+        return options.approximation().name();
     }
 
     @Override

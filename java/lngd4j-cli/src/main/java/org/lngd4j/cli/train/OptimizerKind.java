@@ -6,7 +6,6 @@ import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
 import org.lngd4j.cli.CliException;
-import org.lngd4j.cli.train.TuningAxis.Unit;
 
 /**
  * What {@code --optimizer} can be: the registry. A new optimizer is one constant here, and its
@@ -18,12 +17,8 @@ public enum OptimizerKind {
     LNGD(
             Family.LNGD,
             "layer-wise natural gradient, preset by --preset",
-            new TuningAxis(
-                    "trust-ratio",
-                    Unit.OVER_ROOT_OF_STEPS,
-                    List.of(0.03, 0.06, 0.1, 0.17, 0.3, 0.5),
-                    0.17),
-            new TuningAxis("damping", Unit.PLAIN, List.of(0.1, 0.3, 1.0, 3.0, 10.0), 1)),
+            TuningAxis.trustRatio(),
+            TuningAxis.relativeDamping()),
     /** LNGD exactly as printed. */
     PAPER(Family.LNGD, "LNGD as the paper prints it", TuningAxis.learningRate(0.1)),
     /** The paper's ablation without the layer-wise rate. */
@@ -31,6 +26,35 @@ public enum OptimizerKind {
             Family.LNGD,
             "the paper's ablation: LNGD without its layer-wise learning rate",
             TuningAxis.learningRate(0.003)),
+    /** The paper's ablation with back-propagated gradients. */
+    LNGD_LR(
+            Family.LNGD,
+            "the paper's ablation: LNGD with gradients back-propagated from sampled targets",
+            TuningAxis.learningRate(0.1)),
+    /** Kronecker-factored approximate curvature. */
+    KFAC(
+            Family.LNGD,
+            "KFAC with factored damping",
+            TuningAxis.learningRate(0.03),
+            TuningAxis.factoredDamping()),
+    /** KFAC with what LNGD's recipe has beside its factors. */
+    KFAC_TRUST(
+            Family.LNGD,
+            "KFAC with the trust ratio and the relative damping of LNGD",
+            TuningAxis.trustRatio(),
+            TuningAxis.relativeDamping()),
+    /** Trace-restricted KFAC. */
+    TKFAC(
+            Family.LNGD,
+            "KFAC with the trace of the exact block",
+            TuningAxis.learningRate(0.03),
+            TuningAxis.factoredDamping()),
+    /** Eigenvalue-corrected KFAC. */
+    EKFAC(
+            Family.LNGD,
+            "KFAC with a measured diagonal in its eigenbasis",
+            TuningAxis.learningRate(0.03),
+            TuningAxis.factoredDamping()),
     /** DL4J's Adam. */
     ADAM(Family.FIRST_ORDER, "DL4J's Adam", TuningAxis.learningRate(0.003)),
     /** DL4J's SGD with (Nesterov's) momentum: it has no other. */
@@ -100,6 +124,11 @@ public enum OptimizerKind {
     /** The settings that {@code lngd compare} tunes, each with its grid. */
     public List<TuningAxis> axes() {
         return axes;
+    }
+
+    /** Whether its second factor is a matrix. These run on the CPU only. */
+    boolean isKfac() {
+        return this == KFAC || this == KFAC_TRUST || this == TKFAC || this == EKFAC;
     }
 
     /**

@@ -25,7 +25,7 @@ import org.lngd4j.cli.model.ModelCatalog;
  * @param threads 1 to 1024
  * @param evalEvery epochs between evaluations, above 0
  * @param averagedWeights evaluate and deliver averaged weights; null: the preset's default, on for
- *     adam and sgd
+ *     adam, sgd, lars, lamb and the KFACs
  * @param learningRate above 0, at most 1000
  * @param momentum 0 to below 1
  * @param damping above 0
@@ -33,7 +33,7 @@ import org.lngd4j.cli.model.ModelCatalog;
  * @param weightDecay 0 or more
  * @param statisticsInterval steps between statistics, at least 1
  * @param inverseInterval steps between inverses, at least 1
- * @param fisher expected, sampled
+ * @param fisher expected, sampled, provided (back-propagated from targets that the network draws)
  * @param layerRate none, empirical, kronecker
  * @param trainSamples use only so many of the training images, at least 1
  * @param validation hold the last so many of them out and measure on these, at least 1
@@ -73,7 +73,7 @@ public record TrainSettings(
         ModelCatalog.validate(model);
         oneOf("--preset", preset, "recipe", "recipe-fit", "recipe-empirical", "paper");
         oneOf("--device", device, "auto", "cpu", "cuda");
-        oneOf("--fisher", fisher, "expected", "sampled");
+        oneOf("--fisher", fisher, "expected", "sampled", "provided");
         oneOf("--layer-rate", layerRate, "none", "empirical", "kronecker");
         whole("--epochs", epochs, 1, MOST_EPOCHS);
         whole("--batch", batch, 1, Integer.MAX_VALUE);
@@ -96,6 +96,12 @@ public record TrainSettings(
             forLngdOnly(optimizer, "--preset", preset);
             forLngdOnly(optimizer, "--fisher", fisher);
             forLngdOnly(optimizer, "--layer-rate", layerRate);
+        }
+        if (optimizer.isKfac() && device.equals("cuda")) {
+            throw CliException.badInput(
+                    "--device cuda is for --optimizer lngd, not "
+                            + optimizer
+                            + ", which has no CUDA kernels");
         }
         if (optimizer.family() != OptimizerKind.Family.LNGD) {
             forLngdOnly(optimizer, "--damping", damping);

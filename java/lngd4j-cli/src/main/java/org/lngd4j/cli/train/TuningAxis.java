@@ -43,6 +43,30 @@ public record TuningAxis(String option, Unit unit, List<Double> grid, double sta
         return new TuningAxis("learning-rate", Unit.PLAIN, RATES.subList(0, 8), start);
     }
 
+    /** A step's length over that of the weights, by the law that LNGD's recipe follows. */
+    static TuningAxis trustRatio() {
+        return new TuningAxis(
+                "trust-ratio",
+                Unit.OVER_ROOT_OF_STEPS,
+                List.of(0.03, 0.06, 0.1, 0.17, 0.3, 0.5),
+                0.17);
+    }
+
+    /** Gamma, in units of a factor's mean eigenvalue. */
+    static TuningAxis relativeDamping() {
+        return new TuningAxis("damping", Unit.PLAIN, List.of(0.1, 0.3, 1.0, 3.0, 10.0), 1);
+    }
+
+    /** KFAC's lambda, in units of the Fisher matrix. */
+    static TuningAxis factoredDamping() {
+        return new TuningAxis("damping", Unit.PLAIN, List.of(1e-4, 1e-3, 1e-2, 0.1, 1.0), 1e-2);
+    }
+
+    /** The option's value at the start of the search, in a run of so many steps. */
+    double startValue(long totalSteps) {
+        return value(grid.indexOf(start), totalSteps);
+    }
+
     /** The option's value for a point of the grid in a run of so many steps. */
     public double value(int index, long totalSteps) {
         double factor = unit == Unit.PLAIN ? 1 : 1 / Math.sqrt(totalSteps);

@@ -93,11 +93,11 @@ class RunFactoryTest {
         assertThat(contender.options())
                 .isEqualTo(Map.of("preset", "recipe-fit", "averaged-weights", false));
 
-        assertThatThrownBy(() -> Contender.parse("kfac"))
+        assertThatThrownBy(() -> Contender.parse("ng+"))
                 .isInstanceOf(CliException.class)
                 .hasMessage(
-                        "--optimizers kfac: there is no such optimizer; there are lngd, paper,"
-                                + " lngd-sample, adam, sgd, lars, lamb");
+                        "--optimizers ng+: there is no such optimizer; there are lngd, paper,"
+                                + " lngd-sample, lngd-lr, kfac, kfac-trust, tkfac, ekfac, adam, sgd, lars, lamb");
         assertThatThrownBy(() -> Contender.parse("sgd/recipe"))
                 .hasMessageContaining("/recipe is not known; there are /avg");
     }

@@ -45,7 +45,7 @@ class TrainRunTest {
     @ParameterizedTest
     @EnumSource(
             mode = EnumSource.Mode.EXCLUDE,
-            names = {"PAPER", "LNGD_SAMPLE"})
+            names = {"PAPER", "LNGD_SAMPLE", "LNGD_LR", "KFAC", "KFAC_TRUST", "TKFAC", "EKFAC"})
     void trainsAndWritesEveryFile(OptimizerKind optimizer) throws IOException {
         CommandResult result =
                 train(
@@ -114,10 +114,15 @@ class TrainRunTest {
     // the
     // names mean the paper's settings.
     @ParameterizedTest
-    @CsvSource({"paper, EMPIRICAL, 0.1", "lngd-sample, NONE, 0.003"})
-    void thePapersVariantsAreThePresetAndItsAblation(String name, String rate, double learningRate)
-            throws IOException {
-        train("run", "--optimizer", name);
+    @CsvSource({
+        "paper, EMPIRICAL, 0.1, SAMPLED",
+        "lngd-sample, NONE, 0.003, SAMPLED",
+        "lngd-lr, EMPIRICAL, 0.1, PROVIDED"
+    })
+    void thePapersVariantsAreThePresetAndItsAblations(
+            String name, String rate, double learningRate, String fisher) throws IOException {
+        CommandResult result = train("run", "--optimizer", name);
+        assertThat(result.status()).as(result.err()).isZero();
 
         Map<String, Object> summary =
                 Json.readObject(Files.readString(folder.resolve("run/summary.json")));
@@ -126,8 +131,20 @@ class TrainRunTest {
                 .asInstanceOf(InstanceOfAssertFactories.MAP)
                 .containsEntry("preset", "PAPER")
                 .containsEntry("layerRate", rate)
-                .containsEntry("fisher", "SAMPLED")
+                .containsEntry("fisher", fisher)
                 .containsEntry("learningRate", learningRate);
+    }
+
+    @Test
+    void backPropagatedGradientsTrainWithTheRecipeAndRepeat() throws IOException {
+        CommandResult result =
+                train("run", "--optimizer", "lngd", "--fisher", "provided", "--epochs", "20");
+        assertThat(result.status()).as(result.err()).isZero();
+        List<String> lines = Files.readAllLines(folder.resolve("run/metrics.csv"));
+        // As in trainsAndWritesEveryFile, for which layer-wise samples do the same.
+        assertThat(MetricsRow.parse(lines.get(lines.size() - 1)).testAccuracy()).isGreaterThan(0.9);
+        train("again", "--optimizer", "lngd", "--fisher", "provided", "--epochs", "20");
+        assertThat(withoutSeconds("again")).isEqualTo(withoutSeconds("run"));
     }
 
     @Test

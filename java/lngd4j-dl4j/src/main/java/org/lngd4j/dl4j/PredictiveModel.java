@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.dl4j;
+
+import org.nd4j.linalg.activations.IActivation;
+import org.nd4j.linalg.activations.impl.ActivationSigmoid;
+import org.nd4j.linalg.activations.impl.ActivationSoftmax;
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
+import org.nd4j.linalg.lossfunctions.ILossFunction;
+import org.nd4j.linalg.lossfunctions.impl.LossBinaryXENT;
+import org.nd4j.linalg.lossfunctions.impl.LossKLD;
+import org.nd4j.linalg.lossfunctions.impl.LossL2;
+import org.nd4j.linalg.lossfunctions.impl.LossMCXENT;
+import org.nd4j.linalg.lossfunctions.impl.LossMSE;
+import org.nd4j.linalg.lossfunctions.impl.LossNegativeLogLikelihood;
+import org.nd4j.linalg.lossfunctions.impl.LossSparseMCXENT;
+
+/** The distribution p(y | s) whose negative logarithm a loss is, but for constants. */
+enum PredictiveModel {
+    /** y ~ p = softmax(s): g = p - onehot(y). */
+    CATEGORICAL {
+        @Override
+        INDArray gradient(INDArray s, IActivation phi, TargetNoise noise) {
+            float[][] p = phi.getActivation(s.dup(), true).toFloatMatrix();
+            for (int n = 0; n < p.length; n++) {
+                p[n][draw(p[n], noise.uniform(n))] -= 1;
+            }
+            return Nd4j.createFromArray(p);
+        }
+    },
+    /** y_i ~ p_i = sigmoid(s_i), independent: g = p - y. */
+    BERNOULLI {
+        @Override
+        INDArray gradient(INDArray s, IActivation phi, TargetNoise noise) {
+            float[][] p = phi.getActivation(s.dup(), true).toFloatMatrix();
+            for (int n = 0; n < p.length; n++) {
+                for (int i = 0; i < p[n].length; i++) {
+                    p[n][i] -= noise.uniform((long) n * p[n].length + i) < p[n][i] ? 1 : 0;
+                }
+            }
+            return Nd4j.createFromArray(p);
+        }
+    },
+    /**
+     * y = phi(s) + eps, eps ~ N(0, I): g = -(d phi / d s)^T eps. The variance is 1 whatever factor
+     * DL4J's loss has (MSE divides by the outputs), as in the layer-wise model.
+     */
+    GAUSSIAN {
+        @Override
+        INDArray gradient(INDArray s, IActivation phi, TargetNoise noise) {
+            float[][] eps = new float[(int) s.size(0)][(int) s.size(1)];
+            for (int n = 0; n < eps.length; n++) {
+                for (int i = 0; i < eps[n].length; i++) {
+                    eps[n][i] = (float) -noise.normal((long) n * eps[n].length + i);
+                }
+            }
+            return phi.backprop(s.dup(), Nd4j.createFromArray(eps)).getFirst();
+        }
+    };
+
+    /**
+     * The model of an output, or null where the loss is no logarithm of one that can be drawn from.
+     * By exact class: a subclass may compute another loss.
+     */
+    static PredictiveModel of(IActivation phi, ILossFunction loss) {
+        Class<?> type = loss.getClass();
+        if (phi instanceof ActivationSoftmax
+                && (type == LossMCXENT.class
+                        || type == LossNegativeLogLikelihood.class
+                        || type == LossSparseMCXENT.class
+                        || type == LossKLD.class)) {
+            return CATEGORICAL;
+        }
+        if (phi instanceof ActivationSigmoid && type == LossBinaryXENT.class) {
+            return BERNOULLI;
+        }
+        return type == LossL2.class || type == LossMSE.class ? GAUSSIAN : null;
+    }
+
+    /**
+     * Draws targets and gives the gradient of -log p(y | s) in s.
+     *
+     * @param s pre-activations, N x m; left alone
+     * @param phi the activation of the output
+     * @param noise where the targets come from
+     * @return N x m, row n that of sample n
+     */
+    abstract INDArray gradient(INDArray s, IActivation phi, TargetNoise noise);
+
+    /** The first class at which the running sum passes u: classes of probability 0 are never it. */
+    private static int draw(float[] p, double u) {
+        double total = 0;
+        for (float x : p) {
+            total += x;
+        }
+        double left = u * total;
+        int last = 0;
+        for (int i = 0; i < p.length; i++) {
+            if (p[i] > 0) {
+                left -= p[i];
+                last = i;
+                if (left < 0) {
+                    break;
+                }
+            }
+        }
+        return last;
+    }
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.dl4j;
+
+import java.util.List;
+import org.deeplearning4j.nn.api.Layer;
+import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.lngd4j.nativelib.LngdStateException;
+
+/** The {@link Shadow} of a {@code MultiLayerNetwork}. */
+final class SequentialShadow implements Shadow {
+    private final MultiLayerNetwork net;
+    private final MultiLayerNetwork shadow;
+
+    SequentialShadow(MultiLayerNetwork net) {
+        this.net = net;
+        shadow = new MultiLayerNetwork(net.getLayerWiseConfigurations().clone());
+        shadow.init(net.params(), false);
+        shadow.initGradientsView();
+    }
+
+    @Override
+    public List<Unit> units() {
+        return new SequentialNetwork(shadow).units();
+    }
+
+    @Override
+    public List<Layer> outputs() {
+        return new SequentialNetwork(shadow).outputs();
+    }
+
+    @Override
+    public void pass(int samples) {
+        if (net.getInput() == null || net.getLabels() == null) {
+            throw new LngdStateException(
+                    "the network holds no batch, from which Fisher.PROVIDED draws targets: train it by"
+                            + " fit, with features and labels");
+        }
+        int rows = samples;
+        for (Layer layer : net.getLayers()) {
+            rows = layer.getMaskArray() == null ? rows : 0;
+        }
+        try {
+            shadow.setInput(Shadow.first(net.getInput(), rows));
+            shadow.setLabels(Shadow.first(net.getLabels(), rows));
+            for (int i = 0; i < net.getnLayers(); i++) {
+                shadow.getLayer(i).setMaskArray(net.getLayer(i).getMaskArray());
+            }
+            shadow.computeGradientAndScore();
+        } finally {
+            shadow.clear();
+            shadow.clearLayerMaskArrays();
+        }
+    }
+}
