@@ -5,56 +5,11 @@
 // still in the cache, the row scaling by Psi_inv and every inner product that the layer rate and the trust ratio want.
 // G is read where it lies if BLAS can; a gradient with other strides, the block with the bias column, and G + wd W
 // (coupled decay) are packed.
-#include "backend/cpu/kernels/fisher_row.h" // run_sum
+#include "backend/cpu/kernels/precondition_rows.h"
+#include "backend/cpu/kernels/second_factor.h"
 
 namespace lngd::cpu::LNGD_ISA {
 namespace {
-
-// G (or G + decay W) of the task's rows and columns, packed with leading dimension ld.
-void pack_gradient(const StepLayer& layer, const PreconditionTask& task, float decay, float* out) {
-  const LayerShape& shape = *layer.shape;
-  const int64_t begin = shape.blocks.begin(task.block), size = shape.blocks.size(task.block);
-  const int64_t ld = shape.blocks.ld(task.block);
-  const int64_t columns = std::min(size, shape.inputs - begin); // without the bias; may be 0
-  for (int64_t row = task.row0; row < task.row1; ++row) {
-    float* const to = out + (row - task.row0) * ld;
-    const caller_float* const g = at(layer.weight_gradients, row, begin);
-    const int64_t gs = layer.weight_gradients.cs, ws = layer.weights.cs;
-    if (decay == 0.0f) {
-      for (int64_t j = 0; j < columns; ++j) to[j] = g[j * gs];
-    } else {
-      const caller_float* const w = at(layer.weights, row, begin);
-      for (int64_t j = 0; j < columns; ++j) to[j] = g[j * gs] + decay * w[j * ws];
-    }
-    if (columns < size)
-      to[columns] = *at(layer.bias_gradients, row) + (decay == 0.0f ? 0.0f : decay * *at(layer.bias, row));
-  }
-}
-
-// Squares of floats below 1e-19 or above 1e19 leave float's range: rows whose sums come near that are summed again in
-// double.
-bool in_float_range(double square) { return square > 1e-30 && square < 1e30; }
-
-template <typename A, typename B>
-double exact_dot(int64_t count, A a, B b) {
-  double sum = 0;
-  for (int64_t j = 0; j < count; ++j) sum += static_cast<double>(a(j)) * static_cast<double>(b(j));
-  return sum;
-}
-
-// ||W||^2 of the task's elements of one row.
-double weight_square(const StepLayer& layer, int64_t row, int64_t begin, int64_t columns, bool bias) {
-  const caller_float* const w = at(layer.weights, row, begin);
-  const int64_t stride = layer.weights.cs;
-  double square = stride == 1 ? run_sum(columns, [w](int64_t j) { return w[j] * w[j]; })
-                              : run_sum(columns, [w, stride](int64_t j) { return w[j * stride] * w[j * stride]; });
-  if (!in_float_range(square)) {
-    const auto element = [w, stride](int64_t j) { return w[j * stride]; };
-    square = exact_dot(columns, element, element);
-  }
-  if (bias) square += static_cast<double>(*at(layer.bias, row)) * *at(layer.bias, row);
-  return square;
-}
 
 void run_task(CpuContext& context, const StepArgs& args, int64_t index, int32_t worker) {
   CpuPlan& plan = cpu(args.plan);
@@ -65,18 +20,7 @@ void run_task(CpuContext& context, const StepArgs& args, int64_t index, int32_t 
   const int64_t begin = shape.blocks.begin(task.block), size = shape.blocks.size(task.block);
   const int64_t ld = shape.blocks.ld(task.block);
   const bool has_bias = shape.bias && begin + size == shape.d;
-  const float decay = args.config->decay == LNGD_DECAY_COUPLED ? static_cast<float>(args.config->weight_decay) : 0.0f;
-  const float* gradient;
-  int64_t ldg;
-  if (!has_bias && decay == 0.0f && blas_ready(layer.weight_gradients, shape.inputs)) {
-    gradient = layer.weight_gradients.data + task.row0 * layer.weight_gradients.rs + begin;
-    ldg = layer.weight_gradients.rs;
-  } else {
-    float* const packed = plan.worker[static_cast<size_t>(worker)].data();
-    pack_gradient(layer, task, decay, packed);
-    gradient = packed;
-    ldg = ld;
-  }
+  const auto [gradient, ldg] = gradient_of(args, task, plan.worker[static_cast<size_t>(worker)].data());
   float* const direction = layer.memory->direction + task.row0 * shape.ldw + begin;
   const int rows = static_cast<int>(task.row1 - task.row0), n = static_cast<int>(size);
   context.blas.sgemm(kRowMajor, kNoTrans, kNoTrans, rows, n, n, 1.0f, gradient, static_cast<int>(ldg),
@@ -119,6 +63,7 @@ void run_task(CpuContext& context, const StepArgs& args, int64_t index, int32_t 
 
 void precondition(Context& base, const StepArgs& args) {
   CpuContext& context = cpu(base);
+  if (args.config->approximation != LNGD_APPROXIMATION_LNGD) return dense_precondition(context, args);
   const CpuPlan& plan = cpu(args.plan);
   const KernelScope scope(context, plan.work_precondition);
   context.pool.parallel_for(static_cast<int64_t>(plan.precondition.size()), plan.work_precondition,

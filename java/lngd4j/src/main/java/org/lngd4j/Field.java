@@ -12,13 +12,16 @@ public enum Field {
     /** Running average of Phi, d x d; 0 outside the diagonal blocks. */
     PHI(lngd.LNGD_FIELD_PHI),
 
-    /** Running average of psi, m. */
+    /**
+     * Running average of psi, m; G x m/G x m/G where the second factor is a matrix ({@link
+     * Approximation}).
+     */
     PSI(lngd.LNGD_FIELD_PSI),
 
     /** Inverse of the damped Phi in use, d x d; 0 outside the diagonal blocks. */
     PHI_INVERSE(lngd.LNGD_FIELD_PHI_INVERSE),
 
-    /** Inverse of the damped psi in use, m. */
+    /** Inverse of the damped psi in use; the shape of {@link #PSI}. */
     PSI_INVERSE(lngd.LNGD_FIELD_PSI_INVERSE),
 
     /** Momentum buffer, m x d. */
