@@ -49,14 +49,21 @@ public enum Field {
     }
 
     /** Shape of this field for a layer. */
-    long[] shape(LayerSpec layer) {
+    long[] shape(LayerSpec layer, Approximation approximation) {
         long m = layer.outputs();
         long d = layer.columns();
         return switch (this) {
             case PHI, PHI_INVERSE ->
                     layer.groups() == 1 ? new long[] {d, d} : new long[] {layer.groups(), d, d};
-            case PSI, PSI_INVERSE -> new long[] {m};
+            case PSI, PSI_INVERSE -> psiShape(layer.groups(), m, approximation);
             case MOMENTUM, AVERAGE, DIRECTION -> new long[] {m, d};
         };
+    }
+
+    private static long[] psiShape(long groups, long m, Approximation approximation) {
+        if (approximation == Approximation.LNGD) {
+            return new long[] {m};
+        }
+        return groups == 1 ? new long[] {m, m} : new long[] {groups, m / groups, m / groups};
     }
 }
