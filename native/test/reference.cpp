@@ -75,6 +75,7 @@ Layer::Layer(const lngd_config& config, const lngd_layer_config& layer, int inde
       groups_(layer.kind == LNGD_LAYER_CONVOLUTION ? layer.groups : 1),
       d_(weight_columns(layer) + (layer.bias ? 1 : 0)),
       phi_sum_(groups_ * d_, d_),
+      second_sum_(m_, m_ / groups_),
       psi_sum_(static_cast<std::size_t>(m_), 0.0),
       weight_sum_(static_cast<std::size_t>(groups_), 0.0),
       momentum_(m_, d_),
@@ -114,11 +115,20 @@ void Layer::observe(const Matrix& inputs, const Matrix& signal, int signal_kind,
       double c = 0;
       for (const double value : a) c += value * value;
 
+      // KFAC: a a^T and g g^T as they are. TKFAC: r a a^T and c g g^T.
+      const bool kfac = config_.approximation == LNGD_APPROXIMATION_KFAC;
+      const double a_weight = kfac ? 1 : r, g_weight = kfac ? 1 : c;
+      for (std::int64_t i = 0; i < m_ && second_matrix(); ++i)
+        for (std::int64_t j = 0; j < m_; ++j)
+          if (group_of(i) == g && group_of(j) == g)
+            second_sum_(i, j - g * (m_ / groups_)) +=
+                g_weight * s[static_cast<std::size_t>(i)] * s[static_cast<std::size_t>(j)];
+
       for (const Block& block : blocks_)
         if (block.group == g)
           for (std::int64_t i = block.begin; i < block.begin + block.size; ++i)
             for (std::int64_t j = block.begin; j < block.begin + block.size; ++j)
-              phi_sum_(g * d_ + i, j) += r * a[static_cast<std::size_t>(i)] * a[static_cast<std::size_t>(j)];
+              phi_sum_(g * d_ + i, j) += a_weight * a[static_cast<std::size_t>(i)] * a[static_cast<std::size_t>(j)];
       for (std::int64_t i = 0; i < m_; ++i)
         if (group_of(i) == g) psi_sum_[static_cast<std::size_t>(i)] += c * q[static_cast<std::size_t>(i)];
       weight_sum_[static_cast<std::size_t>(g)] += c * r;
@@ -141,6 +151,7 @@ void Layer::take_statistics() {
       const double rho = first ? 0 : config_.rho;
       if (first) {
         phi_ = Matrix(groups_ * d_, d_);
+        second_ = Matrix(m_, m_ / groups_);
         psi_.assign(static_cast<std::size_t>(m_), 0.0);
       }
       const double samples = static_cast<double>(sum_count_);
@@ -153,11 +164,20 @@ void Layer::take_statistics() {
         double& psi = psi_[static_cast<std::size_t>(i)];
         if (weight > 0) psi = rho * psi + (1 - rho) * psi_sum_[static_cast<std::size_t>(i)] / weight;
       }
+      // KFAC: B = (1/(N T)) sum g g^T. TKFAC: Psi = sum c g g^T / sum c r.
+      for (std::int64_t i = 0; i < m_; ++i)
+        for (std::int64_t j = 0; j < second_.cols; ++j) {
+          const double weight = weight_sum_[static_cast<std::size_t>(group_of(i))];
+          const double count =
+              config_.approximation == LNGD_APPROXIMATION_TKFAC ? weight : static_cast<double>(sum_rows_);
+          if (weight > 0) second_(i, j) = rho * second_(i, j) + (1 - rho) * second_sum_(i, j) / count;
+        }
       ++health_.statistics_updates;
       last_rows_ = sum_rows_;
     }
   }
   std::fill(phi_sum_.values.begin(), phi_sum_.values.end(), 0.0);
+  std::fill(second_sum_.values.begin(), second_sum_.values.end(), 0.0);
   std::fill(psi_sum_.begin(), psi_sum_.end(), 0.0);
   std::fill(weight_sum_.begin(), weight_sum_.end(), 0.0);
   sum_count_ = 0;
@@ -165,13 +185,47 @@ void Layer::take_statistics() {
   poisoned_ = false;
 }
 
+double Layer::second_trace(std::int64_t group) const {
+  double trace = 0;
+  for (std::int64_t i = 0; i < m_ / groups_; ++i) trace += second_(group * (m_ / groups_) + i, i);
+  return trace;
+}
+
+// lambda of a block of that trace. FACTORED: pi = sqrt((tr Phi/d) / (tr B/m)) of the group's whole factors;
+// pi sqrt(lambda) for Phi and sqrt(lambda) / pi for the second factor.
+double Layer::damping(double trace, std::int64_t size, std::int64_t group, bool second) const {
+  const double mean = trace / static_cast<double>(size);
+  if (config_.damping == LNGD_DAMPING_RELATIVE) return std::max(config_.damping_factor * mean, config_.damping_floor);
+  if (config_.damping == LNGD_DAMPING_ABSOLUTE) return std::clamp(mean, config_.damping_min, config_.damping_max);
+  double phi_trace = 0;
+  for (std::int64_t j = 0; j < d_; ++j) phi_trace += phi_(group * d_ + j, j);
+  const double b_mean = second_trace(group) / static_cast<double>(m_ / groups_);
+  const double a_mean = phi_trace / static_cast<double>(d_);
+  const double pi = a_mean > 0 && b_mean > 0 ? std::sqrt(a_mean / b_mean) : 1;
+  return std::max(std::sqrt(config_.damping_factor) * (second ? 1 / pi : pi), config_.damping_floor);
+}
+
+void Layer::renew_second_inverses() {
+  const std::int64_t size = m_ / groups_;
+  second_inverse_ = Matrix(m_, size);
+  health_.lambda_psi = 0;
+  double condition = 0;
+  for (std::int64_t g = 0; g < groups_; ++g) {
+    const double lambda = damping(second_trace(g), size, g, true);
+    Matrix damped(size, size);
+    for (std::int64_t i = 0; i < size; ++i)
+      for (std::int64_t j = 0; j < size; ++j) damped(i, j) = second_(g * size + i, j) + (i == j ? lambda : 0);
+    const Matrix inverted = inverse(damped);
+    for (std::int64_t i = 0; i < size; ++i)
+      for (std::int64_t j = 0; j < size; ++j) second_inverse_(g * size + i, j) = inverted(i, j);
+    condition = std::max(condition, norm(damped) * norm(inverted));
+    health_.lambda_psi = std::max(health_.lambda_psi, lambda);
+  }
+  condition_ += condition;
+}
+
 // Section 4. Each block has its own trace and lambda.
 void Layer::renew_inverses() {
-  const auto damping = [this](double trace, std::int64_t size) {
-    const double mean = trace / static_cast<double>(size);
-    return config_.damping == LNGD_DAMPING_RELATIVE ? std::max(config_.damping_factor * mean, config_.damping_floor)
-                                                    : std::clamp(mean, config_.damping_min, config_.damping_max);
-  };
   phi_inverse_ = Matrix(groups_ * d_, d_);
   condition_ = 1;
   health_.lambda_phi_min = HUGE_VAL;
@@ -180,7 +234,7 @@ void Layer::renew_inverses() {
     const std::int64_t top = block.group * d_ + block.begin; // its first row
     double trace = 0;
     for (std::int64_t i = 0; i < block.size; ++i) trace += phi_(top + i, block.begin + i);
-    block.lambda = damping(trace, block.size);
+    block.lambda = damping(trace, block.size, block.group, false);
     Matrix damped(block.size, block.size);
     for (std::int64_t i = 0; i < block.size; ++i)
       for (std::int64_t j = 0; j < block.size; ++j)
@@ -192,15 +246,16 @@ void Layer::renew_inverses() {
     health_.lambda_phi_min = std::min(health_.lambda_phi_min, block.lambda);
     health_.lambda_phi_max = std::max(health_.lambda_phi_max, block.lambda);
   }
+  ++health_.inverse_updates;
+  if (second_matrix()) return renew_second_inverses();
   double trace = 0;
   for (const double value : psi_) trace += value;
-  lambda_psi_ = damping(trace, m_);
+  lambda_psi_ = damping(trace, m_, 0, false);
   psi_inverse_.resize(psi_.size());
   for (std::size_t i = 0; i < psi_.size(); ++i) psi_inverse_[i] = 1 / (psi_[i] + lambda_psi_);
   health_.lambda_psi = lambda_psi_;
   phi_at_inverse_ = phi_;
   psi_at_inverse_ = psi_;
-  ++health_.inverse_updates;
 }
 
 // Section 6: C of alpha_l = <D, G> / (C + mu).
@@ -282,8 +337,17 @@ void Layer::step(double factor, Matrix gradient, const Matrix* inputs, const Mat
   for (std::int64_t i = 0; i < m_; ++i)
     for (std::int64_t j = 0; j < d_; ++j) {
       for (std::int64_t k = 0; k < d_; ++k) direction_(i, j) += gradient(i, k) * phi_inverse_(group_of(i) * d_ + k, j);
-      direction_(i, j) *= psi_inverse_[static_cast<std::size_t>(i)];
+      if (!second_matrix()) direction_(i, j) *= psi_inverse_[static_cast<std::size_t>(i)];
     }
+  if (second_matrix()) { // D = B^-1 X, each group with its own B
+    const Matrix x = direction_;
+    for (std::int64_t i = 0; i < m_; ++i)
+      for (std::int64_t j = 0; j < d_; ++j) {
+        direction_(i, j) = 0;
+        for (std::int64_t k = 0; k < m_ / groups_; ++k)
+          direction_(i, j) += second_inverse_(i, k) * x(group_of(i) * (m_ / groups_) + k, j);
+      }
+  }
 
   health_.inner_product = dot(direction_, gradient);
   health_.direction_norm = norm(direction_);

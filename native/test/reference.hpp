@@ -101,13 +101,19 @@ class Layer {
   const Matrix& direction() const { return direction_; }
   const Matrix& phi() const { return phi_; } // groups one below the other: groups d x d
   const Matrix& phi_inverse() const { return phi_inverse_; }
+  // Where the second factor is a matrix: groups one below the other, m x m/groups.
+  bool second_matrix() const { return config_.approximation != LNGD_APPROXIMATION_LNGD; }
+  const Matrix& second() const { return second_; }
+  const Matrix& second_inverse() const { return second_inverse_; }
   const std::vector<double>& psi() const { return psi_; }
   const std::vector<double>& psi_inverse() const { return psi_inverse_; }
   const lngd_health& health() const { return health_; }
 
   // Figures from which tests derive tolerances.
-  double condition() const { return condition_; } // largest ||A||_F ||A^-1||_F over the damped blocks, >= cond_2
-  double path() const { return path_; }           // sum over steps of ||zeta||: how far the weights may have come
+  // Largest ||A||_F ||A^-1||_F over the damped blocks, >= cond_2; plus that of the second factors, if they are
+  // matrices.
+  double condition() const { return condition_; }
+  double path() const { return path_; } // sum over steps of ||zeta||: how far the weights may have come
   double rate_amplification() const { return rate_amplification_; } // error growth in alpha_l by cancellation in C
   std::int64_t rows_used() const { return last_rows_; } // of the last statistics: terms in each of their sums
 
@@ -119,10 +125,13 @@ class Layer {
     double lambda = 0;
   };
 
-  bool has_statistics() const { return !psi_.empty(); }
-  bool has_inverse() const { return !psi_inverse_.empty(); }
+  bool has_statistics() const { return !phi_.values.empty(); }
+  bool has_inverse() const { return !phi_inverse_.values.empty(); }
   void take_statistics();
   void renew_inverses();
+  void renew_second_inverses();
+  double damping(double trace, std::int64_t size, std::int64_t group, bool second) const;
+  double second_trace(std::int64_t group) const;
   double curvature(const Matrix& gradient, const Matrix* inputs, const Matrix* deltas, std::int64_t positions);
   std::int64_t group_of(std::int64_t i) const { return i / (m_ / groups_); } // of output i
   double trust_scale(double alpha);
@@ -139,6 +148,7 @@ class Layer {
 
   // Sums of the coming update.
   Matrix phi_sum_;
+  Matrix second_sum_;
   std::vector<double> psi_sum_;
   std::vector<double> weight_sum_; // for each group: sum_n c_n r_n
   std::int64_t sum_count_ = 0;     // samples
@@ -147,6 +157,7 @@ class Layer {
   std::int64_t last_rows_ = 0;
 
   Matrix phi_;
+  Matrix second_, second_inverse_;
   std::vector<double> psi_;
   Matrix phi_inverse_;
   std::vector<double> psi_inverse_;

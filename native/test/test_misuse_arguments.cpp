@@ -49,7 +49,7 @@ TEST(misuse_config_init) {
   std::memset(&config, 0x5A, sizeof config);
   const lngd_config before = config;
   REFUSED(lngd_config_init(-1, 10, &config), "preset");
-  REFUSED(lngd_config_init(4, 10, &config), "preset");
+  REFUSED(lngd_config_init(7, 10, &config), "preset");
   REFUSED(lngd_config_init(LNGD_PRESET_RECIPE, -1, &config), "total_steps");
   REFUSED(lngd_config_init(LNGD_PRESET_RECIPE, 10, nullptr), "config");
   CHECK_EQ(std::memcmp(&config, &before, sizeof config), 0);

@@ -18,7 +18,8 @@ double sum_error(std::int64_t n) { return 2 * (std::sqrt(static_cast<double>(n))
 // Relative error allowed in the inverse, and so in D: errors of Phi and of the factorisation grow by its condition
 // number.
 double direction_error(const twin::Layer& layer) {
-  return (sum_error(layer.rows_used()) + sum_error(layer.columns())) * layer.condition();
+  const std::int64_t widest = layer.second_matrix() ? std::max(layer.columns(), layer.rows()) : layer.columns();
+  return (sum_error(layer.rows_used()) + sum_error(widest)) * layer.condition();
 }
 
 template <class T>
@@ -342,13 +343,10 @@ void Training::compare_layer(int l) const {
       if (phi(i, j) != phi(top + j, i % d)) fail(__FILE__, __LINE__, "Phi is not symmetric");
     }
   CHECK_WITHIN(phi_error, statistics);
-  const twin::Matrix psi = optimizer_->read(l, LNGD_FIELD_PSI, m, 1);
-  const twin::Matrix psi_inverse = optimizer_->read(l, LNGD_FIELD_PSI_INVERSE, m, 1);
-  for (std::int64_t i = 0; i < m; ++i) {
-    const auto k = static_cast<std::size_t>(i);
-    CHECK_NEAR(psi(i, 0), twin.psi()[k], statistics * twin.psi()[k]);
-    CHECK_NEAR(psi_inverse(i, 0), twin.psi_inverse()[k], statistics * twin.psi_inverse()[k]);
-  }
+  if (twin.second_matrix())
+    compare_second(l);
+  else
+    compare_psi(l);
   const twin::Matrix phi_inverse = factor(l, LNGD_FIELD_PHI_INVERSE);
   CHECK_WITHIN(distance(phi_inverse, twin.phi_inverse()), relative * norm(twin.phi_inverse()));
   CHECK_WITHIN(distance(optimizer_->read(l, LNGD_FIELD_DIRECTION, m, d), twin.direction()),
@@ -362,6 +360,34 @@ void Training::compare_layer(int l) const {
   const Tensors& tensors = tensors_[static_cast<std::size_t>(l)];
   CHECK(tensors.weights->guards_intact() && tensors.bias->guards_intact() &&
         tensors.weight_gradients->guards_intact() && tensors.bias_gradients->guards_intact());
+}
+
+void Training::compare_psi(int l) const {
+  const twin::Layer& twin = reference(l);
+  const double statistics = sum_error(twin.rows_used());
+  const twin::Matrix psi = optimizer_->read(l, LNGD_FIELD_PSI, twin.rows(), 1);
+  const twin::Matrix psi_inverse = optimizer_->read(l, LNGD_FIELD_PSI_INVERSE, twin.rows(), 1);
+  for (std::int64_t i = 0; i < twin.rows(); ++i) {
+    const auto k = static_cast<std::size_t>(i);
+    CHECK_NEAR(psi(i, 0), twin.psi()[k], statistics * twin.psi()[k]);
+    CHECK_NEAR(psi_inverse(i, 0), twin.psi_inverse()[k], statistics * twin.psi_inverse()[k]);
+  }
+}
+
+// As Phi: |sum g_i g_j| is bounded by the diagonal.
+void Training::compare_second(int l) const {
+  const twin::Layer& twin = reference(l);
+  const std::int64_t m = twin.rows(), size = m / twin.groups();
+  const twin::Matrix second = optimizer_->read(l, LNGD_FIELD_PSI, m, size);
+  double error = 0;
+  for (std::int64_t i = 0; i < m; ++i)
+    for (std::int64_t j = 0; j < size; ++j) {
+      const double scale = std::sqrt(twin.second()(i, i % size) * twin.second()(i / size * size + j, j));
+      error = std::max(error, std::fabs(second(i, j) - twin.second()(i, j)) / scale);
+    }
+  CHECK_WITHIN(error, sum_error(twin.rows_used()));
+  CHECK_WITHIN(distance(optimizer_->read(l, LNGD_FIELD_PSI_INVERSE, m, size), twin.second_inverse()),
+               direction_error(twin) * norm(twin.second_inverse()));
 }
 
 void Training::compare() const {

@@ -99,6 +99,8 @@ class Training {
   void observe_images(int layer, const Batch& data);
   void apply_gradient(int layer);
   void compare_layer(int layer) const;
+  void compare_psi(int layer) const;
+  void compare_second(int layer) const;
 
   Case case_;
   std::unique_ptr<Optimizer> optimizer_;

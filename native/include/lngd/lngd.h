@@ -546,7 +546,8 @@ LNGD_API lngd_status lngd_swap_averages(lngd_plan* plan, int32_t* swapped);
 /* Health of a layer. Counters count from the creation (or restore: they are part of the state). */
 typedef struct lngd_health {
   uint32_t struct_size;       /* in: sizeof(lngd_health) */
-  int32_t last_failed_block;  /* block of Phi (those of group 0 first) whose factorisation failed last, -1: none */
+  int32_t last_failed_block;  /* block of Phi (those of group 0 first), then group of a matrix Psi, whose
+                                 factorisation failed last; -1: none */
   int32_t last_failed_pivot;  /* its first non-positive pivot, counted from 0 in that block; -1: none ever */
   int32_t last_step_skipped;  /* 1 if the last step did not move this layer */
   int64_t steps;              /* steps of this layer, skipped ones included */
@@ -558,7 +559,7 @@ typedef struct lngd_health {
   int64_t skipped_steps;
   double lambda_phi_min; /* damping in use: smallest and largest over the blocks; 0 before the first inverse */
   double lambda_phi_max;
-  double lambda_psi;
+  double lambda_psi;     /* the largest over the groups, where the second factor is a matrix */
   double alpha;          /* alpha_l of the last step (1 for NONE) */
   double inner_product;  /* <D, G> */
   double curvature;      /* C; 0 for NONE */
@@ -598,9 +599,9 @@ LNGD_API lngd_status lngd_profile(const lngd_optimizer* optimizer, lngd_times* o
  * PHI and PHI_INVERSE of an EMBEDDING: d, the diagonal. */
 typedef enum lngd_field {
   LNGD_FIELD_PHI = 0,         /* G x d x d, running average; 0 outside the diagonal blocks */
-  LNGD_FIELD_PSI = 1,         /* m */
+  LNGD_FIELD_PSI = 1,         /* m; G x m/G x m/G where the approximation is not LNGD */
   LNGD_FIELD_PHI_INVERSE = 2, /* G x d x d, of the damped Phi; 0 outside the diagonal blocks */
-  LNGD_FIELD_PSI_INVERSE = 3, /* m */
+  LNGD_FIELD_PSI_INVERSE = 3, /* as PSI */
   LNGD_FIELD_MOMENTUM = 4,    /* m x d */
   LNGD_FIELD_AVERAGE = 5,     /* m x d (what the library holds: the other weights while swapped) */
   LNGD_FIELD_DIRECTION = 6    /* m x d, D of the last step; INVALID_STATE before it */
@@ -611,10 +612,10 @@ typedef enum lngd_field {
 LNGD_API lngd_status lngd_layer_read(const lngd_optimizer* optimizer, int32_t layer, int32_t field, float* out,
                                      int64_t capacity, int64_t* count);
 
-/* Replaces PHI (G x d x d, its lower triangle inside the diagonal blocks is taken; EMBEDDING: d), PSI, MOMENTUM or
- * AVERAGE by `count` finite floats in the layout of lngd_layer_read. Writing PHI or PSI counts as having statistics
- * (write both, or the other one is zero); the inverses are renewed by the next step. For tests, warm starts and
- * averages taken between machines. */
+/* Replaces PHI (G x d x d, its lower triangle inside the diagonal blocks is taken; EMBEDDING: d), PSI (of a matrix, as
+ * PHI), MOMENTUM or AVERAGE by `count` finite floats in the layout of lngd_layer_read. Writing PHI or PSI counts as
+ * having statistics (write both, or the other one is zero); the inverses are renewed by the next step. For tests, warm
+ * starts and averages taken between machines. */
 LNGD_API lngd_status lngd_layer_write(lngd_optimizer* optimizer, int32_t layer, int32_t field, const float* values,
                                       int64_t count);
 

@@ -59,6 +59,8 @@ struct LayerShape {
   int64_t d;      // inputs + bias
   int64_t ldw;    // leading dimension of momentum, average and direction (m x d)
   BlockLayout blocks;
+  int32_t approximation; // lngd_approximation
+  BlockLayout second;    // of a second factor that is a matrix: one m/groups square a group; nothing for LNGD
   int32_t activation;
   float activation_parameter;
   int32_t output;
@@ -67,6 +69,9 @@ struct LayerShape {
 
   // Whether rows are (sample, position), so that batches come as Activations and not as Strided.
   bool positional() const { return convolution || embedding; }
+  bool second_matrix() const { return approximation != LNGD_APPROXIMATION_LNGD; }
+  int64_t second_count() const { return second_matrix() ? groups : 0; }
+  int64_t second_floats() const { return second_matrix() ? second.floats() : 0; }
 };
 
 // Backend memory of a layer.
@@ -80,9 +85,15 @@ struct LayerMemory {
   float* phi_inverse;       // blocks.floats(), full squares
   float* psi_inverse;       // m
   double* lambda_phi;       // one for each block
-  float* momentum;          // m x ldw
-  float* average;           // m x ldw; nullptr without averaging
-  float* direction;         // m x ldw
+  // Where the second factor is a matrix; nullptr for LNGD. psi_sum, psi and psi_inverse are nullptr then.
+  float* second_sum;     // second.floats(), lower triangles
+  float* second;         // running average, lower triangles
+  float* second_inverse; // full squares
+  double* lambda_second; // one for each group
+  double* totals;        // sum_n c_n of each group, sum_n r_n of each group, rows
+  float* momentum;       // m x ldw
+  float* average;        // m x ldw; nullptr without averaging
+  float* direction;      // m x ldw
   LayerRecord* record;
 };
 

@@ -24,15 +24,42 @@ float* weight_like(const LayerMemory& memory, int32_t field) {
   }
 }
 
+bool is_square(const Layer& layer, int32_t field) {
+  const bool second = field == LNGD_FIELD_PSI || field == LNGD_FIELD_PSI_INVERSE;
+  return field == LNGD_FIELD_PHI || field == LNGD_FIELD_PHI_INVERSE || (second && layer.shape.second_matrix());
+}
+
+// A field of groups x d x d.
+struct Square {
+  const BlockLayout& blocks;
+  float* data;
+
+  int64_t corner(int64_t k) const { return blocks.group(k) * blocks.d * blocks.d + blocks.begin(k) * (blocks.d + 1); }
+};
+
+Square square_of(const Layer& layer, int32_t field) {
+  switch (field) {
+    case LNGD_FIELD_PHI:
+      return {layer.shape.blocks, layer.memory.phi};
+    case LNGD_FIELD_PHI_INVERSE:
+      return {layer.shape.blocks, layer.memory.phi_inverse};
+    case LNGD_FIELD_PSI:
+      return {layer.shape.second, layer.memory.second};
+    default:
+      return {layer.shape.second, layer.memory.second_inverse};
+  }
+}
+
 } // namespace
 
 int64_t Optimizer::read_field(const Layer& layer, int32_t field, float* out, int64_t capacity) const {
   require(field >= 0 && field <= LNGD_FIELD_DIRECTION, "field is ", field, ", allowed is 0 to 6");
   const LayerShape& shape = layer.shape;
-  const bool factor = field == LNGD_FIELD_PHI || field == LNGD_FIELD_PHI_INVERSE;
-  const bool diagonal = factor && shape.blocks.is_diagonal, square = factor && !diagonal;
-  const bool vector = field == LNGD_FIELD_PSI || field == LNGD_FIELD_PSI_INVERSE;
-  const int64_t count = square     ? shape.groups * shape.d * shape.d
+  const bool diagonal = shape.blocks.is_diagonal && (field == LNGD_FIELD_PHI || field == LNGD_FIELD_PHI_INVERSE);
+  const bool square = !diagonal && is_square(layer, field);
+  const bool vector = !square && (field == LNGD_FIELD_PSI || field == LNGD_FIELD_PSI_INVERSE);
+  const int64_t size = square ? square_of(layer, field).blocks.d : 0;
+  const int64_t count = square     ? shape.groups * size * size
                         : diagonal ? shape.d
                         : vector   ? shape.outputs
                                    : shape.outputs * shape.d;
@@ -53,16 +80,16 @@ int64_t Optimizer::read_field(const Layer& layer, int32_t field, float* out, int
     return count;
   }
   if (square) {
-    const float* from = field == LNGD_FIELD_PHI ? layer.memory.phi : layer.memory.phi_inverse;
-    std::vector<float> blocks(static_cast<size_t>(shape.blocks.floats()));
-    read(blocks.data(), from, blocks.size() * sizeof(float));
+    const Square of = square_of(layer, field);
+    std::vector<float> blocks(static_cast<size_t>(of.blocks.floats()));
+    read(blocks.data(), of.data, blocks.size() * sizeof(float));
     std::fill(out, out + count, 0.0f);
-    for (int64_t k = 0; k < shape.blocks.count(); ++k) {
-      const float* block = blocks.data() + shape.blocks.offset(k);
-      float* corner = out + shape.blocks.group(k) * shape.d * shape.d + shape.blocks.begin(k) * (shape.d + 1);
-      for (int64_t i = 0; i < shape.blocks.size(k); ++i)
-        for (int64_t j = 0; j <= i; ++j) // both are symmetric; of Phi only the lower triangle is kept
-          corner[i * shape.d + j] = corner[j * shape.d + i] = block[i * shape.blocks.ld(k) + j];
+    for (int64_t k = 0; k < of.blocks.count(); ++k) {
+      const float* block = blocks.data() + of.blocks.offset(k);
+      float* corner = out + of.corner(k);
+      for (int64_t i = 0; i < of.blocks.size(k); ++i)
+        for (int64_t j = 0; j <= i; ++j) // all are symmetric; of averages only the lower triangle is kept
+          corner[i * of.blocks.d + j] = corner[j * of.blocks.d + i] = block[i * of.blocks.ld(k) + j];
     }
     return count;
   }
@@ -90,19 +117,20 @@ void Optimizer::write_field(Layer& layer, int32_t field, const float* values, in
     write(weight_like(layer.memory, field), rows.data(), rows.size() * sizeof(float));
     return;
   }
-  if (field == LNGD_FIELD_PSI) {
+  if (!is_square(layer, field)) {
     write(layer.memory.psi, values, static_cast<size_t>(count) * sizeof(float));
   } else if (shape.blocks.is_diagonal) {
     write(layer.memory.phi, values, static_cast<size_t>(count) * sizeof(float));
   } else {
-    std::vector<float> blocks(static_cast<size_t>(shape.blocks.floats()));
-    for (int64_t k = 0; k < shape.blocks.count(); ++k) {
-      const float* corner = values + shape.blocks.group(k) * shape.d * shape.d + shape.blocks.begin(k) * (shape.d + 1);
-      float* block = blocks.data() + shape.blocks.offset(k);
-      for (int64_t i = 0; i < shape.blocks.size(k); ++i)
-        std::copy_n(corner + i * shape.d, i + 1, block + i * shape.blocks.ld(k));
+    const Square of = square_of(layer, field);
+    std::vector<float> blocks(static_cast<size_t>(of.blocks.floats()));
+    for (int64_t k = 0; k < of.blocks.count(); ++k) {
+      const float* corner = values + of.corner(k);
+      float* block = blocks.data() + of.blocks.offset(k);
+      for (int64_t i = 0; i < of.blocks.size(k); ++i)
+        std::copy_n(corner + i * of.blocks.d, i + 1, block + i * of.blocks.ld(k));
     }
-    write(layer.memory.phi, blocks.data(), blocks.size() * sizeof(float));
+    write(of.data, blocks.data(), blocks.size() * sizeof(float));
   }
   LayerRecord record;
   read(&record, layer.memory.record, sizeof record);

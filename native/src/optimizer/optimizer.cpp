@@ -69,6 +69,8 @@ LayerShape make_shape(const lngd_config& config, const lngd_layer_config& layer,
   shape.ldw = padded(shape.d);
   shape.blocks = shape.embedding ? BlockLayout::diagonal(shape.d, shape.inputs)
                                  : BlockLayout(shape.d, config.block_size, shape.groups);
+  shape.approximation = config.approximation;
+  if (shape.second_matrix()) shape.second = BlockLayout(shape.outputs / shape.groups, 0, shape.groups);
   shape.activation = layer.activation;
   shape.activation_parameter = static_cast<float>(layer.activation_parameter);
   shape.output = layer.output;
@@ -82,8 +84,8 @@ LayerShape make_shape(const lngd_config& config, const lngd_layer_config& layer,
 
 Optimizer::Optimizer(const lngd_config& config, const lngd_layer_config* layers, int32_t count) : config_(config) {
   validate(config);
-  require(config.approximation == LNGD_APPROXIMATION_LNGD, "approximation is ", config.approximation,
-          ", allowed is LNGD_APPROXIMATION_LNGD (0): the others have no kernels yet");
+  require(config.approximation != LNGD_APPROXIMATION_EKFAC,
+          "approximation is LNGD_APPROXIMATION_EKFAC (3), allowed is 0 to 2: it has no kernels yet");
   require(count >= 1, "count is ", count, ", allowed is 1 or more layers");
   for (int32_t i = 0; i < count; ++i) validate(config, layers[i], i);
   backend_ = choose_backend(config_, config_.device);
@@ -143,10 +145,18 @@ void Optimizer::allocate_layer(Layer& layer) {
   memory.phi = allocate<float>(shape.blocks.floats());
   memory.phi_inverse = allocate<float>(shape.blocks.floats());
   memory.lambda_phi = allocate<double>(shape.blocks.count());
-  memory.psi_sum = allocate<double>(shape.outputs);
   memory.denominator = allocate<double>(shape.groups);
-  memory.psi = allocate<float>(shape.outputs);
-  memory.psi_inverse = allocate<float>(shape.outputs);
+  if (shape.second_matrix()) {
+    memory.second_sum = allocate<float>(shape.second_floats());
+    memory.second = allocate<float>(shape.second_floats());
+    memory.second_inverse = allocate<float>(shape.second_floats());
+    memory.lambda_second = allocate<double>(shape.groups);
+    memory.totals = allocate<double>(2 * shape.groups + 1);
+  } else {
+    memory.psi_sum = allocate<double>(shape.outputs);
+    memory.psi = allocate<float>(shape.outputs);
+    memory.psi_inverse = allocate<float>(shape.outputs);
+  }
   memory.momentum = allocate<float>(shape.outputs * shape.ldw);
   memory.direction = allocate<float>(shape.outputs * shape.ldw);
   if (config_.averaging) memory.average = allocate<float>(shape.outputs * shape.ldw);
@@ -162,6 +172,7 @@ std::vector<Optimizer::Region> Optimizer::regions(const Layer& layer) const {
   const int64_t factor = shape.blocks.floats() * static_cast<int64_t>(sizeof(float));
   const int64_t rows = shape.outputs * static_cast<int64_t>(sizeof(float));
   const int64_t weights = shape.ldw * rows;
+  const int64_t second = shape.second_floats() * static_cast<int64_t>(sizeof(float));
   const int64_t lambdas = shape.blocks.count() * static_cast<int64_t>(sizeof(double));
   return {{memory.record, static_cast<int64_t>(sizeof(LayerRecord)), kWorkspace, true},
           {memory.phi_sum, memory.phi_sum ? factor : 0, kFactors, false},
@@ -170,10 +181,16 @@ std::vector<Optimizer::Region> Optimizer::regions(const Layer& layer) const {
           {memory.phi, factor, kFactors, true},
           {memory.phi_inverse, factor, kInverses, true},
           {memory.lambda_phi, lambdas, kInverses, true},
-          {memory.psi_sum, 2 * rows, kFactors, false},
+          {memory.psi_sum, memory.psi_sum ? 2 * rows : 0, kFactors, false},
           {memory.denominator, shape.groups * static_cast<int64_t>(sizeof(double)), kFactors, false},
-          {memory.psi, rows, kFactors, true},
-          {memory.psi_inverse, rows, kInverses, true},
+          {memory.psi, memory.psi ? rows : 0, kFactors, true},
+          {memory.psi_inverse, memory.psi_inverse ? rows : 0, kInverses, true},
+          {memory.second_sum, second, kFactors, false},
+          {memory.second, second, kFactors, true},
+          {memory.second_inverse, second, kInverses, true},
+          {memory.lambda_second, shape.second_count() * static_cast<int64_t>(sizeof(double)), kInverses, true},
+          {memory.totals, memory.totals ? (2 * shape.groups + 1) * static_cast<int64_t>(sizeof(double)) : 0, kFactors,
+           false},
           {memory.momentum, weights, kMomentum, true},
           {memory.direction, weights, kWorkspace, false},
           {memory.average, memory.average ? weights : 0, kAverages, memory.average != nullptr}};

@@ -4,7 +4,9 @@
 //   checksum (u64, FNV-1a of all before)
 // The inverses in use are part of it. Recomputing them from the running averages, which would save space, gives other
 // bits: with T_INV > T_FIM the averages have moved on since the last inversion.
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "optimizer/config.h"
 #include "optimizer/error.h"
@@ -120,7 +122,7 @@ void Optimizer::save_state(unsigned char* out) const {
                          0};
     put(at, &lh, sizeof lh);
     for (const Region& region : regions(layer)) {
-      if (!region.in_state) continue;
+      if (!region.in_state || region.bytes == 0) continue;
       read(at, region.memory, static_cast<size_t>(region.bytes));
       at += region.bytes;
     }
@@ -164,7 +166,7 @@ void Optimizer::restore_state(const unsigned char* data, int64_t bytes) {
     layer.inverse_stale = lh.inverse_stale != 0;
     layer.has_direction = false;
     for (const Region& region : regions(layer)) {
-      if (!region.in_state) continue;
+      if (!region.in_state || region.bytes == 0) continue;
       write(region.memory, at, static_cast<size_t>(region.bytes));
       at += region.bytes;
     }
@@ -176,12 +178,11 @@ void Optimizer::restore_state(const unsigned char* data, int64_t bytes) {
     record.samples = 0;
     record.poisoned = 0;
     write(layer.memory.record, &record, sizeof record);
+    const LayerMemory& memory = layer.memory;
     for (const Region& region : regions(layer)) {
-      const LayerMemory& m = layer.memory;
-      if (region.memory != m.phi_sum && region.memory != m.phi_diagonal_sum && region.memory != m.psi_sum &&
-          region.memory != m.denominator)
-        continue;
-      if (!region.memory) continue;
+      const void* const sums[] = {memory.phi_sum,     memory.phi_diagonal_sum, memory.psi_sum,
+                                  memory.denominator, memory.second_sum,       memory.totals};
+      if (region.bytes == 0 || std::find(std::begin(sums), std::end(sums), region.memory) == std::end(sums)) continue;
       const std::vector<unsigned char> zeros(static_cast<size_t>(region.bytes));
       write(region.memory, zeros.data(), zeros.size());
     }

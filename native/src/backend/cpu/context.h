@@ -56,9 +56,16 @@ inline int64_t panel_rows(int64_t d) {
 }
 // Floats of a packed panel (packed_syrk.h), for the widest strips of any instruction set: 32 columns, and a cache line
 // for each strip of the narrowest, 8.
-inline int64_t panel_floats(const BlockLayout& blocks) {
+inline int64_t panel_floats(const BlockLayout& blocks, int64_t rows) {
   const int64_t widest = (blocks.block + 31) / 32 * 32, most_strips = (blocks.block + 7) / 8;
-  return blocks.count() * (widest * panel_rows(blocks.d) + most_strips * kRowAlign);
+  return blocks.count() * (widest * rows + most_strips * kRowAlign);
+}
+
+// Rows of the panels of a layer whose second factor is a matrix: inputs and gradients go by side by side.
+inline int64_t paired_rows(const LayerShape& shape) { return panel_rows(std::max(shape.d, shape.outputs)); }
+// Rows of the signal of a convolution that are gathered at once for its second factor.
+inline int64_t second_rows(int64_t m) {
+  return std::min<int64_t>(512, std::max<int64_t>(kRowTask, (int64_t{1} << 18) / padded(m) / kRowTask * kRowTask));
 }
 
 // A run of neighbouring output positions in a panel of patches: element e of patch column j comes from source[offset of
@@ -75,12 +82,12 @@ struct ConvRun {
 // Workspaces of the convolution kernels; they grow when larger images are first seen (reserve_conv).
 struct ConvWorkspace {
   Scratch images;                  // padded copies, one for each unit of a chunk
-  Scratch weights;                 // sqrt(r): groups x rows of a chunk
+  Scratch weights;                 // sqrt(r): groups x rows of a chunk; then those of a second factor
   Scratch product;                 // rate: outputs of a group x rows of a panel
   std::vector<Scratch> rows;       // for each worker: a block of signal rows, eps, q, psi
   std::vector<double> squares;     // for each unit: squares of the image, summed over the channels of a group
   std::vector<double> psi;         // for each unit: m
-  std::vector<double> denominator; // for each unit: groups
+  std::vector<double> denominator; // for each unit: groups; three times that with a second factor
   std::vector<double> partial;     // rate: for each tile of outputs and each run
   std::vector<double> projections; // rate: for each sample
   std::vector<ConvRun> runs;
@@ -92,9 +99,10 @@ struct CpuContext : Context {
   ThreadPool pool;
   const Blas& blas;
   Scratch panel;                    // packed, weighted inputs
+  Scratch second_panel;             // the same of the gradients, where the second factor is a matrix
   Scratch psi_partial;              // one row of m for each row task of a panel
   std::vector<Scratch> row;         // for each worker: 3 rows of m
-  std::vector<double> denominators; // for each row task: sum of c_n r_n
+  std::vector<double> denominators; // for each row task: sum of c_n r_n; or of c_n r_n, c_n and r_n
   ConvWorkspace conv;
   Failure failure; // the first since take_failure
 };
@@ -127,7 +135,20 @@ struct DirectionSums {
 struct BlockTask {
   int32_t layer;
   int32_t block;
+  bool second; // of the second factor: block is its group
 };
+
+// One piece of the product with a second factor: columns [column0, column1) of a group's rows.
+struct ColumnTask {
+  int32_t layer;
+  int32_t group;
+  int64_t column0, column1;
+};
+
+// The blocks that a task's is one of.
+inline const BlockLayout& layout_of(const LayerShape& shape, const BlockTask& task) {
+  return task.second ? shape.second : shape.blocks;
+}
 
 // What became of one block in factor_inverse.
 struct BlockResult {
@@ -145,13 +166,14 @@ struct UpdateTask {
 struct CpuPlan : Plan {
   std::vector<PreconditionTask> precondition;
   std::vector<DirectionSums> sums;        // one for each
+  std::vector<ColumnTask> columns;        // of layers whose second factor is a matrix
   std::vector<BlockTask> blocks;          // largest first
   std::vector<BlockResult> block_results; // one for each
   std::vector<UpdateTask> updates;
   std::vector<double> rate_partial; // kRateTasks for each layer
   std::vector<Scratch> worker;      // for each worker: packing of gradients and samples, small factors
   Scratch factor;                   // L and L^-1 of the largest block beyond kSmallFactor
-  double work_average = 0, work_inverse = 0, work_precondition = 0, work_update = 0;
+  double work_average = 0, work_inverse = 0, work_precondition = 0, work_second = 0, work_update = 0;
 };
 
 inline CpuContext& cpu(Context& context) { return static_cast<CpuContext&>(context); }

@@ -87,10 +87,13 @@ bool make_room(CpuContext& context, const LayerShape& shape, int64_t samples, Co
     grow(w.projections, samples);
     return w.product.reserve(group_rows * t.panel_ld());
   }
-  if (!w.weights.reserve(shape.groups * padded(t.chunk_rows()))) return false;
+  const int64_t factors = shape.second_matrix() ? 2 : 1;
+  if (!w.weights.reserve(factors * shape.groups * padded(t.chunk_rows()))) return false;
+  if (shape.second_matrix() && !context.second_panel.reserve(second_rows(shape.outputs) * padded(shape.outputs)))
+    return false;
   grow(w.squares, t.units * shape.groups * t.square_count);
   grow(w.psi, t.units * shape.outputs);
-  grow(w.denominator, t.units * shape.groups);
+  grow(w.denominator, t.units * shape.groups * (shape.second_matrix() ? 3 : 1));
   w.rows.resize(static_cast<size_t>(context.pool.threads()));
   // See UnitWork: 2 numbers a row and group, 5 a row; a block of signal rows, eps, q, psi.
   const int64_t unit = padded(t.band_rows * t.out_width) * (2 * shape.groups + 5);

@@ -22,7 +22,7 @@ Context* create(const lngd_config& config, Failure& failure) {
     const int32_t threads = config.threads > 0 ? config.threads : default_threads();
     auto context = std::make_unique<CpuContext>(threads, *blas());
     context->row.resize(static_cast<size_t>(threads));
-    context->denominators.resize(kPanelRows / kRowTask);
+    context->denominators.resize(3 * kPanelRows / kRowTask);
     return context.release();
   } catch (const std::bad_alloc&) {
     std::snprintf(failure.message, sizeof failure.message, "no memory for the CPU backend");
@@ -84,15 +84,17 @@ bool reserve_statistics(Context* base, const LayerShape& shape) {
   CpuContext& context = *static_cast<CpuContext*>(base);
   if (shape.convolution) return true; // what it needs depends on the images: reserve_conv
   const int64_t m = padded(shape.outputs);
-  const int64_t panel = shape.embedding ? kPanelRows : panel_floats(shape.blocks); // an embedding: only r
-  bool ok = context.panel.reserve(panel) && context.psi_partial.reserve(kPanelRows / kRowTask * m);
+  const int64_t rows = shape.second_matrix() ? paired_rows(shape) : panel_rows(shape.d);
+  bool ok = context.panel.reserve(shape.embedding ? kPanelRows : panel_floats(shape.blocks, rows)); // embedding: only r
+  ok = ok && (shape.second_matrix() ? context.second_panel.reserve(panel_floats(shape.second, rows))
+                                    : context.psi_partial.reserve(kPanelRows / kRowTask * m));
   for (Scratch& scratch : context.row) ok = ok && scratch.reserve(3 * m);
   return ok;
 }
 
 int64_t workspace_bytes(const Context* base) {
   const CpuContext& context = *static_cast<const CpuContext*>(base);
-  int64_t floats = context.panel.floats() + context.psi_partial.floats();
+  int64_t floats = context.panel.floats() + context.second_panel.floats() + context.psi_partial.floats();
   for (const Scratch& scratch : context.row) floats += scratch.floats();
   return floats * static_cast<int64_t>(sizeof(float)) + conv_bytes(context.conv);
 }
@@ -105,6 +107,24 @@ int64_t precondition_rows(int64_t m, int64_t block, int32_t workers) {
   return std::min(m, std::min(cache, std::max<int64_t>(32, (m + 2 * workers - 1) / (2 * workers))));
 }
 
+// Columns of one product with a second factor: wide enough for a GEMM, pieces enough for all threads.
+int64_t second_columns(int64_t d, int32_t workers) {
+  return workers == 1 ? 128 : std::clamp<int64_t>(padded(d / (2 * workers)), 32, 128);
+}
+
+void plan_second(CpuPlan& plan, const LayerShape& shape, int32_t index, int32_t workers) {
+  const int64_t group_rows = shape.outputs / shape.groups, step = second_columns(shape.d, workers);
+  for (int32_t g = 0; g < shape.second_count(); ++g) {
+    for (int64_t column = 0; column < shape.d; column += step)
+      plan.columns.push_back({index, g, column, std::min(shape.d, column + step)});
+    plan.blocks.push_back({index, g, true});
+    const double rows = static_cast<double>(group_rows);
+    plan.work_second += 2 * rows * rows * static_cast<double>(shape.d);
+    plan.work_inverse += rows * rows * rows;
+    plan.work_average += rows * rows;
+  }
+}
+
 void plan_layer(CpuPlan& plan, const LayerShape& shape, int32_t index, int32_t workers) {
   const double m = static_cast<double>(shape.outputs);
   for (int64_t k = 0; k < shape.blocks.count(); ++k) {
@@ -115,11 +135,12 @@ void plan_layer(CpuPlan& plan, const LayerShape& shape, int32_t index, int32_t w
     for (int64_t row = 0; row < group_rows; row += rows)
       plan.precondition.push_back(
           {index, static_cast<int32_t>(k), first + row, first + std::min(group_rows, row + rows)});
-    plan.blocks.push_back({index, static_cast<int32_t>(k)});
+    plan.blocks.push_back({index, static_cast<int32_t>(k), false});
     plan.work_precondition += 2 * static_cast<double>(group_rows) * b * side;
     plan.work_inverse += b * side * side;
     plan.work_average += b * side;
   }
+  plan_second(plan, shape, index, workers);
   const int64_t update_rows = std::max<int64_t>(1, (int64_t{1} << 15) / shape.ldw);
   for (int64_t row = 0; row < shape.outputs; row += update_rows)
     plan.updates.push_back({index, row, std::min(shape.outputs, row + update_rows)});
@@ -133,13 +154,17 @@ bool plan_workspaces(CpuPlan& plan, const StepLayer* layers, int32_t workers) {
     pack = std::max(pack, (task.row1 - task.row0) * blocks.ld(task.block));
   }
   for (const BlockTask& task : plan.blocks) {
-    const BlockLayout& blocks = layers[task.layer].shape->blocks;
+    const BlockLayout& blocks = layout_of(*layers[task.layer].shape, task);
     const int64_t n = blocks.size(task.block);
     if (blocks.is_diagonal) continue; // inverted where it lies
     if (n <= kSmallFactor)
       small = std::max(small, small_scratch(n));
     else
       large = std::max(large, 2 * n * blocks.ld(task.block) + small_scratch(kFactorTile));
+  }
+  for (const ColumnTask& task : plan.columns) {
+    const LayerShape& shape = *layers[task.layer].shape;
+    pack = std::max(pack, shape.outputs / shape.groups * padded(task.column1 - task.column0));
   }
   int64_t inputs = 0;
   for (const PreconditionTask& task : plan.precondition) {
@@ -158,7 +183,7 @@ Plan* plan_create(Context* base, StepLayer* layers, int32_t count, const lngd_co
     const int32_t workers = threads(base);
     auto plan = std::make_unique<CpuPlan>();
     for (int32_t i = 0; i < count; ++i) plan_layer(*plan, *layers[i].shape, i, workers);
-    const auto size = [layers](const BlockTask& t) { return layers[t.layer].shape->blocks.size(t.block); };
+    const auto size = [layers](const BlockTask& t) { return layout_of(*layers[t.layer].shape, t).size(t.block); };
     std::stable_sort(plan->blocks.begin(), plan->blocks.end(),
                      [&size](const BlockTask& a, const BlockTask& b) { return size(a) > size(b); });
     const auto work = [layers](const PreconditionTask& t) {
@@ -187,7 +212,8 @@ int64_t plan_bytes(const Plan* base) {
   return floats * static_cast<int64_t>(sizeof(float)) +
          static_cast<int64_t>(plan.precondition.size() * (sizeof(PreconditionTask) + sizeof(DirectionSums)) +
                               plan.blocks.size() * (sizeof(BlockTask) + sizeof(BlockResult)) +
-                              plan.updates.size() * sizeof(UpdateTask) + plan.rate_partial.size() * sizeof(double));
+                              plan.columns.size() * sizeof(ColumnTask) + plan.updates.size() * sizeof(UpdateTask) +
+                              plan.rate_partial.size() * sizeof(double));
 }
 
 const Kernels& kernels_of(Level level) {

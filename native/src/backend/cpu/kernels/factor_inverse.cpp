@@ -17,6 +17,7 @@ namespace {
 
 constexpr int32_t kRetries = 6;
 
+// RELATIVE and ABSOLUTE.
 double damping(const lngd_config& config, double trace, int64_t n) {
   const double mean = trace / static_cast<double>(n);
   if (config.damping == LNGD_DAMPING_RELATIVE) return std::max(config.damping_factor * mean, config.damping_floor);
@@ -29,10 +30,40 @@ struct Block {
   int64_t n, ld;
 };
 
-Block block_of(const StepLayer& layer, int32_t k) {
+Block block_of(const StepLayer& layer, const BlockTask& task) {
+  const BlockLayout& blocks = layout_of(*layer.shape, task);
+  const LayerMemory& memory = *layer.memory;
+  const int64_t k = task.block, offset = blocks.offset(k);
+  return {(task.second ? memory.second : memory.phi) + offset,
+          (task.second ? memory.second_inverse : memory.phi_inverse) + offset, blocks.size(k), blocks.ld(k)};
+}
+
+double trace_of(const Block& block) {
+  double trace = 0;
+  for (int64_t i = 0; i < block.n; ++i) trace += block.phi[i * block.ld + i];
+  return trace;
+}
+
+// FACTORED: pi sqrt(lambda) for Phi, sqrt(lambda) / pi for the second factor, pi^2 = (tr Phi/d) / (tr B/m) of the
+// group.
+double factored_damping(const lngd_config& config, const StepLayer& layer, const BlockTask& task) {
   const BlockLayout& blocks = layer.shape->blocks;
-  return {layer.memory->phi + blocks.offset(k), layer.memory->phi_inverse + blocks.offset(k), blocks.size(k),
-          blocks.ld(k)};
+  const int64_t g = task.second ? task.block : blocks.group(task.block), parts = blocks.group_blocks();
+  const Block second = block_of(layer, {task.layer, static_cast<int32_t>(g), true});
+  double first_trace = 0;
+  for (int64_t k = g * parts; k < (g + 1) * parts; ++k)
+    first_trace += trace_of(block_of(layer, {task.layer, static_cast<int32_t>(k), false}));
+  const double first_mean = first_trace / static_cast<double>(blocks.d);
+  const double second_mean = trace_of(second) / static_cast<double>(second.n);
+  const double pi = first_mean > 0 && second_mean > 0 ? std::sqrt(first_mean / second_mean) : 1.0;
+  const double root = std::sqrt(config.damping_factor);
+  return std::max(task.second ? root / pi : root * pi, config.damping_floor);
+}
+
+double damping_of(const lngd_config& config, const StepLayer& layer, const BlockTask& task) {
+  if (config.damping == LNGD_DAMPING_FACTORED) return factored_damping(config, layer, task);
+  const Block block = block_of(layer, task);
+  return damping(config, trace_of(block), block.n);
 }
 
 void copy_damped(const Block& block, double lambda, float* a) {
@@ -197,10 +228,8 @@ int32_t invert_diagonal(const Block& block, double lambda) {
 }
 
 template <typename Invert>
-BlockResult invert_with_retries(const lngd_config& config, const Block& block, Invert invert) {
-  double trace = 0;
-  for (int64_t i = 0; i < block.n; ++i) trace += block.phi[i * block.ld + i];
-  BlockResult result{damping(config, trace, block.n), 0, -1, false};
+BlockResult invert_with_retries(double lambda, Invert invert) {
+  BlockResult result{lambda, 0, -1, false};
   for (;; result.lambda *= 10, ++result.retries) {
     const int32_t pivot = invert(result.lambda);
     if (pivot < 0) {
@@ -237,23 +266,30 @@ void record_results(const StepArgs& args) {
       const BlockResult& result = plan.block_results[b];
       record.retries += result.retries;
       if (result.failed_pivot >= 0) {
-        record.last_failed_block = plan.blocks[b].block;
+        // Those of the second factor are numbered after those of Phi.
+        const int32_t before = plan.blocks[b].second ? static_cast<int32_t>(layer.shape->blocks.count()) : 0;
+        record.last_failed_block = before + plan.blocks[b].block;
         record.last_failed_pivot = result.failed_pivot;
       }
       if (result.renewed) {
-        layer.memory->lambda_phi[plan.blocks[b].block] = result.lambda;
+        (plan.blocks[b].second ? layer.memory->lambda_second : layer.memory->lambda_phi)[plan.blocks[b].block] =
+            result.lambda;
         any = true;
       } else {
         ++record.failed_inverses;
       }
     }
     if (any) {
-      invert_psi(*args.config, layer);
+      if (!layer.shape->second_matrix()) invert_psi(*args.config, layer);
       ++record.inverse_updates;
     }
     // A block that never had an inverse has nothing to keep: the layer waits for it. Its lambda is still 0.
     bool complete = any;
     for (int64_t k = 0; k < layer.shape->blocks.count(); ++k) complete = complete && layer.memory->lambda_phi[k] > 0;
+    for (int64_t g = 0; g < layer.shape->second_count(); ++g) {
+      record.lambda_psi = std::max(g == 0 ? 0.0 : record.lambda_psi, layer.memory->lambda_second[g]);
+      complete = complete && layer.memory->lambda_second[g] > 0;
+    }
     if (complete) record.has_inverse = 1;
   }
 }
@@ -270,22 +306,23 @@ void factor_inverse(Context& base, const StepArgs& args) {
   for (; first_small < count; ++first_small) {
     const BlockTask& task = plan.blocks[static_cast<size_t>(first_small)];
     const StepLayer& layer = args.layers[task.layer];
-    const Block block = block_of(layer, task.block);
+    const Block block = block_of(layer, task);
     if (block.n <= kSmallFactor) break;
     if (!due(layer)) continue;
-    plan.block_results[static_cast<size_t>(first_small)] = invert_with_retries(*args.config, block, [&](double lambda) {
-      return layer.shape->blocks.is_diagonal ? invert_diagonal(block, lambda)
-                                             : invert_large(context, block, lambda, plan.factor.data());
-    });
+    plan.block_results[static_cast<size_t>(first_small)] =
+        invert_with_retries(damping_of(*args.config, layer, task), [&](double lambda) {
+          return layer.shape->blocks.is_diagonal ? invert_diagonal(block, lambda)
+                                                 : invert_large(context, block, lambda, plan.factor.data());
+        });
   }
   context.pool.parallel_for(count - first_small, plan.work_inverse, [&](int64_t index, int32_t worker) {
     const size_t at = static_cast<size_t>(first_small + index);
     const BlockTask& task = plan.blocks[at];
     const StepLayer& layer = args.layers[task.layer];
     if (!due(layer)) return;
-    const Block block = block_of(layer, task.block);
+    const Block block = block_of(layer, task);
     float* const scratch = plan.worker[static_cast<size_t>(worker)].data();
-    plan.block_results[at] = invert_with_retries(*args.config, block, [&](double lambda) {
+    plan.block_results[at] = invert_with_retries(damping_of(*args.config, layer, task), [&](double lambda) {
       return layer.shape->blocks.is_diagonal ? invert_diagonal(block, lambda) : invert_small(block, lambda, scratch);
     });
   });

@@ -14,6 +14,7 @@
 #include "backend/cpu/kernels/block_syrk.h" // kOverflow
 #include "backend/cpu/kernels/fisher_row.h"
 #include "backend/cpu/kernels/packed_syrk.h"
+#include "backend/cpu/kernels/second_factor.h"
 
 namespace lngd::cpu::LNGD_ISA {
 namespace {
@@ -45,7 +46,8 @@ void pack_rows(CpuContext& context, const StatisticsArgs& args, const Panel& pan
     const float weight = static_cast<float>(c);
 #pragma omp simd
     for (int64_t i = 0; i < m; ++i) psi[i] += weight * q[i];
-    pack_row(panel.packed, shape, row, static_cast<float>(std::sqrt(r)), at(args.inputs, sample), args.inputs.cs);
+    pack_row(panel.packed, shape.blocks, shape.inputs, row, static_cast<float>(std::sqrt(r)), at(args.inputs, sample),
+             args.inputs.cs);
   }
   context.denominators[static_cast<size_t>(task)] = denominator;
 }
@@ -55,6 +57,7 @@ void pack_rows(CpuContext& context, const StatisticsArgs& args, const Panel& pan
 void layer_statistics(Context& base, const StatisticsArgs& args) {
   CpuContext& context = cpu(base);
   const LayerShape& shape = *args.shape;
+  if (shape.second_matrix()) return paired_statistics(context, args);
   LayerRecord& record = *args.memory->record;
   double& denominator = *args.memory->denominator;
   const int64_t m = shape.outputs, step = panel_rows(shape.d);

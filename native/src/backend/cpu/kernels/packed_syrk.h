@@ -26,21 +26,20 @@ LNGD_INLINE int64_t strips(int64_t columns) { return (columns + kTileColumns - 1
 // First strip of diagonal block k.
 LNGD_INLINE int64_t first_strip(const BlockLayout& blocks, int64_t k) { return k * strips(blocks.block); }
 
-// Row `row` of the panel: scale * a, and the constant 1 of a bias in the last column.
-inline void pack_row(const PackedPanel& panel, const LayerShape& shape, int64_t row, float scale, const caller_float* a,
-                     int64_t stride) {
-  const BlockLayout& blocks = shape.blocks;
+// Row `row` of the panel: scale * a of `inputs` elements, and the constant 1 of a bias in the last column.
+inline void pack_row(const PackedPanel& panel, const BlockLayout& blocks, int64_t inputs, int64_t row, float scale,
+                     const caller_float* a, int64_t stride) {
   for (int64_t k = 0; k < blocks.count(); ++k) {
     const int64_t end = blocks.begin(k) + blocks.size(k);
     float* to = panel.strip(first_strip(blocks, k)) + row * kTileColumns;
     for (int64_t j0 = blocks.begin(k); j0 < end; j0 += kTileColumns) {
-      if (stride == 1 && j0 + kTileColumns <= std::min(end, shape.inputs)) {
+      if (stride == 1 && j0 + kTileColumns <= std::min(end, inputs)) {
 #pragma omp simd
         for (int64_t j = 0; j < kTileColumns; ++j) to[j] = scale * a[j0 + j];
       } else {
         for (int64_t j = 0; j < kTileColumns; ++j) {
           const int64_t column = j0 + j;
-          to[j] = column >= end ? 0.0f : column == shape.inputs ? scale : scale * a[column * stride];
+          to[j] = column >= end ? 0.0f : column == inputs ? scale : scale * a[column * stride];
         }
       }
       to += panel.stride();

@@ -5,7 +5,8 @@
 //
 // The first update initialises. An update with NaN, Inf or overflow, or in which every c_n r_n was 0 (a dead layer),
 // changes nothing, and neither does one group of a
-// convolution in which they were. The sums are zero afterwards in every case.
+// convolution in which they were. A second factor that is a matrix (second_factor.h) goes the way of Phi. The sums are
+// zero afterwards in every case.
 #include "backend/cpu/kernels/kernels.h"
 
 namespace lngd::cpu::LNGD_ISA {
@@ -13,7 +14,7 @@ namespace {
 
 struct Weights {
   float keep; // of the old average
-  float phi;  // of the sum
+  float sum;
 };
 
 // The diagonal of an embedding: its sums are double.
@@ -26,18 +27,39 @@ void average_diagonal(const StepLayer& layer, double keep, double share, bool ac
   }
 }
 
-void average_block(const StepLayer& layer, int64_t k, const Weights& weights, bool accept) {
-  const BlockLayout& blocks = layer.shape->blocks;
+// The sum and the running average of a factor.
+struct Factor {
+  const BlockLayout& blocks;
+  float *sum, *hat;
+};
+
+void average_block(const Factor& factor, int64_t k, const Weights& weights, bool accept) {
+  const BlockLayout& blocks = factor.blocks;
   const int64_t ld = blocks.ld(k);
   for (int64_t i = 0; i < blocks.size(k); ++i) {
-    float* const sum = layer.memory->phi_sum + blocks.offset(k) + i * ld;
-    float* const hat = layer.memory->phi + blocks.offset(k) + i * ld;
+    float* const sum = factor.sum + blocks.offset(k) + i * ld;
+    float* const hat = factor.hat + blocks.offset(k) + i * ld;
     if (accept) {
 #pragma omp simd
-      for (int64_t j = 0; j <= i; ++j) hat[j] = weights.keep * hat[j] + weights.phi * sum[j];
+      for (int64_t j = 0; j <= i; ++j) hat[j] = weights.keep * hat[j] + weights.sum * sum[j];
     }
     for (int64_t j = 0; j <= i; ++j) sum[j] = 0;
   }
+}
+
+// B = (1/rows) sum g g^T, or Psi = sum c g g^T / sum c r.
+void average_second(CpuContext& context, const StepLayer& layer, double keep, bool accept) {
+  const LayerShape& shape = *layer.shape;
+  const LayerMemory& memory = *layer.memory;
+  const Factor factor{shape.second, memory.second_sum, memory.second};
+  const double rows = memory.totals[2 * shape.groups];
+  context.pool.parallel_for(shape.groups, 8.0 * static_cast<double>(shape.second.floats()), [&](int64_t g, int32_t) {
+    const double count = shape.approximation == LNGD_APPROXIMATION_TKFAC ? memory.denominator[g] : rows;
+    const bool any = accept && memory.denominator[g] > 0;
+    const Weights weights{static_cast<float>(keep), any ? static_cast<float>((1.0 - keep) / count) : 0.0f};
+    average_block(factor, g, weights, any);
+  });
+  for (int64_t i = 0; i <= 2 * shape.groups; ++i) memory.totals[i] = 0;
 }
 
 void average_layer(CpuContext& context, StepLayer& layer, double rho) {
@@ -51,15 +73,17 @@ void average_layer(CpuContext& context, StepLayer& layer, double rho) {
   const double keep = record.has_average ? rho : 0.0;
   const Weights weights{static_cast<float>(keep),
                         accept ? static_cast<float>((1.0 - keep) / static_cast<double>(record.samples)) : 0.0f};
+  const Factor factor{blocks, layer.memory->phi_sum, layer.memory->phi};
   if (blocks.is_diagonal)
     average_diagonal(layer, keep, accept ? (1.0 - keep) / static_cast<double>(record.samples) : 0.0, accept);
   context.pool.parallel_for(
       blocks.is_diagonal ? 0 : blocks.count(), 8.0 * static_cast<double>(blocks.floats()),
-      [&](int64_t k, int32_t) { average_block(layer, k, weights, accept && denominator[blocks.group(k)] > 0); });
+      [&](int64_t k, int32_t) { average_block(factor, k, weights, accept && denominator[blocks.group(k)] > 0); });
+  if (shape.second_matrix()) average_second(context, layer, keep, accept);
   float* const psi = layer.memory->psi;
   double* const sum = layer.memory->psi_sum;
   const int64_t group_rows = shape.outputs / shape.groups;
-  for (int64_t i = 0; i < shape.outputs; ++i) {
+  for (int64_t i = 0; i < shape.outputs && !shape.second_matrix(); ++i) {
     const double total = denominator[i / group_rows];
     if (accept && total > 0) psi[i] = static_cast<float>(keep * psi[i] + (1.0 - keep) / total * sum[i]);
     sum[i] = 0;

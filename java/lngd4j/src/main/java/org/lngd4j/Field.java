@@ -12,13 +12,16 @@ public enum Field {
     /** Running average of Phi, d x d; 0 outside the diagonal blocks. */
     PHI(lngd.LNGD_FIELD_PHI),
 
-    /** Running average of psi, m. */
+    /**
+     * Running average of psi, m; G x m/G x m/G where the second factor is a matrix ({@link
+     * Approximation}).
+     */
     PSI(lngd.LNGD_FIELD_PSI),
 
     /** Inverse of the damped Phi in use, d x d; 0 outside the diagonal blocks. */
     PHI_INVERSE(lngd.LNGD_FIELD_PHI_INVERSE),
 
-    /** Inverse of the damped psi in use, m. */
+    /** Inverse of the damped psi in use; the shape of {@link #PSI}. */
     PSI_INVERSE(lngd.LNGD_FIELD_PSI_INVERSE),
 
     /** Momentum buffer, m x d. */
@@ -46,7 +49,7 @@ public enum Field {
     }
 
     /** Shape of this field for a layer. */
-    long[] shape(LayerSpec layer) {
+    long[] shape(LayerSpec layer, Approximation approximation) {
         long m = layer.outputs();
         long d = layer.columns();
         return switch (this) {
@@ -56,8 +59,15 @@ public enum Field {
                             : layer.groups() == 1
                                     ? new long[] {d, d}
                                     : new long[] {layer.groups(), d, d};
-            case PSI, PSI_INVERSE -> new long[] {m};
+            case PSI, PSI_INVERSE -> psiShape(layer.groups(), m, approximation);
             case MOMENTUM, AVERAGE, DIRECTION -> new long[] {m, d};
         };
+    }
+
+    private static long[] psiShape(long groups, long m, Approximation approximation) {
+        if (approximation == Approximation.LNGD) {
+            return new long[] {m};
+        }
+        return groups == 1 ? new long[] {m, m} : new long[] {groups, m / groups, m / groups};
     }
 }

@@ -147,7 +147,7 @@ abstract class OptimizerReadOuts {
      * @throws LngdStateException if there is nothing to read yet
      */
     public INDArray read(int layer, Field field) {
-        long[] shape = Check.notNull("field", field).shape(spec(layer));
+        long[] shape = Check.notNull("field", field).shape(spec(layer), options().approximation());
         INDArray result = Nd4j.createUninitializedDetached(DataType.FLOAT, 'c', shape);
         AddressPointer target = new AddressPointer().at(Views.address(result));
         call(
@@ -175,7 +175,7 @@ abstract class OptimizerReadOuts {
      */
     public void write(int layer, Field field, INDArray values) {
         LayerSpec spec = spec(layer);
-        long[] shape = Check.notNull("field", field).shape(spec);
+        long[] shape = Check.notNull("field", field).shape(spec, options().approximation());
         Views.shaped("values", spec, values, shape);
         INDArray compact = values.dup('c');
         AddressPointer source = new AddressPointer().at(Views.address(compact));

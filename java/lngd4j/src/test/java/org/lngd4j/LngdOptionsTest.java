@@ -214,7 +214,7 @@ class LngdOptionsTest {
         LngdOptions options = LngdOptions.recipe(10).build();
         String text = options.toString();
         options.asMap().forEach((name, value) -> assertThat(text).contains(name + "=" + value));
-        assertThat(options.asMap()).hasSize(36);
+        assertThat(options.asMap()).hasSize(37);
         assertThat(text).contains("schedule=cosine(10)");
     }
 }
