@@ -39,7 +39,7 @@ class ApproximationsTest {
      * about halves the error: 1e-6 of the loss, an error of 1e-3, takes 10 to 20 of the 40 steps.
      */
     @ParameterizedTest
-    @EnumSource(names = {"KFAC", "TKFAC"})
+    @EnumSource(names = {"KFAC", "TKFAC", "EKFAC"})
     void anIllConditionedLeastSquaresProblemIsSolved(Preset preset) {
         Data data = new Data(7);
         double[][] scaled = data.matrix(SAMPLES, INPUTS);
