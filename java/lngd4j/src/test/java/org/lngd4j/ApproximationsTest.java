@@ -40,7 +40,7 @@ class ApproximationsTest {
      * the error at least, and 40 of them leave 0.75^40 = 1e-5 of it.
      */
     @ParameterizedTest
-    @EnumSource(names = {"KFAC", "TKFAC"})
+    @EnumSource(names = {"KFAC", "TKFAC", "EKFAC"})
     void anIllConditionedLeastSquaresProblemIsSolved(Preset preset) {
         Data data = new Data(7);
         double[][] scaled = data.matrix(SAMPLES, INPUTS);
