@@ -17,13 +17,15 @@ const char* name_of(int approximation) {
 }
 
 constexpr int kApproximations[] = {LNGD_APPROXIMATION_KFAC, LNGD_APPROXIMATION_TKFAC};
+// EKFAC has a twin of its own (test_eigenbasis.cpp); what needs none is tested with all three.
+constexpr int kAll[] = {LNGD_APPROXIMATION_KFAC, LNGD_APPROXIMATION_TKFAC, LNGD_APPROXIMATION_EKFAC};
 
 // Statistics and inverses every other step. The presets' lambda of 0.01 would leave condition numbers near 1e3 for
 // batches as small as these.
 Case base_case(const std::string& what, int approximation) {
   Case c;
   c.name = std::string(name_of(approximation)) + ", " + what;
-  c.config = preset(approximation == LNGD_APPROXIMATION_KFAC ? LNGD_PRESET_KFAC : LNGD_PRESET_TKFAC, 50);
+  c.config = preset(LNGD_PRESET_KFAC + approximation - LNGD_APPROXIMATION_KFAC, 50);
   c.config.device = LNGD_DEVICE_CPU; // the only one that has them
   c.config.damping_factor = 0.1;
   c.config.statistics_interval = 2;
@@ -129,7 +131,7 @@ SLOW_TEST(second_factor_large_on_threads) {
 }
 
 TEST(second_factor_state_continues_bitwise) {
-  for (const int approximation : kApproximations) {
+  for (const int approximation : kAll) {
     Case c = base_case("state", approximation);
     c.layers = {dense(6, 5), with_geometry(convolution(4, 6, 3, 2), 2, 1, 0, 1, 2)};
     c.config.inverse_interval = 3;
@@ -183,7 +185,7 @@ lngd_config second_config(int approximation) {
 // zero, and the next one is taken as if nothing had been.
 TEST(second_factor_poisoned_updates_are_kept_out) {
   const double bad[] = {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), 1e30};
-  for (const int approximation : kApproximations)
+  for (const int approximation : kAll)
     for (const double value : bad)
       for (const bool in_signal : {false, true})
         for (const double other : {0.0, 1.0}) {
@@ -267,7 +269,7 @@ TEST(second_factor_refusals) {
     CHECK(std::string(lngd_last_error()).find(name) != std::string::npos);
     CHECK(handle == nullptr);
   };
-  for (const int approximation : kApproximations) {
+  for (const int approximation : kAll) {
     lngd_config config = second_config(approximation);
     config.fisher = LNGD_FISHER_EXPECTED;
     refused("fisher", config);

@@ -207,7 +207,8 @@ typedef enum lngd_damping {
   LNGD_DAMPING_ABSOLUTE = 1, /* lambda_Phi = clip(tr(Phi)/d, nu1, nu2), the same for Psi with m (paper 3.3) */
   LNGD_DAMPING_FACTORED = 2  /* KFAC's: lambda_Phi = pi sqrt(lambda), lambda_Psi = sqrt(lambda) / pi, both at least
                                 floor, lambda = damping_factor, pi = sqrt((tr Phi/d) / (tr Psi/m)) of the group (1 where
-                                a trace is 0). Not with approximation LNGD */
+                                a trace is 0). Not with approximation LNGD. EKFAC has one lambda for S: damping_factor
+                                (at least floor); RELATIVE and ABSOLUTE take the mean of S for the mean trace */
 } lngd_damping;
 
 typedef enum lngd_trust {
@@ -601,7 +602,7 @@ typedef enum lngd_field {
   LNGD_FIELD_PHI = 0,         /* G x d x d, running average; 0 outside the diagonal blocks */
   LNGD_FIELD_PSI = 1,         /* m; G x m/G x m/G where the approximation is not LNGD */
   LNGD_FIELD_PHI_INVERSE = 2, /* G x d x d, of the damped Phi; 0 outside the diagonal blocks */
-  LNGD_FIELD_PSI_INVERSE = 3, /* as PSI */
+  LNGD_FIELD_PSI_INVERSE = 3, /* as PSI. EKFAC: both inverses are the eigenvectors in use, as rows */
   LNGD_FIELD_MOMENTUM = 4,    /* m x d */
   LNGD_FIELD_AVERAGE = 5,     /* m x d (what the library holds: the other weights while swapped) */
   LNGD_FIELD_DIRECTION = 6    /* m x d, D of the last step; INVALID_STATE before it */

@@ -70,6 +70,7 @@ struct LayerShape {
   // Whether rows are (sample, position), so that batches come as Activations and not as Strided.
   bool positional() const { return convolution || embedding; }
   bool second_matrix() const { return approximation != LNGD_APPROXIMATION_LNGD; }
+  bool eigenbasis() const { return approximation == LNGD_APPROXIMATION_EKFAC; }
   int64_t second_count() const { return second_matrix() ? groups : 0; }
   int64_t second_floats() const { return second_matrix() ? second.floats() : 0; }
 };
@@ -91,9 +92,13 @@ struct LayerMemory {
   float* second_inverse; // full squares
   double* lambda_second; // one for each group
   double* totals;        // sum_n c_n of each group, sum_n r_n of each group, rows
-  float* momentum;       // m x ldw
-  float* average;        // m x ldw; nullptr without averaging
-  float* direction;      // m x ldw
+  // EKFAC only. phi_inverse and second_inverse hold eigenvectors, as rows; lambda_* are the one lambda.
+  float* scales_sum;   // m x ldw
+  float* scales;       // S
+  float* basis_values; // eigenvalues of the bases in use: groups x d, then m
+  float* momentum;     // m x ldw
+  float* average;      // m x ldw; nullptr without averaging
+  float* direction;    // m x ldw
   LayerRecord* record;
 };
 

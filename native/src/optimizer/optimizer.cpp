@@ -84,8 +84,6 @@ LayerShape make_shape(const lngd_config& config, const lngd_layer_config& layer,
 
 Optimizer::Optimizer(const lngd_config& config, const lngd_layer_config* layers, int32_t count) : config_(config) {
   validate(config);
-  require(config.approximation != LNGD_APPROXIMATION_EKFAC,
-          "approximation is LNGD_APPROXIMATION_EKFAC (3), allowed is 0 to 2: it has no kernels yet");
   require(count >= 1, "count is ", count, ", allowed is 1 or more layers");
   for (int32_t i = 0; i < count; ++i) validate(config, layers[i], i);
   backend_ = choose_backend(config_, config_.device);
@@ -152,6 +150,11 @@ void Optimizer::allocate_layer(Layer& layer) {
     memory.second_inverse = allocate<float>(shape.second_floats());
     memory.lambda_second = allocate<double>(shape.groups);
     memory.totals = allocate<double>(2 * shape.groups + 1);
+    if (shape.eigenbasis()) {
+      memory.scales_sum = allocate<float>(shape.outputs * shape.ldw);
+      memory.scales = allocate<float>(shape.outputs * shape.ldw);
+      memory.basis_values = allocate<float>(shape.groups * shape.d + shape.outputs);
+    }
   } else {
     memory.psi_sum = allocate<double>(shape.outputs);
     memory.psi = allocate<float>(shape.outputs);
@@ -191,6 +194,9 @@ std::vector<Optimizer::Region> Optimizer::regions(const Layer& layer) const {
           {memory.lambda_second, shape.second_count() * static_cast<int64_t>(sizeof(double)), kInverses, true},
           {memory.totals, memory.totals ? (2 * shape.groups + 1) * static_cast<int64_t>(sizeof(double)) : 0, kFactors,
            false},
+          {memory.scales_sum, memory.scales_sum ? weights : 0, kFactors, false},
+          {memory.scales, memory.scales ? weights : 0, kFactors, true},
+          {memory.basis_values, memory.basis_values ? shape.groups * shape.d * 4 + rows : 0, kInverses, true},
           {memory.momentum, weights, kMomentum, true},
           {memory.direction, weights, kWorkspace, false},
           {memory.average, memory.average ? weights : 0, kAverages, memory.average != nullptr}};

@@ -180,8 +180,8 @@ void Optimizer::restore_state(const unsigned char* data, int64_t bytes) {
     write(layer.memory.record, &record, sizeof record);
     const LayerMemory& memory = layer.memory;
     for (const Region& region : regions(layer)) {
-      const void* const sums[] = {memory.phi_sum,     memory.phi_diagonal_sum, memory.psi_sum,
-                                  memory.denominator, memory.second_sum,       memory.totals};
+      const void* const sums[] = {memory.phi_sum,    memory.phi_diagonal_sum, memory.psi_sum,   memory.denominator,
+                                  memory.second_sum, memory.totals,           memory.scales_sum};
       if (region.bytes == 0 || std::find(std::begin(sums), std::end(sums), region.memory) == std::end(sums)) continue;
       const std::vector<unsigned char> zeros(static_cast<size_t>(region.bytes));
       write(region.memory, zeros.data(), zeros.size());

@@ -68,7 +68,8 @@ std::unique_ptr<Blas> open(const std::string& path, std::string& reason) {
   char* (*get_core)() = nullptr;
   const bool complete =
       bind(library, "cblas_sgemm", found->sgemm, missing) & bind(library, "cblas_ssyrk", found->ssyrk, missing) &
-      bind(library, "cblas_strsm", found->strsm, missing) & bind(library, "openblas_get_config", get_config, missing) &
+      bind(library, "cblas_strsm", found->strsm, missing) & bind(library, "ssyevd_", found->ssyevd, missing) &
+      bind(library, "openblas_get_config", get_config, missing) &
       bind(library, "openblas_get_corename", get_core, missing) &
       bind(library, "openblas_get_num_threads", found->get_threads, missing) &
       bind(library, "openblas_set_num_threads", found->set_threads, missing);

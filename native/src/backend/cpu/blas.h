@@ -22,6 +22,8 @@ struct Blas {
                 float* c, int ldc);
   void (*strsm)(int order, int side, int uplo, int trans, int diag, int m, int n, float alpha, const float* a, int lda,
                 float* b, int ldb);
+  void (*ssyevd)(const char* job, const char* uplo, const int* n, float* a, const int* lda, float* values, float* work,
+                 const int* lwork, int* iwork, const int* liwork, int* info, size_t, size_t);
   int (*get_threads)();
   void (*set_threads)(int);
   std::string config; // openblas_get_config()

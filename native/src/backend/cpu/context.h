@@ -68,6 +68,14 @@ inline int64_t second_rows(int64_t m) {
   return std::min<int64_t>(512, std::max<int64_t>(kRowTask, (int64_t{1} << 18) / padded(m) / kRowTask * kRowTask));
 }
 
+// Workspace of ssyevd for a block, with the copy that it works on, and its leading dimension.
+inline int64_t eigen_scratch(int64_t n) { return n * padded(n) + padded(n) + 1 + 6 * n + 2 * n * n + 3 + 5 * n; }
+// Workspace of EKFAC's scales.
+inline int64_t projection_floats(const LayerShape& shape) {
+  if (shape.convolution) return 3 * shape.outputs * shape.ldw;
+  return 2 * paired_rows(shape) * (shape.ldw + padded(shape.outputs));
+}
+
 // A run of neighbouring output positions in a panel of patches: element e of patch column j comes from source[offset of
 // j
 // + e] of the image.
@@ -100,6 +108,7 @@ struct CpuContext : Context {
   const Blas& blas;
   Scratch panel;                    // packed, weighted inputs
   Scratch second_panel;             // the same of the gradients, where the second factor is a matrix
+  Scratch projection;               // EKFAC: rows in the caller's basis and in the layer's (scales.cpp)
   Scratch psi_partial;              // one row of m for each row task of a panel
   std::vector<Scratch> row;         // for each worker: 3 rows of m
   std::vector<double> denominators; // for each row task: sum of c_n r_n; or of c_n r_n, c_n and r_n

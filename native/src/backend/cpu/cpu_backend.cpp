@@ -82,7 +82,8 @@ void write(Context*, void* memory, const void* host, size_t bytes) { std::memcpy
 
 bool reserve_statistics(Context* base, const LayerShape& shape) {
   CpuContext& context = *static_cast<CpuContext*>(base);
-  if (shape.convolution) return true; // what it needs depends on the images: reserve_conv
+  if (shape.eigenbasis() && !context.projection.reserve(projection_floats(shape))) return false;
+  if (shape.convolution) return true; // what else it needs depends on the images: reserve_conv
   const int64_t m = padded(shape.outputs);
   const int64_t rows = shape.second_matrix() ? paired_rows(shape) : panel_rows(shape.d);
   bool ok = context.panel.reserve(shape.embedding ? kPanelRows : panel_floats(shape.blocks, rows)); // embedding: only r
@@ -94,7 +95,8 @@ bool reserve_statistics(Context* base, const LayerShape& shape) {
 
 int64_t workspace_bytes(const Context* base) {
   const CpuContext& context = *static_cast<const CpuContext*>(base);
-  int64_t floats = context.panel.floats() + context.second_panel.floats() + context.psi_partial.floats();
+  int64_t floats = context.panel.floats() + context.second_panel.floats() + context.projection.floats() +
+                   context.psi_partial.floats();
   for (const Scratch& scratch : context.row) floats += scratch.floats();
   return floats * static_cast<int64_t>(sizeof(float)) + conv_bytes(context.conv);
 }
@@ -151,20 +153,23 @@ bool plan_workspaces(CpuPlan& plan, const StepLayer* layers, int32_t workers) {
   int64_t small = 0, large = 0, pack = 0;
   for (const PreconditionTask& task : plan.precondition) {
     const BlockLayout& blocks = layers[task.layer].shape->blocks;
-    pack = std::max(pack, (task.row1 - task.row0) * blocks.ld(task.block));
+    // EKFAC's last pass has a copy of the direction beside it.
+    pack = std::max(pack, 2 * (task.row1 - task.row0) * blocks.ld(task.block));
   }
   for (const BlockTask& task : plan.blocks) {
     const BlockLayout& blocks = layout_of(*layers[task.layer].shape, task);
     const int64_t n = blocks.size(task.block);
     if (blocks.is_diagonal) continue; // inverted where it lies
-    if (n <= kSmallFactor)
+    if (layers[task.layer].shape->eigenbasis())
+      small = std::max(small, eigen_scratch(n));
+    else if (n <= kSmallFactor)
       small = std::max(small, small_scratch(n));
     else
       large = std::max(large, 2 * n * blocks.ld(task.block) + small_scratch(kFactorTile));
   }
   for (const ColumnTask& task : plan.columns) {
     const LayerShape& shape = *layers[task.layer].shape;
-    pack = std::max(pack, shape.outputs / shape.groups * padded(task.column1 - task.column0));
+    pack = std::max(pack, 2 * shape.outputs / shape.groups * padded(task.column1 - task.column0));
   }
   int64_t inputs = 0;
   for (const PreconditionTask& task : plan.precondition) {

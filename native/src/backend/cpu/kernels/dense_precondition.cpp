@@ -3,9 +3,11 @@
 // passes.
 //
 //   rows      X = G A^-1         rows of one diagonal block of A, as in LNGD
-//   columns   D = B^-1 X         columns of one group, all of its rows; X is replaced column by column, so no second
+//   columns   D = B^-1 X         (EKFAC: V_B^T [(V_B X) / (S + lambda)]) columns of one group, all of its rows; X is
+//   replaced column by column, so no second
 //                                m x d matrix is needed
-//   rows      <D, G>, ||D||^2, ||W||^2, rows of one block again: after the columns, for B mixes the rows
+//   rows      (EKFAC: D = D' V_A) <D, G>, ||D||^2, ||W||^2, rows of one block again: after the columns, for B mixes the
+//   rows
 #include "backend/cpu/kernels/precondition_rows.h"
 #include "backend/cpu/kernels/second_factor.h"
 
@@ -17,11 +19,45 @@ void input_product(CpuContext& context, const StepArgs& args, const Precondition
   if (!layer.memory->record->has_inverse) return; // layer_rate skips the layer
   const LayerShape& shape = *layer.shape;
   const auto [gradient, ldg] = gradient_of(args, task, cpu(args.plan).worker[static_cast<size_t>(worker)].data());
+  const int transposed = shape.eigenbasis() ? kTrans : kNoTrans; // eigenvectors are rows
   const int rows = static_cast<int>(task.row1 - task.row0), n = static_cast<int>(shape.blocks.size(task.block));
   context.blas.sgemm(
-      kRowMajor, kNoTrans, kNoTrans, rows, n, n, 1.0f, gradient, static_cast<int>(ldg),
+      kRowMajor, kNoTrans, transposed, rows, n, n, 1.0f, gradient, static_cast<int>(ldg),
       layer.memory->phi_inverse + shape.blocks.offset(task.block), static_cast<int>(shape.blocks.ld(task.block)), 0.0f,
       layer.memory->direction + task.row0 * shape.ldw + shape.blocks.begin(task.block), static_cast<int>(shape.ldw));
+}
+
+// direction = V_B^T [(V_B x) / (S + lambda)]; z: a workspace of the size of x.
+void divide_by_scales(CpuContext& context, const StepLayer& layer, const ColumnTask& task, const float* x, float* z,
+                      int64_t ld) {
+  const LayerShape& shape = *layer.shape;
+  const int64_t rows = shape.outputs / shape.groups, columns = task.column1 - task.column0;
+  const int64_t corner = task.group * rows * shape.ldw + task.column0;
+  const int m = static_cast<int>(rows), n = static_cast<int>(columns), ldx = static_cast<int>(ld);
+  const float* const vectors = layer.memory->second_inverse + shape.second.offset(task.group);
+  const int ldv = static_cast<int>(shape.second.ld(task.group));
+  const float lambda = static_cast<float>(layer.memory->record->lambda_psi);
+  context.blas.sgemm(kRowMajor, kNoTrans, kNoTrans, m, n, m, 1.0f, vectors, ldv, x, ldx, 0.0f, z, ldx);
+  for (int64_t i = 0; i < rows; ++i) {
+    const float* const scales = layer.memory->scales + corner + i * shape.ldw;
+    float* const row = z + i * ld;
+#pragma omp simd
+    for (int64_t j = 0; j < columns; ++j) row[j] /= scales[j] + lambda;
+  }
+  context.blas.sgemm(kRowMajor, kTrans, kNoTrans, m, n, m, 1.0f, vectors, ldv, z, ldx, 0.0f,
+                     layer.memory->direction + corner, static_cast<int>(shape.ldw));
+}
+
+// EKFAC's way back: direction <- direction V_A, rows and columns of one task.
+void leave_basis(CpuContext& context, const StepLayer& layer, const PreconditionTask& task, float* scratch) {
+  const LayerShape& shape = *layer.shape;
+  const int64_t size = shape.blocks.size(task.block), ld = shape.blocks.ld(task.block), rows = task.row1 - task.row0;
+  float* const direction = layer.memory->direction + task.row0 * shape.ldw + shape.blocks.begin(task.block);
+  for (int64_t i = 0; i < rows; ++i) std::copy_n(direction + i * shape.ldw, size, scratch + i * ld);
+  const int n = static_cast<int>(size);
+  context.blas.sgemm(kRowMajor, kNoTrans, kNoTrans, static_cast<int>(rows), n, n, 1.0f, scratch, static_cast<int>(ld),
+                     layer.memory->phi_inverse + shape.blocks.offset(task.block), static_cast<int>(ld), 0.0f, direction,
+                     static_cast<int>(shape.ldw));
 }
 
 void output_product(CpuContext& context, const StepArgs& args, const ColumnTask& task, int32_t worker) {
@@ -38,20 +74,23 @@ void output_product(CpuContext& context, const StepArgs& args, const ColumnTask&
     for (int64_t j = 0; j < columns; ++j) to[j] = from[j];
   }
   const int m = static_cast<int>(rows);
+  if (shape.eigenbasis()) return divide_by_scales(context, layer, task, x, x + rows * ld, ld);
   context.blas.sgemm(kRowMajor, kNoTrans, kNoTrans, m, static_cast<int>(columns), m, 1.0f,
                      layer.memory->second_inverse + shape.second.offset(task.group),
                      static_cast<int>(shape.second.ld(task.group)), x, static_cast<int>(ld), 0.0f, direction,
                      static_cast<int>(shape.ldw));
 }
 
-DirectionSums direction_sums(const StepArgs& args, const PreconditionTask& task, int32_t worker) {
+DirectionSums direction_sums(CpuContext& context, const StepArgs& args, const PreconditionTask& task, int32_t worker) {
   DirectionSums sums{};
   const StepLayer& layer = args.layers[task.layer];
   if (!layer.memory->record->has_inverse) return sums;
   const LayerShape& shape = *layer.shape;
   const int64_t begin = shape.blocks.begin(task.block), size = shape.blocks.size(task.block);
   const bool has_bias = shape.bias && begin + size == shape.d;
-  const Gradient gradient = gradient_of(args, task, cpu(args.plan).worker[static_cast<size_t>(worker)].data());
+  float* const scratch = cpu(args.plan).worker[static_cast<size_t>(worker)].data();
+  if (shape.eigenbasis()) leave_basis(context, layer, task, scratch);
+  const Gradient gradient = gradient_of(args, task, scratch);
   for (int64_t row = task.row0; row < task.row1; ++row) {
     const float* const d = layer.memory->direction + row * shape.ldw + begin;
     const float* const g = gradient.data + (row - task.row0) * gradient.ld;
@@ -83,7 +122,8 @@ void dense_precondition(CpuContext& context, const StepArgs& args) {
                               output_product(context, args, plan.columns[static_cast<size_t>(task)], worker);
                             });
   context.pool.parallel_for(tasks, plan.work_update / 3, [&](int64_t task, int32_t worker) {
-    plan.sums[static_cast<size_t>(task)] = direction_sums(args, plan.precondition[static_cast<size_t>(task)], worker);
+    plan.sums[static_cast<size_t>(task)] =
+        direction_sums(context, args, plan.precondition[static_cast<size_t>(task)], worker);
   });
 }
 

@@ -9,7 +9,9 @@
 // The inverse is written only when it is complete. A diagonal factor (of an embedding) is inverted elementwise.
 #include <cmath>
 
+#include "backend/cpu/kernels/eigenbasis.h"
 #include "backend/cpu/kernels/kernels.h"
+#include "backend/cpu/kernels/second_factor.h"
 #include "backend/cpu/kernels/small_inverse.h"
 
 namespace lngd::cpu::LNGD_ISA {
@@ -253,6 +255,29 @@ void invert_psi(const lngd_config& config, const StepLayer& layer) {
 
 bool due(const StepLayer& layer) { return layer.inverse_due && layer.memory->record->has_average; }
 
+// Where EKFAC keeps the eigenvalues of a block.
+float* basis_values(const StepLayer& layer, const BlockTask& task) {
+  const LayerShape& shape = *layer.shape;
+  const BlockLayout& blocks = layout_of(shape, task);
+  float* const values = layer.memory->basis_values + (task.second ? shape.groups * shape.d : 0);
+  return values + blocks.group(task.block) * blocks.d + blocks.begin(task.block);
+}
+
+// EKFAC: its lambda follows from S, so here it only marks a block that has a basis.
+BlockResult find_basis(const CpuContext& context, const StepLayer& layer, const BlockTask& task, float* scratch) {
+  const Block block = block_of(layer, task);
+  const bool found =
+      eigenbasis(context.blas, block.phi, block.n, block.ld, block.inverse, basis_values(layer, task), scratch);
+  return {1.0, 0, found ? -1 : 0, found};
+}
+
+bool complete_basis(const StepLayer& layer) {
+  bool complete = true;
+  for (int64_t k = 0; k < layer.shape->blocks.count(); ++k) complete = complete && layer.memory->lambda_phi[k] > 0;
+  for (int64_t g = 0; g < layer.shape->second_count(); ++g) complete = complete && layer.memory->lambda_second[g] > 0;
+  return complete;
+}
+
 // Into the records, in the order of the blocks.
 void record_results(const StepArgs& args) {
   const CpuPlan& plan = cpu(args.plan);
@@ -279,6 +304,7 @@ void record_results(const StepArgs& args) {
         ++record.failed_inverses;
       }
     }
+    if (any && layer.shape->eigenbasis() && complete_basis(layer)) restart_scales(layer, *args.config);
     if (any) {
       if (!layer.shape->second_matrix()) invert_psi(*args.config, layer);
       ++record.inverse_updates;
@@ -307,7 +333,7 @@ void factor_inverse(Context& base, const StepArgs& args) {
     const BlockTask& task = plan.blocks[static_cast<size_t>(first_small)];
     const StepLayer& layer = args.layers[task.layer];
     const Block block = block_of(layer, task);
-    if (block.n <= kSmallFactor) break;
+    if (block.n <= kSmallFactor || layer.shape->eigenbasis()) break;
     if (!due(layer)) continue;
     plan.block_results[static_cast<size_t>(first_small)] =
         invert_with_retries(damping_of(*args.config, layer, task), [&](double lambda) {
@@ -322,6 +348,10 @@ void factor_inverse(Context& base, const StepArgs& args) {
     if (!due(layer)) return;
     const Block block = block_of(layer, task);
     float* const scratch = plan.worker[static_cast<size_t>(worker)].data();
+    if (layer.shape->eigenbasis()) {
+      plan.block_results[at] = find_basis(context, layer, task, scratch);
+      return;
+    }
     plan.block_results[at] = invert_with_retries(damping_of(*args.config, layer, task), [&](double lambda) {
       return layer.shape->blocks.is_diagonal ? invert_diagonal(block, lambda) : invert_small(block, lambda, scratch);
     });

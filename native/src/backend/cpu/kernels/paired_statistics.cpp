@@ -70,6 +70,7 @@ void paired_statistics(CpuContext& context, const StatisticsArgs& args) {
     }
     add_packed(context, shape.blocks, pair.inputs, args.memory->phi_sum);
     add_packed(context, shape.second, pair.signals, args.memory->second_sum);
+    if (shape.eigenbasis() && record.has_inverse) add_scales(context, args, first, rows);
   }
   args.memory->totals[2 * shape.groups] += static_cast<double>(args.samples);
   record.samples += args.samples;
@@ -160,7 +161,9 @@ void paired_conv_statistics(CpuContext& context, const ConvStatisticsArgs& args,
     for (int64_t slot = 0; slot < chunk.count; ++slot)
       for (int64_t g = 0; g < shape.groups; ++g) {
         const double* const sums = context.conv.denominator.data() + 3 * (slot * shape.groups + g);
-        sound = add_totals(shape, *args.memory, g, {sums[0], sums[1], sums[2]}) && sound;
+        // (sum_t g a)^2 <= T sum_t c r, and this is what EKFAC's squares have to stay below.
+        const double product = shape.eigenbasis() ? sums[0] * static_cast<double>(tiles.positions) : sums[0];
+        sound = add_totals(shape, *args.memory, g, {product, sums[1], sums[2]}) && sound;
       }
     if (!sound) {
       record.poisoned = 1;
@@ -169,6 +172,7 @@ void paired_conv_statistics(CpuContext& context, const ConvStatisticsArgs& args,
     const bool weighted = shape.approximation == LNGD_APPROXIMATION_TKFAC;
     add_patches(context, args, tiles, chunk, weighted ? context.conv.weights.data() : nullptr);
     add_signals(context, args, tiles, chunk);
+    if (shape.eigenbasis() && record.has_inverse) add_conv_scales(context, args, tiles, chunk);
   }
   args.memory->totals[2 * shape.groups] += static_cast<double>(args.samples * tiles.positions);
   record.samples += args.samples;

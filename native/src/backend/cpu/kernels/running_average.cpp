@@ -7,7 +7,7 @@
 // changes nothing, and neither does one group of a
 // convolution in which they were. A second factor that is a matrix (second_factor.h) goes the way of Phi. The sums are
 // zero afterwards in every case.
-#include "backend/cpu/kernels/kernels.h"
+#include "backend/cpu/kernels/second_factor.h"
 
 namespace lngd::cpu::LNGD_ISA {
 namespace {
@@ -62,7 +62,7 @@ void average_second(CpuContext& context, const StepLayer& layer, double keep, bo
   for (int64_t i = 0; i <= 2 * shape.groups; ++i) memory.totals[i] = 0;
 }
 
-void average_layer(CpuContext& context, StepLayer& layer, double rho) {
+void average_layer(CpuContext& context, StepLayer& layer, const lngd_config& config) {
   LayerRecord& record = *layer.memory->record;
   const BlockLayout& blocks = layer.shape->blocks;
   const LayerShape& shape = *layer.shape;
@@ -70,7 +70,7 @@ void average_layer(CpuContext& context, StepLayer& layer, double rho) {
   bool any = false; // of the groups
   for (int64_t g = 0; g < shape.groups; ++g) any |= denominator[g] > 0;
   const bool accept = !record.poisoned && any && record.samples > 0;
-  const double keep = record.has_average ? rho : 0.0;
+  const double keep = record.has_average ? config.rho : 0.0;
   const Weights weights{static_cast<float>(keep),
                         accept ? static_cast<float>((1.0 - keep) / static_cast<double>(record.samples)) : 0.0f};
   const Factor factor{blocks, layer.memory->phi_sum, layer.memory->phi};
@@ -79,6 +79,7 @@ void average_layer(CpuContext& context, StepLayer& layer, double rho) {
   context.pool.parallel_for(
       blocks.is_diagonal ? 0 : blocks.count(), 8.0 * static_cast<double>(blocks.floats()),
       [&](int64_t k, int32_t) { average_block(factor, k, weights, accept && denominator[blocks.group(k)] > 0); });
+  if (shape.eigenbasis()) average_scales(layer, config, config.rho, accept, static_cast<double>(record.samples));
   if (shape.second_matrix()) average_second(context, layer, keep, accept);
   float* const psi = layer.memory->psi;
   double* const sum = layer.memory->psi_sum;
@@ -105,7 +106,7 @@ void running_average(Context& base, const StepArgs& args) {
   CpuContext& context = cpu(base);
   const KernelScope scope(context, 8.0 * cpu(args.plan).work_average);
   for (int32_t i = 0; i < args.count; ++i)
-    if (args.layers[i].average_due) average_layer(context, args.layers[i], args.config->rho);
+    if (args.layers[i].average_due) average_layer(context, args.layers[i], *args.config);
 }
 
 } // namespace lngd::cpu::LNGD_ISA

@@ -38,12 +38,21 @@ inline bool add_totals(const LayerShape& shape, const LayerMemory& memory, int64
   const double inputs = memory.totals[group] += totals.inputs;
   const double signals = memory.totals[shape.groups + group] += totals.signals;
   if (shape.approximation == LNGD_APPROXIMATION_TKFAC) return product < kOverflow;
-  return inputs < kOverflow && signals < kOverflow;
+  // EKFAC's squares are bounded by c r on top of that.
+  return inputs < kOverflow && signals < kOverflow && (!shape.eigenbasis() || product < kOverflow);
 }
 
 // layer_statistics and conv_statistics (after reserve_conv) of such a layer.
 void paired_statistics(CpuContext& context, const StatisticsArgs& args);
 void paired_conv_statistics(CpuContext& context, const ConvStatisticsArgs& args, const ConvTiles& tiles);
+
+// EKFAC (scales.cpp): what the rows of a panel, or of a chunk, add to the squares in the basis in use.
+void add_scales(CpuContext& context, const StatisticsArgs& args, int64_t first, int64_t rows);
+void add_conv_scales(CpuContext& context, const ConvStatisticsArgs& args, const ConvTiles& tiles,
+                     const ConvChunk& chunk);
+// S of a layer after an update of the statistics, and after a new basis; then lambda.
+void average_scales(const StepLayer& layer, const lngd_config& config, double keep, bool accept, double samples);
+void restart_scales(const StepLayer& layer, const lngd_config& config);
 
 // precondition of a plan of such layers: D = B^-1 G A^-1 and its inner products.
 void dense_precondition(CpuContext& context, const StepArgs& args);
