@@ -2,43 +2,31 @@
 package org.lngd4j.dl4j;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
-import org.deeplearning4j.nn.api.Model;
-import org.deeplearning4j.nn.conf.BackpropType;
 import org.deeplearning4j.nn.conf.ConvolutionMode;
 import org.deeplearning4j.nn.conf.NeuralNetConfiguration;
 import org.deeplearning4j.nn.conf.graph.ElementWiseVertex;
 import org.deeplearning4j.nn.conf.inputs.InputType;
-import org.deeplearning4j.nn.conf.layers.ActivationLayer;
 import org.deeplearning4j.nn.conf.layers.BatchNormalization;
-import org.deeplearning4j.nn.conf.layers.CnnLossLayer;
 import org.deeplearning4j.nn.conf.layers.Convolution1DLayer;
 import org.deeplearning4j.nn.conf.layers.ConvolutionLayer;
 import org.deeplearning4j.nn.conf.layers.DenseLayer;
 import org.deeplearning4j.nn.conf.layers.EmbeddingSequenceLayer;
 import org.deeplearning4j.nn.conf.layers.GlobalPoolingLayer;
-import org.deeplearning4j.nn.conf.layers.LSTM;
 import org.deeplearning4j.nn.conf.layers.Layer;
-import org.deeplearning4j.nn.conf.layers.LossLayer;
 import org.deeplearning4j.nn.conf.layers.OutputLayer;
 import org.deeplearning4j.nn.conf.layers.PoolingType;
-import org.deeplearning4j.nn.conf.layers.RnnOutputLayer;
 import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
-import org.deeplearning4j.optimize.api.BaseTrainingListener;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.lngd4j.Field;
 import org.lngd4j.Fisher;
-import org.lngd4j.LayerRate;
 import org.lngd4j.LayerSpec;
 import org.lngd4j.LayerTensors;
 import org.lngd4j.LngdOptimizer;
@@ -46,8 +34,6 @@ import org.lngd4j.LngdOptions;
 import org.lngd4j.Signal;
 import org.lngd4j.StepPlan;
 import org.lngd4j.UpdateMode;
-import org.lngd4j.nativelib.LngdArgumentException;
-import org.lngd4j.nativelib.LngdStateException;
 import org.nd4j.linalg.activations.Activation;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -60,11 +46,11 @@ import org.nd4j.linalg.learning.config.IUpdater;
 import org.nd4j.linalg.learning.config.Sgd;
 import org.nd4j.linalg.lossfunctions.LossFunctions.LossFunction;
 
-/** Fisher.PROVIDED: gradients of targets that the network draws itself, through the network. */
+/** Fisher.PROVIDED: gradients of targets that the network draws itself, held against DL4J's own. */
 @SuppressWarnings("try") // attachments that are only opened and closed
 class SampledFisherTest {
     private static final int SAMPLES = 6;
-    private static final LngdOptions OPTIONS =
+    static final LngdOptions OPTIONS =
             LngdOptions.recipe(40)
                     .fisher(Fisher.PROVIDED)
                     .statisticsInterval(1)
@@ -77,13 +63,11 @@ class SampledFisherTest {
     private static final LngdOptions DELTAS =
             LngdOptions.recipeEmpirical(40).schedule((s, e) -> 0).build();
 
-    @TempDir private Path folder;
-
-    private static OutputLayer output(LossFunction loss, Activation phi) {
+    static OutputLayer output(LossFunction loss, Activation phi) {
         return new OutputLayer.Builder(loss).nOut(Nets.CLASSES).activation(phi).build();
     }
 
-    private static MultiLayerNetwork images(IUpdater updater, Layer... layers) {
+    static MultiLayerNetwork images(IUpdater updater, Layer... layers) {
         NeuralNetConfiguration.ListBuilder list =
                 new NeuralNetConfiguration.Builder().seed(7).updater(updater).list();
         for (Layer layer : layers) {
@@ -96,7 +80,7 @@ class SampledFisherTest {
         return net;
     }
 
-    private static ConvolutionLayer conv(Activation phi) {
+    static ConvolutionLayer conv(Activation phi) {
         return new ConvolutionLayer.Builder(2, 2).nOut(3).activation(phi).build();
     }
 
@@ -269,107 +253,7 @@ class SampledFisherTest {
                                 new TargetNoise(1, 3, 3)));
     }
 
-    private static MultiLayerNetwork noisy() {
-        return images(
-                new Adam(1e-2),
-                conv(Activation.IDENTITY),
-                new BatchNormalization(),
-                new ActivationLayer(Activation.RELU),
-                new DenseLayer.Builder().nOut(6).activation(Activation.RRELU).dropOut(0.7).build(),
-                new BatchNormalization(),
-                output(LossFunction.MCXENT, Activation.SOFTMAX));
-    }
-
-    /** Gradients before the updater, scores and counters of a run in which LNGD stands still. */
-    private static List<Object> trace(LngdOptions options, MultiLayerNetwork net) {
-        List<Object> seen = new ArrayList<>();
-        net.setListeners(
-                new BaseTrainingListener() {
-                    @Override
-                    public void onForwardPass(Model model, List<INDArray> activations) {
-                        seen.add("forward");
-                    }
-
-                    @Override
-                    public void onGradientCalculation(Model model) {
-                        seen.add(model.gradient().gradient().dup());
-                    }
-
-                    @Override
-                    public void iterationDone(Model model, int iteration, int epoch) {
-                        seen.add(List.of(iteration, epoch, model.score()));
-                        seen.add(model.params().dup());
-                    }
-                });
-        Nd4j.getRandom().setSeed(99);
-        try (LngdTraining lngd =
-                Lngd.attach(net, options, AttachOptions.defaults().leaveAverages(false))) {
-            for (int t = 0; t < 5; t++) {
-                net.fit(Nets.data(16, t, 1));
-            }
-            assertThat(lngd.optimizer().health(0).lastStepSkipped()).isFalse();
-        }
-        seen.add(Nd4j.rand(3));
-        return seen;
-    }
-
-    @Test
-    void theTrainingItselfIsNotDisturbed() {
-        LngdOptions still = OPTIONS.toBuilder().schedule((s, e) -> 0).build();
-        LngdOptions other = still.toBuilder().fisher(Fisher.EXPECTED).build();
-        List<Object> mine = trace(still, noisy());
-        List<Object> plain = trace(other, noisy());
-        assertThat(mine).hasSize(5 * 4 + 1).isEqualTo(plain);
-    }
-
-    @Test
-    void runsRepeatBitByBitAlsoAfterAResume() throws java.io.IOException {
-        Path file = folder.resolve("run.zip");
-        float[] straight;
-        MultiLayerNetwork net = noisy();
-        Nd4j.getRandom().setSeed(3);
-        try (LngdTraining lngd = Lngd.attach(net, withRate())) {
-            fit(net, 0, 3);
-            lngd.save(file);
-            Nd4j.getRandom().setSeed(4);
-            fit(net, 3, 8);
-        }
-        straight = net.params().toFloatVector();
-        MultiLayerNetwork resumed = noisy();
-        try (LngdTraining lngd = Lngd.attach(resumed, withRate())) {
-            fit(resumed, 20, 22);
-            lngd.restore(file);
-            Nd4j.getRandom().setSeed(4);
-            fit(resumed, 3, 8);
-        }
-        assertThat(resumed.params().toFloatVector()).isEqualTo(straight);
-        MultiLayerNetwork seeded = noisy();
-        Nd4j.getRandom().setSeed(3);
-        try (LngdTraining lngd = Lngd.attach(seeded, withRate().toBuilder().seed(12).build())) {
-            fit(seeded, 0, 3);
-            Nd4j.getRandom().setSeed(4);
-            fit(seeded, 3, 8);
-        }
-        assertThat(seeded.params().toFloatVector()).isNotEqualTo(straight);
-    }
-
-    /** Statistics at some steps only, and the layer rate beside them. */
-    private static LngdOptions withRate() {
-        return LngdOptions.recipeEmpirical(40)
-                .fisher(Fisher.PROVIDED)
-                .statisticsInterval(2)
-                .inverseInterval(3)
-                .statisticsSamples(5)
-                .build();
-    }
-
-    private static void fit(MultiLayerNetwork net, int from, int to) {
-        for (int t = from; t < to; t++) {
-            net.fit(Nets.data(16, t, 1));
-        }
-    }
-
-    private static ComputationGraph graph(boolean normalised) {
+    static ComputationGraph graph(boolean normalised) {
         NeuralNetConfiguration.Builder builder =
                 new NeuralNetConfiguration.Builder().seed(7).updater(new Adam(1e-3));
         var g = builder.graphBuilder().addInputs("in");
@@ -397,7 +281,7 @@ class SampledFisherTest {
         return net;
     }
 
-    private static MultiDataSet pair(int rows, long seed) {
+    static MultiDataSet pair(int rows, long seed) {
         DataSet data = Nets.data(rows, seed, 1);
         return new MultiDataSet(
                 new INDArray[] {data.getFeatures().reshape('c', rows, 1, 3, 4)},
@@ -430,61 +314,6 @@ class SampledFisherTest {
             net.fit(data);
             assertStatistics(lngd, whole, rows);
         }
-    }
-
-    /** Loss layers, whose shape of labels DL4J checks; images of classes. */
-    @Test
-    void lossLayersOfGraphs() {
-        var g =
-                new NeuralNetConfiguration.Builder()
-                        .seed(7)
-                        .updater(new Adam(1e-3))
-                        .graphBuilder()
-                        .addInputs("in");
-        g.addLayer("a", conv(Activation.IDENTITY), "in");
-        g.addLayer(
-                "pixels",
-                new CnnLossLayer.Builder(LossFunction.MCXENT)
-                        .activation(Activation.SOFTMAX)
-                        .build(),
-                "a");
-        g.addLayer(
-                "b", new DenseLayer.Builder().nOut(4).activation(Activation.IDENTITY).build(), "a");
-        g.addLayer(
-                "classes",
-                new LossLayer.Builder(LossFunction.XENT).activation(Activation.SIGMOID).build(),
-                "b");
-        g.setOutputs("pixels", "classes").setInputTypes(InputType.convolutional(3, 4, 1));
-        ComputationGraph net = new ComputationGraph(g.build());
-        net.init();
-        MultiDataSet data = pair(8, 1);
-        INDArray pixels = Nd4j.zeros(8, 3, 2, 3);
-        pixels.get(NDArrayIndex.all(), NDArrayIndex.point(0)).assign(1);
-        data.setLabels(new INDArray[] {pixels, data.getLabels(0)});
-        INDArray before = net.params().dup();
-        try (LngdTraining lngd = Lngd.attach(net, OPTIONS)) {
-            assertThat(lngd.report().with(Treatment.LNGD)).hasSize(2);
-            net.fit(data);
-            for (int i = 0; i < 2; i++) {
-                INDArray phi = lngd.optimizer().read(i, Field.PHI);
-                assertThat(phi.amaxNumber().doubleValue()).isGreaterThan(1e-4);
-            }
-        }
-        assertThat(net.params()).isNotEqualTo(before);
-    }
-
-    @Test
-    void aResidualGraphWithBatchNormalisationTrains() {
-        ComputationGraph net = graph(true);
-        MultiDataSet data = pair(64, 3);
-        double before = net.score(data);
-        try (LngdTraining lngd = Lngd.attach(net, OPTIONS)) {
-            for (int t = 0; t < 40; t++) {
-                net.fit(data);
-            }
-            assertThat(lngd.optimizer().health(0).skippedSteps()).isZero();
-        }
-        assertThat(net.score(data)).isLessThan(0.9 * before);
     }
 
     @Test
@@ -557,81 +386,6 @@ class SampledFisherTest {
             // The labels of the data are others than the drawn ones.
             net.fit(new DataSet(x, Nd4j.zeros(SAMPLES, Nets.CLASSES).addi(0.25), mask, null));
             assertStatistics(lngd, whole, rows);
-        }
-    }
-
-    @Test
-    void thePapersAblationWithBackPropagatedGradientsTrains() {
-        MultiLayerNetwork net = Nets.mlp();
-        DataSet test = Nets.data(500, 77, 1);
-        LngdOptions options = LngdOptions.paper().fisher(Fisher.PROVIDED).build();
-        assertThat(options.layerRate()).isEqualTo(LayerRate.EMPIRICAL);
-        double before = net.score(test);
-        try (LngdTraining lngd = Lngd.attach(net, options)) {
-            for (int t = 0; t < 120; t++) {
-                net.fit(Nets.data(64, t, 1));
-            }
-            assertThat(lngd.report().toString())
-                    .contains(
-                            "back-propagated from sampled targets", "second forward and backward");
-        }
-        assertThat(net.score(test)).isLessThan(0.7 * before);
-    }
-
-    private static void refused(MultiLayerNetwork net, String reason) {
-        assertThatThrownBy(() -> Lngd.attach(net, OPTIONS))
-                .isInstanceOf(LngdArgumentException.class)
-                .hasMessageContaining("options.fisher is PROVIDED")
-                .hasMessageContaining(reason);
-    }
-
-    @Test
-    void networksWithoutSuchGradientsAreRefused() {
-        refused(
-                Nets.of(
-                        new Sgd(0.1),
-                        Nets.dense(Nets.INPUTS, 8, Activation.TANH),
-                        new OutputLayer.Builder(LossFunction.HINGE)
-                                .nIn(8)
-                                .nOut(2)
-                                .activation(Activation.IDENTITY)
-                                .build()),
-                "LossHinge");
-        refused(
-                Nets.of(
-                        new Sgd(0.1),
-                        new LSTM.Builder().nIn(4).nOut(3).build(),
-                        new RnnOutputLayer.Builder(LossFunction.MCXENT)
-                                .nIn(3)
-                                .nOut(2)
-                                .activation(Activation.SOFTMAX)
-                                .build()),
-                "LSTM");
-        MultiLayerNetwork segments = Nets.mlp();
-        segments.getLayerWiseConfigurations().setBackpropType(BackpropType.TruncatedBPTT);
-        refused(segments, "truncated");
-    }
-
-    @Test
-    void anUpdateWithoutABatchSaysSo() {
-        MultiLayerNetwork net = Nets.mlp();
-        try (LngdTraining lngd = Lngd.attach(net, OPTIONS)) {
-            net.setInput(null);
-            assertThatThrownBy(
-                            () ->
-                                    net.getUpdater()
-                                            .update(
-                                                    net,
-                                                    new org.deeplearning4j.nn.gradient
-                                                            .DefaultGradient(
-                                                            net.getFlattenedGradients()),
-                                                    0,
-                                                    0,
-                                                    4,
-                                                    org.deeplearning4j.nn.workspace
-                                                            .LayerWorkspaceMgr.noWorkspaces()))
-                    .isInstanceOf(LngdStateException.class)
-                    .hasMessageContaining("no batch");
         }
     }
 }

@@ -45,7 +45,7 @@ class TrainRunTest {
     @ParameterizedTest
     @EnumSource(
             mode = EnumSource.Mode.EXCLUDE,
-            names = {"PAPER", "LNGD_SAMPLE", "LNGD_LR", "KFAC", "KFAC_TRUST", "TKFAC", "EKFAC"})
+            names = {"PAPER", "LNGD_SAMPLE", "LNGD_LR", "EKFAC"})
     void trainsAndWritesEveryFile(OptimizerKind optimizer) throws IOException {
         CommandResult result =
                 train(
