@@ -85,7 +85,7 @@ class ConfigTest {
     @Test
     void badArgumentsOfInitAreRefused() {
         invalid(lngd.lngd_config_init(-1, 10, new lngd_config()), "preset", "-1");
-        invalid(lngd.lngd_config_init(4, 10, new lngd_config()), "preset", "4");
+        invalid(lngd.lngd_config_init(7, 10, new lngd_config()), "preset", "7");
         invalid(lngd.lngd_config_init(0, -1, new lngd_config()), "total_steps", "-1");
         invalid(lngd.lngd_config_init(0, 10, null), "config");
         invalid(lngd.lngd_layer_init(0, 3, new lngd_layer_config()), "inputs", "0");

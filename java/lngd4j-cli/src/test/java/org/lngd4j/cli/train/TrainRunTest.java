@@ -45,7 +45,7 @@ class TrainRunTest {
     @ParameterizedTest
     @EnumSource(
             mode = EnumSource.Mode.EXCLUDE,
-            names = {"PAPER", "LNGD_SAMPLE", "LNGD_LR", "EKFAC"})
+            names = {"PAPER", "LNGD_SAMPLE", "LNGD_LR"})
     void trainsAndWritesEveryFile(OptimizerKind optimizer) throws IOException {
         CommandResult result =
                 train(
