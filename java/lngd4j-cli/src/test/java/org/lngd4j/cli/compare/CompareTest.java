@@ -92,7 +92,7 @@ class CompareTest {
     @Test
     void whatIsWrongIsOneLineBeforeTheFirstRun() {
         Map<String, String> wrong = new LinkedHashMap<>();
-        wrong.put("--optimizers sgd,ekfac", "--optimizers ekfac: there is no such optimizer");
+        wrong.put("--optimizers sgd,newton", "--optimizers newton: there is no such optimizer");
         wrong.put("--optimizers sgd,sgd", "one is there twice");
         wrong.put("--target acc=90", "--target acc=90: expected acc=X");
         wrong.put("--target acc=0.9 --model ae:36-4", "an autoencoder has no accuracy");
