@@ -2,8 +2,10 @@
 package org.lngd4j.cli.compare;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.ToDoubleFunction;
 import org.lngd4j.cli.compare.Target.Measure;
 import org.lngd4j.cli.train.MetricsRow;
 import org.lngd4j.cli.train.OptimizerKind;
@@ -31,7 +33,7 @@ final class ResultTable {
         if (target != null) {
             titles.addAll(List.of("epochs to target", "seconds to target", "against sgd"));
         }
-        titles.add("seconds an epoch");
+        titles.addAll(List.of("seconds an epoch", "of sgd's epoch"));
         titles.addAll(
                 hasAccuracy
                         ? List.of("best accuracy %", "final accuracy %", "final test loss")
@@ -39,9 +41,17 @@ final class ResultTable {
         return titles;
     }
 
-    /** A line for each contender, as many cells as there are titles. */
+    /**
+     * A line for each contender, as many cells as there are titles, and one for NG+, which the
+     * paper's table 6 has and this project has not got.
+     */
     List<List<String>> lines() {
-        return results.stream().map(this::line).toList();
+        List<List<String>> lines = new ArrayList<>(results.stream().map(this::line).toList());
+        List<String> missing = new ArrayList<>(Collections.nCopies(titles().size(), "-"));
+        missing.set(0, "ng+");
+        missing.set(1, "not yet");
+        lines.add(missing);
+        return lines;
     }
 
     private List<String> line(ContenderResult result) {
@@ -54,6 +64,7 @@ final class ResultTable {
             cells.add(acceleration(result));
         }
         cells.add(result.secondsPerEpoch().text(2, 1));
+        cells.add(ratio(result.secondsPerEpoch().mean(), ofSgd(r -> r.secondsPerEpoch().mean())));
         if (hasAccuracy) {
             cells.add(result.best(Measure.ACC).text(2, 100));
             cells.add(result.last(MetricsRow::testAccuracy).text(2, 100));
@@ -82,14 +93,21 @@ final class ResultTable {
     }
 
     private String acceleration(ContenderResult result) {
-        double base =
-                results.stream()
-                        .filter(r -> r.contender().kind() == OptimizerKind.SGD)
-                        .mapToDouble(r -> r.toTarget(target, MetricsRow::seconds).mean())
-                        .findFirst()
-                        .orElse(Double.NaN);
-        double own = result.toTarget(target, MetricsRow::seconds).mean();
-        double ratio = base / own;
+        return ratio(
+                ofSgd(r -> r.toTarget(target, MetricsRow::seconds).mean()),
+                result.toTarget(target, MetricsRow::seconds).mean());
+    }
+
+    private double ofSgd(ToDoubleFunction<ContenderResult> value) {
+        return results.stream()
+                .filter(r -> r.contender().kind() == OptimizerKind.SGD)
+                .mapToDouble(value)
+                .findFirst()
+                .orElse(Double.NaN);
+    }
+
+    private static String ratio(double a, double b) {
+        double ratio = a / b;
         return Double.isNaN(ratio) ? "-" : String.format(Locale.ROOT, "%.2fx", ratio);
     }
 

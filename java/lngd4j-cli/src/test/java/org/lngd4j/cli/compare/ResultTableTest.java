@@ -21,7 +21,7 @@ class ResultTableTest {
         ContenderResult broken = result("lamb", run(10, .8), new Done(List.of(), true, null));
         ResultTable table = new ResultTable(List.of(sgd, fast, never, broken), TARGET, true);
 
-        assertThat(table.titles()).hasSize(9);
+        assertThat(table.titles()).hasSize(10);
         List<List<String>> lines = table.lines();
         // After the third and the second evaluation; 10 and 12 seconds an epoch: 30 and 24 seconds.
         assertThat(lines.get(0))
@@ -30,8 +30,12 @@ class ResultTableTest {
         assertThat(lines.get(1))
                 .startsWith("adam", "learning-rate 0.003", "1.00 ±0.00", "11.00 ±0.00", "2.45x")
                 .contains("81.00 ±0.00", "79.00 ±0.00");
+        // Seconds an epoch: sgd in the middle 11, adam 11; lars 10.
+        assertThat(lines.stream().map(line -> line.get(6)))
+                .containsExactly("1.00x", "1.00x", "0.91x", "0.91x", "-");
         assertThat(lines.get(2)).contains("- (1 of 2)", "-");
         assertThat(lines.get(3)).contains("- (1 of 2, 1 diverged)");
+        assertThat(lines.get(4)).startsWith("ng+", "not yet", "-").hasSize(10);
     }
 
     @Test
@@ -43,12 +47,12 @@ class ResultTableTest {
                         true);
 
         List<String> text = table.text().lines().toList();
-        assertThat(text).hasSize(3);
+        assertThat(text).hasSize(4);
         assertThat(text.get(1)).startsWith("sgd  ");
         assertThat(text).allMatch(line -> line.length() == text.get(0).length());
         assertThat(table.markdown().lines())
-                .hasSize(4)
-                .allMatch(line -> line.split("\\|").length == 10);
+                .hasSize(5)
+                .allMatch(line -> line.split("\\|").length == 11);
     }
 
     @Test
