@@ -11,6 +11,7 @@ shift
 tasks=("$@")
 [ ${#tasks[@]} -gt 0 ] || tasks=(mlp lenet curves cifar batches)
 first_order=sgd,adam,lars,lamb
+rivals=$first_order,kfac,kfac-trust
 
 compare() { # folder, options...
   local folder=$1
@@ -20,21 +21,23 @@ compare() { # folder, options...
 
 for task in "${tasks[@]}"; do
   case $task in
-    mlp) compare mlp --optimizers "$first_order,lngd,paper,lngd-sample" --target acc=0.88 ;;
+    mlp) compare mlp --optimizers "$rivals,tkfac,ekfac,lngd,paper,lngd-lr,lngd-sample" --target acc=0.88 ;;
     # DL4J's own convolutions would drown every difference between optimizers.
-    lenet) LNGD_ONEDNN=1 compare lenet --model lenet --optimizers "$first_order,lngd" --epochs 5 --target acc=0.9 ;;
+    lenet)
+      LNGD_ONEDNN=1 compare lenet --model lenet --train-samples 12000 --epochs 5 --tune-runs 4 --optimizers "$rivals,lngd,paper" --target acc=0.87
+      ;;
     # Judged by the training loss, as the benchmark is.
     curves)
-      compare curves --data curves --model ae --batch 250 --epochs 10 --optimizers "$first_order,lngd/recipe-fit,paper" --target train-loss=80
+      compare curves --data curves --model ae --batch 250 --epochs 10 --optimizers "$rivals,lngd/recipe-fit,paper" --target train-loss=85
       ;;
     cifar)
       LNGD_ONEDNN=1 compare cifar --data cifar10 --model resnet8 --train-samples 10000 --batch 128 --epochs 15 --eval-every 1 \
-        --optimizers "$first_order,lngd"
+        --optimizers "$rivals,lngd"
       ;;
     # The same number of epochs, so ever fewer steps.
     batches)
       for size in 256 1024 4096; do
-        compare "batch-$size" --batch "$size" --optimizers "$first_order,lngd"
+        compare "batch-$size" --batch "$size" --optimizers "$rivals,lngd"
       done
       ;;
     *)
