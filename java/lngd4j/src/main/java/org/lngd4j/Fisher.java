@@ -14,7 +14,11 @@ public enum Fisher {
      */
     SAMPLED(lngd.LNGD_FISHER_SAMPLED),
 
-    /** The caller passes the per-sample gradients g as {@link Signal#GRADIENTS}. */
+    /**
+     * The caller passes the per-sample gradients g as {@link Signal#GRADIENTS}. Attached to a DL4J
+     * network, that caller is the integration: g is back-propagated from targets drawn from the
+     * network's own prediction.
+     */
     PROVIDED(lngd.LNGD_FISHER_PROVIDED);
 
     private final int code;
