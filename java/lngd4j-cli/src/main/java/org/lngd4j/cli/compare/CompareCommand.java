@@ -37,10 +37,10 @@ public final class CompareCommand implements Callable<Integer> {
     @Option(
             names = "--optimizers",
             paramLabel = "A,B,...",
-            defaultValue = "sgd,adam,lngd",
+            defaultValue = "sgd,adam,kfac,tkfac,ekfac,lngd,lngd-lr,lngd-sample",
             description =
                     "Names as for lngd train, each with /avg or /raw (averaged weights or none), lngd also with /PRESET"
-                            + " (default: sgd,adam,lngd).")
+                            + " (default: sgd,adam,kfac,tkfac,ekfac,lngd,lngd-lr,lngd-sample).")
     private String optimizers;
 
     @Option(
@@ -63,6 +63,21 @@ public final class CompareCommand implements Callable<Integer> {
             paramLabel = "N",
             description = "Epochs of a short run (default: a third of --epochs).")
     private Integer tuneEpochs;
+
+    @Option(
+            names = "--tune-jobs",
+            paramLabel = "N",
+            description =
+                    "Short runs at a time: they are judged by what they reach, not by time (default: as --jobs).")
+    private Integer tuneJobs;
+
+    @Option(
+            names = "--jobs",
+            paramLabel = "N",
+            defaultValue = "1",
+            description =
+                    "Whole runs at a time; above 1 they share the machine, and their times say so (default: 1).")
+    private int jobs;
 
     @Option(
             names = "--seeds",
@@ -133,6 +148,10 @@ public final class CompareCommand implements Callable<Integer> {
         if (tuneEpochs != null) {
             range("--tune-epochs", tuneEpochs);
         }
+        range("--jobs", jobs);
+        if (tuneJobs != null) {
+            range("--tune-jobs", tuneJobs);
+        }
         CompareSettings settings =
                 new CompareSettings(
                         data,
@@ -146,16 +165,18 @@ public final class CompareCommand implements Callable<Integer> {
                         augment,
                         seeds,
                         target == null ? null : Target.parse(target),
-                        tuning());
+                        tuning(),
+                        jobs);
         return new CompareRun(settings, Path.of(out), System.out, System.err).execute();
     }
 
     private CompareSettings.Tuning tuning() {
         int length = tuneEpochs == null ? Math.max(1, epochs / 3) : tuneEpochs;
+        int atATime = tuneJobs == null ? jobs : tuneJobs;
         return switch (tune) {
-            case "short" -> new CompareSettings.Tuning(tuneRuns, length, null);
-            case "none" -> new CompareSettings.Tuning(0, length, null);
-            default -> new CompareSettings.Tuning(0, length, tune);
+            case "short" -> new CompareSettings.Tuning(tuneRuns, length, null, atATime);
+            case "none" -> new CompareSettings.Tuning(0, length, null, atATime);
+            default -> new CompareSettings.Tuning(0, length, tune, atATime);
         };
     }
 

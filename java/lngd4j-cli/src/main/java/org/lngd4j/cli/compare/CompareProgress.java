@@ -3,7 +3,9 @@ package org.lngd4j.cli.compare;
 
 import java.io.PrintStream;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.Locale;
+import java.util.Map;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
@@ -12,7 +14,7 @@ import org.lngd4j.cli.compare.RunStore.Done;
 /**
  * How far the whole comparison is: a bar on a terminal, elsewhere a line for each run that ends.
  * Runs are counted in steps, so the bar moves inside a run too; runs found in the store leave the
- * estimate of the time alone.
+ * estimate of the time alone. Runs may go side by side: safe for use by many threads.
  */
 final class CompareProgress implements AutoCloseable {
     private final PrintStream out;
@@ -21,6 +23,7 @@ final class CompareProgress implements AutoCloseable {
     private final long startNanos = System.nanoTime();
     private long stepsFound;
     private long stepsDone;
+    private final Map<PlannedRun, Long> going = new HashMap<>();
 
     /**
      * @param out where lines go
@@ -40,32 +43,35 @@ final class CompareProgress implements AutoCloseable {
                         : null;
     }
 
-    void begin(PlannedRun run) {
+    synchronized void begin(PlannedRun run) {
+        going.put(run, 0L);
         if (bar != null) {
             bar.setExtraMessage(" " + run.label());
         }
     }
 
-    /** Steps of the run that goes on. */
-    void step(long step) {
+    /** Steps of a run that goes on. */
+    synchronized void step(PlannedRun run, long step) {
+        going.put(run, step);
         if (bar != null) {
-            bar.stepTo(stepsFound + stepsDone + step);
+            bar.stepTo(steps());
         }
     }
 
-    void found(PlannedRun run, Done result, long steps) {
+    synchronized void found(PlannedRun run, Done result, long steps) {
         stepsFound += steps;
         tell(run, result, " (from before)");
     }
 
-    void end(PlannedRun run, Done result, long steps) {
+    synchronized void end(PlannedRun run, Done result, long steps) {
+        going.remove(run);
         stepsDone += steps;
         tell(run, result, "");
     }
 
     private void tell(PlannedRun run, Done result, String remark) {
         if (bar != null) {
-            bar.stepTo(stepsFound + stepsDone);
+            bar.stepTo(steps());
             return;
         }
         out.printf(
@@ -76,6 +82,10 @@ final class CompareProgress implements AutoCloseable {
                 outcome(result),
                 remark,
                 left());
+    }
+
+    private long steps() {
+        return stepsFound + stepsDone + going.values().stream().mapToLong(Long::longValue).sum();
     }
 
     private static String outcome(Done result) {

@@ -155,6 +155,7 @@ final class CompareRun {
         json.put("facts", facts);
         json.put("titles", table.titles());
         json.put("lines", table.lines());
+        json.put("runs", RawRuns.of(results));
         AtomicFile.write(out.resolve("results.json"), Json.write(json));
         standard.println(title);
         standard.println(
@@ -201,7 +202,10 @@ final class CompareRun {
                         + settings.epochs()
                         + " epochs, batch "
                         + settings.batch()
-                        + ", each in a process of its own, one after the other");
+                        + ", each in a process of its own, "
+                        + (settings.jobs() == 1
+                                ? "one after the other"
+                                : settings.jobs() + " at a time"));
         facts.put("target", target == null ? "none" : target.toString());
         CompareSettings.Tuning tuning = settings.tuning();
         facts.put(

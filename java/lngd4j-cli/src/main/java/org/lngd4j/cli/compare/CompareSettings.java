@@ -18,6 +18,7 @@ import java.util.List;
  * @param seeds runs of each contender: seeds 1, 2, ...
  * @param target what has to be reached, or null for what all reach
  * @param tuning how settings are found
+ * @param jobs whole runs at a time
  */
 record CompareSettings(
         String data,
@@ -31,13 +32,15 @@ record CompareSettings(
         Boolean augment,
         int seeds,
         Target target,
-        Tuning tuning) {
+        Tuning tuning,
+        int jobs) {
     /**
      * How settings are found.
      *
      * @param trials short runs of each contender; 0: none
      * @param epochs of a short run
      * @param file settings found before, or null
+     * @param jobs short runs at a time; what is found does not depend on it
      */
-    record Tuning(int trials, int epochs, String file) {}
+    record Tuning(int trials, int epochs, String file, int jobs) {}
 }

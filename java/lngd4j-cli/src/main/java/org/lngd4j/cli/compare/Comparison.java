@@ -6,6 +6,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.Callable;
 import org.lngd4j.cli.compare.RunStore.Done;
 import org.lngd4j.cli.compare.Target.Measure;
 
@@ -51,38 +52,47 @@ final class Comparison {
 
     /** Does all of it; empty where it was stopped. */
     Optional<List<ContenderResult>> execute() {
+        List<Contender> contenders = settings.contenders();
+        // A search needs its last result for its next point, so only searches run side by side.
+        List<Callable<Optional<GridSearch>>> tunings = new ArrayList<>();
+        contenders.forEach(contender -> tunings.add(() -> tune(contender)));
+        Optional<List<GridSearch>> found = Jobs.run(settings.tuning().jobs(), tunings);
+        if (found.isEmpty()) {
+            return Optional.empty();
+        }
         Map<Contender, GridSearch> searches = new LinkedHashMap<>();
-        for (Contender contender : settings.contenders()) {
-            Optional<GridSearch> search = tune(contender);
-            if (search.isEmpty()) {
-                return Optional.empty();
-            }
-            searches.put(contender, search.get());
+        for (int i = 0; i < contenders.size(); i++) {
+            searches.put(contenders.get(i), found.get().get(i));
         }
-        Map<Contender, List<Done>> done = new LinkedHashMap<>();
         // Seed by seed and not contender by contender: a machine that slows down over the hours
-        // then
-        // slows all alike.
+        // then slows all alike.
+        List<Callable<Optional<Done>>> whole = new ArrayList<>();
         for (int seed = 1; seed <= settings.seeds(); seed++) {
-            for (Contender contender : settings.contenders()) {
+            for (Contender contender : contenders) {
                 PlannedRun run = runs.wholeRun(contender, point(contender, searches), seed);
-                Optional<Done> result = result(run, runs.wholeSteps());
-                if (result.isEmpty()) {
-                    return Optional.empty();
-                }
-                done.computeIfAbsent(contender, c -> new ArrayList<>()).add(result.get());
+                whole.add(() -> result(run, runs.wholeSteps()));
             }
         }
-        return Optional.of(
-                settings.contenders().stream()
-                        .map(
-                                c ->
-                                        new ContenderResult(
-                                                c,
-                                                point(c, searches),
-                                                searches.get(c).scores(),
-                                                done.get(c)))
-                        .toList());
+        return Jobs.run(settings.jobs(), whole).map(done -> results(searches, done));
+    }
+
+    // In the order of the runs: every contender with the first seed, then with the second.
+    private List<ContenderResult> results(Map<Contender, GridSearch> searches, List<Done> done) {
+        int count = settings.contenders().size();
+        List<ContenderResult> results = new ArrayList<>();
+        for (Contender contender : settings.contenders()) {
+            List<Done> own = new ArrayList<>();
+            for (int run = results.size(); run < done.size(); run += count) {
+                own.add(done.get(run));
+            }
+            results.add(
+                    new ContenderResult(
+                            contender,
+                            point(contender, searches),
+                            searches.get(contender).scores(),
+                            own));
+        }
+        return results;
     }
 
     private List<Integer> point(Contender contender, Map<Contender, GridSearch> searches) {
@@ -123,7 +133,7 @@ final class Comparison {
             return before;
         }
         progress.begin(run);
-        boolean ended = process.execute(run, progress::step);
+        boolean ended = process.execute(run, step -> progress.step(run, step));
         if (!ended) {
             return Optional.empty();
         }

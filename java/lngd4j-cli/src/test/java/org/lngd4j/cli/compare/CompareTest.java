@@ -15,6 +15,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.lngd4j.cli.data.IdxWriter;
+import org.lngd4j.cli.support.Json;
 import org.lngd4j.cli.train.CommandResult;
 import org.lngd4j.cli.train.StopSignal;
 import org.lngd4j.cli.train.TrainSettings;
@@ -33,7 +34,7 @@ class CompareTest {
 
     @Test
     void tunesRunsReportsAndGoesOnWithWhatIsMissing() throws IOException {
-        CommandResult first = compare();
+        CommandResult first = compare("--jobs", "2");
 
         assertThat(first.status()).as(first.err()).isZero();
         // One line at the start, a trial and a whole run for each of two optimizers.
@@ -43,7 +44,11 @@ class CompareTest {
         assertThat(first.out().lines().filter(line -> line.matches("(sgd|lngd) .*"))).hasSize(2);
         String page = Files.readString(folder.resolve("out/report.html"));
         assertThat(page).contains("seconds to target", "data:image/png;base64,", "taken");
-        assertThat(page).doesNotContain("src=\"http", "href=");
+        assertThat(page).contains("2 at a time").doesNotContain("src=\"http", "href=");
+        Object raw =
+                Json.readObject(Files.readString(folder.resolve("out/results.json"))).get("runs");
+        assertThat(raw.toString())
+                .contains("optimizer=sgd", "optimizer=lngd", "epoch=4", "trainLoss=");
         for (String name : List.of("accuracy", "test-loss", "train-loss")) {
             for (String axis : List.of("epochs", "seconds")) {
                 Path png = folder.resolve("out/" + name + "-" + axis + ".png");
@@ -96,6 +101,8 @@ class CompareTest {
         wrong.put("--optimizers sgd,sgd", "one is there twice");
         wrong.put("--target acc=90", "--target acc=90: expected acc=X");
         wrong.put("--target acc=0.9 --model ae:36-4", "an autoencoder has no accuracy");
+        wrong.put("--jobs 0", "--jobs 0: must be 1 to 1000");
+        wrong.put("--tune-jobs 1001", "--tune-jobs 1001: must be 1 to 1000");
         wrong.put("--seeds 0", "--seeds 0: must be 1 to 1000");
         wrong.put("--tune " + folder.resolve("none.json"), "none.json");
         wrong.put("--epochs 0", "--epochs 0: must be 1 to 100000");
@@ -113,27 +120,13 @@ class CompareTest {
                 });
     }
 
-    private CommandResult compare() {
-        return CommandResult.of(
-                "compare",
-                "--data",
-                data.toString(),
-                "--model",
-                "mlp:16",
-                "--optimizers",
-                "sgd,lngd",
-                "--epochs",
-                "4",
-                "--batch",
-                "32",
-                "--eval-every",
-                "1",
-                "--tune-runs",
-                "1",
-                "--seeds",
-                "1",
-                "--out",
-                out());
+    private CommandResult compare(String... more) {
+        List<String> line = new ArrayList<>(List.of("compare", "--data", data.toString()));
+        line.addAll(List.of("--model", "mlp:16", "--optimizers", "sgd,lngd", "--epochs", "4"));
+        line.addAll(List.of("--batch", "32", "--eval-every", "1", "--tune-runs", "1"));
+        line.addAll(List.of("--seeds", "1", "--out", out()));
+        line.addAll(List.of(more));
+        return CommandResult.of(line.toArray(String[]::new));
     }
 
     private String out() {

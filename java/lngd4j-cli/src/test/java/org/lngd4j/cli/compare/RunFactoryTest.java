@@ -29,7 +29,8 @@ class RunFactoryTest {
                     null,
                     3,
                     null,
-                    new CompareSettings.Tuning(5, 2, null));
+                    new CompareSettings.Tuning(5, 2, null, 1),
+                    1);
 
     @TempDir Path folder;
 
