@@ -44,6 +44,14 @@ constexpr int64_t kFactorTile = 128;  // tile of larger ones
 // the rows have, so that the rows of a column of tiles do not all fall into the same few sets of the first-level cache.
 inline int64_t small_ld(int64_t n) { return padded(n) + kRowAlign; }
 inline int64_t small_scratch(int64_t n) { return 2 * padded(n) * small_ld(n); }
+// A square matrix in strips (large_inverse.h): room for the widest, 32 columns, and a cache line for each of the
+// narrowest, 8.
+inline int64_t strip_floats(int64_t n) {
+  const int64_t size = padded(n);
+  return (size + 31) / 32 * 32 * size + (size + 7) / 8 * kRowAlign;
+}
+inline int64_t large_scratch(int64_t n) { return 2 * strip_floats(n) + small_scratch(kFactorTile); }
+constexpr int64_t kLargeRows = 512;   // of a product with a large block
 constexpr int64_t kRateRows = 64;     // samples of one product of layer_rate
 constexpr int64_t kRateColumns = 512; // outputs of one product of layer_rate
 constexpr int64_t kRateTasks = 64;    // most tasks a layer in layer_rate
@@ -181,7 +189,7 @@ struct CpuPlan : Plan {
   std::vector<UpdateTask> updates;
   std::vector<double> rate_partial; // kRateTasks for each layer
   std::vector<Scratch> worker;      // for each worker: packing of gradients and samples, small factors
-  Scratch factor;                   // L and L^-1 of the largest block beyond kSmallFactor
+  Scratch factor;                   // U and U^-T of the largest block beyond kSmallFactor
   double work_average = 0, work_inverse = 0, work_precondition = 0, work_second = 0, work_update = 0;
 };
 

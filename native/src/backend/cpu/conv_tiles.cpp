@@ -65,10 +65,15 @@ bool make_tiles(const LayerShape& shape, const Activations& inputs, int64_t samp
 
   // Full panels go best through a SYRK or GEMM; less than 64 positions only where there are no more.
   t.strip_rows = std::min(kStripRows, shape.groups * shape.d);
-  if (use == ConvUse::kStatistics) t.strip_rows = std::max(t.strip_rows, shape.blocks.block);
-  const int64_t widest = use == ConvUse::kRate ? std::max(t.strip_rows, shape.outputs / shape.groups) : t.strip_rows;
-  const int64_t least = use == ConvUse::kRate ? 64 : 256;
-  t.panel_rows = std::min(padded(t.chunk_rows()), std::clamp(kPanelFloats / widest, least, int64_t{2048}) / 16 * 16);
+  int64_t rows = 0;
+  if (use == ConvUse::kRate) {
+    rows = std::clamp<int64_t>(kPanelFloats / std::max(t.strip_rows, shape.outputs / shape.groups), 64, 2048);
+  } else {
+    // Whole strips of the widest (packed_syrk.h); 256 rows of one stay in the first-level cache.
+    t.strip_rows = ceil_div(std::max(t.strip_rows, shape.blocks.block), 32) * 32;
+    rows = std::clamp<int64_t>(kPanelFloats / 2 / t.strip_rows, 256, 1024);
+  }
+  t.panel_rows = std::min(padded(t.chunk_rows()), rows / 16 * 16);
   return true;
 }
 
@@ -79,7 +84,10 @@ void grow(std::vector<T>& values, int64_t count) {
 
 bool make_room(CpuContext& context, const LayerShape& shape, int64_t samples, ConvUse use, const ConvTiles& t) {
   ConvWorkspace& w = context.conv;
-  if (!context.panel.reserve(t.strip_rows * t.panel_ld()) || !w.images.reserve(t.units * t.image_floats)) return false;
+  // Strips have a cache line between them: most of the narrowest, 8 columns.
+  const int64_t between = use == ConvUse::kRate ? 0 : t.strip_rows / 8 * kRowAlign;
+  if (!context.panel.reserve(t.strip_rows * t.panel_ld() + between) || !w.images.reserve(t.units * t.image_floats))
+    return false;
   grow(w.runs, t.panel_rows);
   if (use == ConvUse::kRate) {
     const int64_t group_rows = shape.outputs / shape.groups;
@@ -95,10 +103,12 @@ bool make_room(CpuContext& context, const LayerShape& shape, int64_t samples, Co
   grow(w.psi, t.units * shape.outputs);
   grow(w.denominator, t.units * shape.groups * (shape.second_matrix() ? 3 : 1));
   w.rows.resize(static_cast<size_t>(context.pool.threads()));
-  // See UnitWork: 2 numbers a row and group, 5 a row; a block of signal rows, eps, q, psi.
+  // See UnitWork: 2 numbers a row and group, 5 a row; a block of signal rows, eps, q, psi. See pack_patches: as many
+  // rows of a panel as a vector has elements, at most 16.
   const int64_t unit = padded(t.band_rows * t.out_width) * (2 * shape.groups + 5);
+  const int64_t floats = std::max(unit + kRowTask * signal_ld(shape) + 3 * padded(shape.outputs), 16 * t.panel_ld());
   for (Scratch& scratch : w.rows)
-    if (!scratch.reserve(unit + kRowTask * signal_ld(shape) + 3 * padded(shape.outputs))) return false;
+    if (!scratch.reserve(floats)) return false;
   return true;
 }
 

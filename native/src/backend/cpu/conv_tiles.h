@@ -31,7 +31,7 @@ struct ConvTiles {
 
   int64_t units;      // most units in a chunk
   int64_t panel_rows; // positions in a panel
-  int64_t strip_rows; // patch elements in a panel, unless one diagonal block is larger
+  int64_t strip_rows; // patch elements in a panel, unless one diagonal block is larger (statistics: whole strips)
 
   int64_t phases() const { return step[1]; }
   int64_t panel_ld() const { return panel_rows + kRowAlign; } // not a power of two: rows would share cache sets

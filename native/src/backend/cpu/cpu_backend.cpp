@@ -101,10 +101,12 @@ int64_t workspace_bytes(const Context* base) {
   return floats * static_cast<int64_t>(sizeof(float)) + conv_bytes(context.conv);
 }
 
-// Rows of one precondition task. One thread takes whole blocks (the fewer products, the less OpenBLAS packs again);
-// with more, enough pieces that the last one does not keep the others waiting.
+// Rows of one precondition task. Of a small block few enough that the direction stays in the second-level cache for the
+// sums, and pieces enough that the last one does not keep the other threads waiting. Of a large one as many as can be:
+// OpenBLAS packs the block anew for every product (64 rows at a time cost a third more for 4608 columns).
 int64_t precondition_rows(int64_t m, int64_t block, int32_t workers) {
-  const int64_t cache = std::max<int64_t>(64, (int64_t{1} << 17) / padded(block)); // direction stays in L2 for the sums
+  if (block > kSmallFactor) return std::min({m, kLargeRows, std::max<int64_t>(64, (m + workers - 1) / workers)});
+  const int64_t cache = std::max<int64_t>(64, (int64_t{1} << 17) / padded(block));
   if (workers == 1) return std::min(m, cache);
   return std::min(m, std::min(cache, std::max<int64_t>(32, (m + 2 * workers - 1) / (2 * workers))));
 }
@@ -165,7 +167,7 @@ bool plan_workspaces(CpuPlan& plan, const StepLayer* layers, int32_t workers) {
     else if (n <= kSmallFactor)
       small = std::max(small, small_scratch(n));
     else
-      large = std::max(large, 2 * n * blocks.ld(task.block) + small_scratch(kFactorTile));
+      large = std::max(large, large_scratch(n));
   }
   for (const ColumnTask& task : plan.columns) {
     const LayerShape& shape = *layers[task.layer].shape;

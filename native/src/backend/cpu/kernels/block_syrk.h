@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Phi += sum_n b_n b_n^T over the diagonal blocks, for a panel of rows b_n = sqrt(r_n) a_n: what layer_statistics and
-// conv_statistics share. Weighting one factor by r and leaving the other alone (a GEMM) would do twice the work of the
-// SYRK.
+// B += sum_n g_n g_n^T over the groups of a convolution's second factor, from rows that lie one after the other.
 #ifndef LNGD_BACKEND_CPU_KERNELS_BLOCK_SYRK_H
 #define LNGD_BACKEND_CPU_KERNELS_BLOCK_SYRK_H
 
@@ -10,36 +8,32 @@
 namespace lngd::cpu::LNGD_ISA {
 
 constexpr int64_t kSyrkTile = 256; // rows of Phi in one task
-constexpr double kOverflow = 1e37; // sums of c_n r_n stay below this: float ends at 3.4e38
 
-// Rows b_n, n = 0 .. rows - 1. Element j of row n lies at data[n * ld + j] (by_rows), or at data[j * ld + n]: patches
-// of neighbouring positions are gathered as runs over n, dense rows as runs over j.
-struct WeightedPanel {
+// Element j of row n lies at data[n * ld + j].
+struct SignalPanel {
   const float* data;
   int64_t ld;
-  bool by_rows;
   int64_t rows;
 };
 
 // Rows [tile * kSyrkTile, ...) of the lower triangle of a block of n columns, whose first one is column `first` of the
 // panel.
-inline void syrk_tile(const Blas& blas, const WeightedPanel& panel, int64_t first, int64_t n, int64_t ld, int64_t tile,
+inline void syrk_tile(const Blas& blas, const SignalPanel& panel, int64_t first, int64_t n, int64_t ld, int64_t tile,
                       float* phi) {
-  const int64_t row0 = tile * kSyrkTile, row1 = std::min(n, row0 + kSyrkTile), step = panel.by_rows ? 1 : panel.ld;
+  const int64_t row0 = tile * kSyrkTile, row1 = std::min(n, row0 + kSyrkTile);
   const int height = static_cast<int>(row1 - row0), left = static_cast<int>(row0), depth = static_cast<int>(panel.rows);
   const int ldb = static_cast<int>(panel.ld), ldc = static_cast<int>(ld);
-  const int trans = panel.by_rows ? kTrans : kNoTrans, other = panel.by_rows ? kNoTrans : kTrans;
-  const float* const b = panel.data + first * step;
+  const float* const b = panel.data + first;
   float* const to = phi + row0 * ld;
   if (left > 0)
-    blas.sgemm(kRowMajor, trans, other, height, left, depth, 1.0f, b + row0 * step, ldb, b, ldb, 1.0f, to, ldc);
-  blas.ssyrk(kRowMajor, kLower, trans, height, depth, 1.0f, b + row0 * step, ldb, 1.0f, to + row0, ldc);
+    blas.sgemm(kRowMajor, kTrans, kNoTrans, height, left, depth, 1.0f, b + row0, ldb, b, ldb, 1.0f, to, ldc);
+  blas.ssyrk(kRowMajor, kLower, kTrans, height, depth, 1.0f, b + row0, ldb, 1.0f, to + row0, ldc);
 }
 
 // The blocks first .. last - 1. Column 0 of the panel is the first column of the first of them; those of another group
 // follow at once.
 inline void add_panel(CpuContext& context, const BlockLayout& blocks, int64_t first, int64_t last,
-                      const WeightedPanel& panel, float* phi_sum) {
+                      const SignalPanel& panel, float* phi_sum) {
   const auto column = [&blocks](int64_t k) { return blocks.group(k) * blocks.d + blocks.begin(k); };
   const int64_t tiles = (blocks.block + kSyrkTile - 1) / kSyrkTile, count = last - first;
   const double work = static_cast<double>(panel.rows) * static_cast<double>(count * blocks.block * blocks.block);

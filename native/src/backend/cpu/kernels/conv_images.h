@@ -172,28 +172,30 @@ struct PanelSource {
   int64_t group_weights;       // stride between groups
 };
 
-// Patch elements [first, last) of the panel into its rows 0, 1, ...; element g d + j is j of group g, the last of a
-// group with bias is the constant 1.
+// Patch element j of group g at every position of the panel. The last of a group with bias is the constant 1.
+inline void fill_element(const CpuContext& context, const LayerShape& shape, const PanelSource& source, int64_t g,
+                         int64_t j, float* out) {
+  const ConvTiles& tiles = source.tiles;
+  const float* const weights = source.weights ? source.weights + g * source.group_weights : nullptr;
+  if (j == shape.inputs) {
+    for (int64_t n = 0; n < source.rows; ++n) out[n] = weights ? weights[n] : 1.0f;
+    return;
+  }
+  const int64_t c = g * tiles.channels + j / tiles.taps;
+  const int64_t offset = c * source.channel + tap_offset(tiles, shape.conv, j % tiles.taps, source.row, source.phase);
+  fill_row(tiles.out_width, context.conv.runs.data(), source.runs, offset, weights, out);
+}
+
+// Patch elements [first, last) of the panel into its rows 0, 1, ...; element g d + j is j of group g.
 inline void fill_panel(CpuContext& context, const LayerShape& shape, const PanelSource& source, int64_t first,
                        int64_t last) {
   constexpr int64_t kSlice = 16;
-  const ConvTiles& tiles = source.tiles;
   const double work = 2.0 * static_cast<double>(last - first) * static_cast<double>(source.rows);
   context.pool.parallel_for((last - first + kSlice - 1) / kSlice, work, [&](int64_t slice, int32_t) {
     const int64_t end = std::min(last, first + (slice + 1) * kSlice);
-    for (int64_t element = first + slice * kSlice; element < end; ++element) {
-      const int64_t g = element / shape.d, j = element % shape.d;
-      float* const out = context.panel.data() + (element - first) * tiles.panel_ld();
-      const float* const weights = source.weights ? source.weights + g * source.group_weights : nullptr;
-      if (j == shape.inputs) {
-        for (int64_t n = 0; n < source.rows; ++n) out[n] = weights ? weights[n] : 1.0f;
-        continue;
-      }
-      const int64_t c = g * tiles.channels + j / tiles.taps;
-      const int64_t offset =
-          c * source.channel + tap_offset(tiles, shape.conv, j % tiles.taps, source.row, source.phase);
-      fill_row(tiles.out_width, context.conv.runs.data(), source.runs, offset, weights, out);
-    }
+    for (int64_t element = first + slice * kSlice; element < end; ++element)
+      fill_element(context, shape, source, element / shape.d, element % shape.d,
+                   context.panel.data() + (element - first) * source.tiles.panel_ld());
   });
 }
 

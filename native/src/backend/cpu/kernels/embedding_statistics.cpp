@@ -9,7 +9,6 @@
 //
 // The rows go by in panels, their q, r and psi by tasks on all threads, as in layer_statistics; the additions to Phi,
 // one a row, are then made by one thread in the order of the rows, so that the bits do not depend on who did what.
-#include "backend/cpu/kernels/block_syrk.h" // kOverflow
 #include "backend/cpu/kernels/conv_images.h"
 #include "backend/cpu/kernels/embedding.h"
 #include "backend/cpu/kernels/fisher_row.h"

@@ -2,17 +2,18 @@
 // factor_inverse: Phi_inv = (Phi_hat + lambda I)^-1 for every diagonal block of every layer that is due, Psi_inv
 // elementwise (paper 3.3; damping rules in spec section 4). Always float32.
 //
-//   A = Phi_hat + lambda I = L L^T        A^-1 = L^-T L^-1
+//   A = Phi_hat + lambda I = U^T U        A^-1 = U^-1 U^-T
 //
-// Blocks up to kSmallFactor rows: one thread each (small_inverse.h). Larger ones: all threads on one block, by tiles
-// (below). A pivot that is not positive: ten times the damping and again, at most 6 times; then the old inverse stays.
-// The inverse is written only when it is complete. A diagonal factor (of an embedding) is inverted elementwise.
+// Blocks up to kSmallFactor rows: one thread each (small_inverse.h). Larger ones: all threads on one block
+// (large_inverse.h). A pivot that is not positive: ten times the damping and again, at most 6 times; then the old
+// inverse stays. The inverse is written only when it is complete. A diagonal factor (of an embedding) is inverted
+// elementwise.
 #include <cmath>
 
 #include "backend/cpu/kernels/eigenbasis.h"
 #include "backend/cpu/kernels/kernels.h"
+#include "backend/cpu/kernels/large_inverse.h"
 #include "backend/cpu/kernels/second_factor.h"
-#include "backend/cpu/kernels/small_inverse.h"
 
 namespace lngd::cpu::LNGD_ISA {
 namespace {
@@ -68,15 +69,6 @@ double damping_of(const lngd_config& config, const StepLayer& layer, const Block
   return damping(config, trace_of(block), block.n);
 }
 
-void copy_damped(const Block& block, double lambda, float* a) {
-  for (int64_t i = 0; i < block.n; ++i) {
-    const float* const from = block.phi + i * block.ld;
-    float* const to = a + i * block.ld;
-    for (int64_t j = 0; j <= i; ++j) to[j] = from[j];
-    to[i] = static_cast<float>(from[i] + lambda);
-  }
-}
-
 // Copies an n x n lower triangle into both triangles of `to`. By tiles: a column of a large matrix touches as many
 // pages as it has rows.
 void mirror(const float* from, int64_t n, int64_t ldf, float* to, int64_t ld) {
@@ -106,116 +98,6 @@ int32_t invert_small(const Block& block, double lambda, float* scratch) {
   multiply_transposed(x, size, ld, u); // U is not needed any more
   if (!positive_diagonal(u, block.n, ld)) return 0;
   mirror(u, block.n, ld, block.inverse, block.ld);
-  return -1;
-}
-
-// The tiled inverse of one large block: a = L in place, x = L^-1, then A^-1 = x^T x.
-struct Tiled {
-  CpuContext& context;
-  const Block& block;
-  float* a;
-  float* x;
-  float* tile; // small_scratch(kFactorTile): a diagonal tile while it is factored and inverted
-
-  int64_t tiles() const { return (block.n + kFactorTile - 1) / kFactorTile; }
-  int64_t begin(int64_t t) const { return t * kFactorTile; }
-  int size(int64_t t) const { return static_cast<int>(std::min(kFactorTile, block.n - begin(t))); }
-  int ld() const { return static_cast<int>(block.ld); }
-  float* at(float* matrix, int64_t i, int64_t j) const { return matrix + begin(i) * block.ld + begin(j); }
-  double work(int64_t rows, int64_t cols, int64_t depth) const {
-    return 2.0 * static_cast<double>(rows) * static_cast<double>(cols) * static_cast<double>(depth);
-  }
-};
-
-// L_kk in place, and X_kk = L_kk^-1 with zeros above its diagonal: the products of invert_column read the whole tile.
-// Every other tile waits for this one. Returns the first bad pivot or -1.
-int64_t diagonal_tile(const Tiled& t, int64_t k) {
-  const int64_t n = t.size(k), size = padded(n), ld = small_ld(n);
-  float* const a = t.at(t.a, k, k);
-  float* const corner = t.at(t.x, k, k);
-  float* const u = t.tile;
-  float* const x = t.tile + size * ld;
-  copy_transposed(a, n, t.block.ld, 0.0, u, ld);
-  const int64_t pivot = factor_upper(u, size, ld);
-  if (pivot >= 0) return pivot;
-  invert_transposed(u, size, ld, x);
-  for (int64_t i = 0; i < n; ++i)
-    for (int64_t j = 0; j < n; ++j) {
-      corner[i * t.block.ld + j] = j <= i ? x[i * ld + j] : 0.0f;
-      if (j <= i) a[i * t.block.ld + j] = u[j * ld + i];
-    }
-  return -1;
-}
-
-// Right-looking Cholesky. Returns the first bad pivot or -1.
-int32_t tiled_cholesky(const Tiled& t) {
-  const Blas& blas = t.context.blas;
-  for (int64_t k = 0; k < t.tiles(); ++k) {
-    const int nk = t.size(k), ld = t.ld();
-    const int64_t pivot = diagonal_tile(t, k);
-    if (pivot >= 0) return static_cast<int32_t>(t.begin(k) + pivot);
-    const int64_t below = t.tiles() - k - 1, rows = t.block.n - t.begin(k + 1);
-    // L_ik = A_ik L_kk^-T
-    t.context.pool.parallel_for(below, t.work(rows, nk, nk) / 2, [&](int64_t task, int32_t) {
-      const int64_t i = k + 1 + task;
-      blas.strsm(kRowMajor, kRight, kLower, kTrans, kNonUnit, t.size(i), nk, 1.0f, t.at(t.a, k, k), ld, t.at(t.a, i, k),
-                 ld);
-    });
-    // A_ij -= L_ik L_jk^T for k < j <= i; long rows first
-    t.context.pool.parallel_for(below, t.work(rows, rows, nk) / 2, [&](int64_t task, int32_t) {
-      const int64_t i = t.tiles() - 1 - task;
-      const int width = static_cast<int>(t.begin(i) - t.begin(k + 1));
-      if (width > 0)
-        blas.sgemm(kRowMajor, kNoTrans, kTrans, t.size(i), width, nk, -1.0f, t.at(t.a, i, k), ld, t.at(t.a, k + 1, k),
-                   ld, 1.0f, t.at(t.a, i, k + 1), ld);
-      blas.ssyrk(kRowMajor, kLower, kNoTrans, t.size(i), nk, -1.0f, t.at(t.a, i, k), ld, 1.0f, t.at(t.a, i, i), ld);
-    });
-  }
-  return -1;
-}
-
-// Column tile j of X = L^-1: X_jj is there, X_ij = -L_ii^-1 sum_{j <= k < i} L_ik X_kj.
-void invert_column(const Tiled& t, int64_t j) {
-  const Blas& blas = t.context.blas;
-  const int nj = t.size(j), ld = t.ld();
-  const float* const corner = t.at(t.x, j, j);
-  for (int64_t i = j + 1; i < t.tiles(); ++i) {
-    const int depth = static_cast<int>(t.begin(i) - t.begin(j));
-    blas.sgemm(kRowMajor, kNoTrans, kNoTrans, t.size(i), nj, depth, 1.0f, t.at(t.a, i, j), ld, corner, ld, 0.0f,
-               t.at(t.x, i, j), ld);
-    blas.strsm(kRowMajor, kLeft, kLower, kNoTrans, kNonUnit, t.size(i), nj, -1.0f, t.at(t.a, i, i), ld, t.at(t.x, i, j),
-               ld);
-  }
-}
-
-// Tile (i, j), i >= j, of X^T X: rows of X from tile i on, those above are zero in column i.
-void multiply_tile(const Tiled& t, int64_t i, int64_t j) {
-  const int depth = static_cast<int>(t.block.n - t.begin(i)), ld = t.ld(), ni = t.size(i), nj = t.size(j);
-  float* const lower = t.block.inverse + t.begin(i) * t.block.ld + t.begin(j);
-  float* const upper = t.block.inverse + t.begin(j) * t.block.ld + t.begin(i);
-  t.context.blas.sgemm(kRowMajor, kTrans, kNoTrans, ni, nj, depth, 1.0f, t.at(t.x, i, i), ld, t.at(t.x, i, j), ld, 0.0f,
-                       lower, ld);
-  for (int64_t row = 0; row < ni; ++row)
-    for (int64_t col = 0; col < (i == j ? row : nj); ++col) upper[col * ld + row] = lower[row * ld + col];
-}
-
-int32_t invert_large(CpuContext& context, const Block& block, double lambda, float* scratch) {
-  const int64_t square = block.n * block.ld;
-  const Tiled t{context, block, scratch, scratch + square, scratch + 2 * square};
-  copy_damped(block, lambda, t.a);
-  const int32_t pivot = tiled_cholesky(t);
-  if (pivot >= 0) return pivot;
-  if (!positive_diagonal(t.a, block.n, block.ld)) return 0;
-  const int64_t tiles = t.tiles();
-  const double cube = t.work(block.n, block.n, block.n);
-  context.pool.parallel_for(tiles, cube / 6, [&](int64_t j, int32_t) { invert_column(t, j); });
-  context.pool.parallel_for(tiles * (tiles + 1) / 2, cube / 6, [&](int64_t task, int32_t) {
-    // Tasks by rows: tile (i, j) is task i (i + 1) / 2 + j.
-    int64_t i = static_cast<int64_t>((std::sqrt(8.0 * static_cast<double>(task) + 1.0) - 1.0) / 2.0);
-    while (i * (i + 1) / 2 > task) --i;
-    while ((i + 1) * (i + 2) / 2 <= task) ++i;
-    multiply_tile(t, i, task - i * (i + 1) / 2);
-  });
   return -1;
 }
 
@@ -337,8 +219,10 @@ void factor_inverse(Context& base, const StepArgs& args) {
     if (!due(layer)) continue;
     plan.block_results[static_cast<size_t>(first_small)] =
         invert_with_retries(damping_of(*args.config, layer, task), [&](double lambda) {
-          return layer.shape->blocks.is_diagonal ? invert_diagonal(block, lambda)
-                                                 : invert_large(context, block, lambda, plan.factor.data());
+          return layer.shape->blocks.is_diagonal
+                     ? invert_diagonal(block, lambda)
+                     : static_cast<int32_t>(invert_large(context, block.phi, block.n, block.ld, lambda,
+                                                         plan.factor.data(), block.inverse));
         });
   }
   context.pool.parallel_for(count - first_small, plan.work_inverse, [&](int64_t index, int32_t worker) {

@@ -11,7 +11,6 @@
 // all of them. A batch that fails it poisons the update; running_average then drops it.
 #include <cmath>
 
-#include "backend/cpu/kernels/block_syrk.h" // kOverflow
 #include "backend/cpu/kernels/fisher_row.h"
 #include "backend/cpu/kernels/packed_syrk.h"
 #include "backend/cpu/kernels/second_factor.h"
@@ -66,7 +65,7 @@ void layer_statistics(Context& base, const StatisticsArgs& args) {
   const KernelScope scope(context, static_cast<double>(args.samples) * (row_work + syrk_work) / 4);
   for (int64_t first = 0; first < args.samples && !record.poisoned; first += step) {
     const int64_t rows = std::min(step, args.samples - first);
-    const Panel panel{first, {context.panel.data(), step, rows}};
+    const Panel panel{first, {context.panel.data(), step, rows, 0}};
     const int64_t tasks = (rows + kRowTask - 1) / kRowTask;
     context.pool.parallel_for(tasks, static_cast<double>(rows) * row_work,
                               [&](int64_t task, int32_t worker) { pack_rows(context, args, panel, task, worker); });
@@ -82,7 +81,7 @@ void layer_statistics(Context& base, const StatisticsArgs& args) {
       record.poisoned = 1;
       break;
     }
-    add_packed(context, shape.blocks, panel.packed, args.memory->phi_sum);
+    add_packed(context, shape.blocks, 0, shape.blocks.count(), panel.packed, args.memory->phi_sum);
   }
   record.samples += args.samples;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Phi += sum_n b_n b_n^T over the diagonal blocks for rows b_n = sqrt(r_n) a_n that layer_statistics has packed itself:
-// weighting a row has to copy it, so it may as well be copied into the order that the register tile reads, and the
-// packing that ssyrk does once more is saved.
+// Phi += sum_n b_n b_n^T over the diagonal blocks for rows b_n = sqrt(r_n) a_n that the statistics have packed
+// themselves: weighting a row, or gathering a patch, has to copy it, so it may as well be copied into the order that
+// the register tile reads, and the packing that ssyrk does once more is saved. (Weighting one factor by r and leaving
+// the other alone, a GEMM, would do twice the work of the SYRK.)
 //
 // The columns of a diagonal block are cut into strips of kTileColumns; a strip holds its columns of all rows of the
 // panel, row after row. A strip that a block does not fill has zeros.
@@ -16,10 +17,11 @@ struct PackedPanel {
   float* data;
   int64_t capacity; // rows that a strip has room for
   int64_t rows;     // rows that it holds
+  int64_t first;    // strip that data begins with
 
   // A cache line between strips: the same row of all of them would otherwise fall into one set of the cache.
   int64_t stride() const { return capacity * kTileColumns + kRowAlign; }
-  float* strip(int64_t index) const { return data + index * stride(); }
+  float* strip(int64_t index) const { return data + (index - first) * stride(); }
 };
 
 LNGD_INLINE int64_t strips(int64_t columns) { return (columns + kTileColumns - 1) / kTileColumns; }
@@ -79,12 +81,14 @@ inline void strip_rows(const PackedPanel& panel, const BlockLayout& blocks, int6
   }
 }
 
-inline void add_packed(CpuContext& context, const BlockLayout& blocks, const PackedPanel& panel, float* phi_sum) {
-  const int64_t per_block = strips(blocks.block), count = blocks.count();
+// The blocks first .. last - 1, all of whose strips are in the panel.
+inline void add_packed(CpuContext& context, const BlockLayout& blocks, int64_t first, int64_t last,
+                       const PackedPanel& panel, float* phi_sum) {
+  const int64_t per_block = strips(blocks.block), count = last - first;
   const double work = static_cast<double>(panel.rows) * static_cast<double>(count * blocks.block * blocks.block);
   context.pool.parallel_for(per_block * count, work, [&](int64_t task, int32_t) {
     // The last rows of a triangle are the longest: they go first.
-    const int64_t k = task % count, strip = per_block - 1 - task / count;
+    const int64_t k = first + task % count, strip = per_block - 1 - task / count;
     if (strip * kTileColumns < blocks.size(k)) strip_rows(panel, blocks, k, strip, phi_sum + blocks.offset(k));
   });
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Statistics of a layer whose second factor is a matrix (second_factor.h): panels of inputs and of gradients side by
 // side, each through the SYRK of its own diagonal blocks. The rest, sums, samples, poison, is as in layer_statistics.
+#include "backend/cpu/kernels/block_syrk.h"
 #include "backend/cpu/kernels/conv_rows.h"
 #include "backend/cpu/kernels/fisher_row.h"
 #include "backend/cpu/kernels/packed_syrk.h"
@@ -52,7 +53,7 @@ void paired_statistics(CpuContext& context, const StatisticsArgs& args) {
   const KernelScope scope(context, static_cast<double>(args.samples) * (row_work + factor_work(shape)) / 4);
   for (int64_t first = 0; first < args.samples && !record.poisoned; first += step) {
     const int64_t rows = std::min(step, args.samples - first), tasks = (rows + kRowTask - 1) / kRowTask;
-    const Pair pair{first, {context.panel.data(), step, rows}, {context.second_panel.data(), step, rows}};
+    const Pair pair{first, {context.panel.data(), step, rows, 0}, {context.second_panel.data(), step, rows, 0}};
     double* const sums = context.denominators.data();
     context.pool.parallel_for(tasks, static_cast<double>(rows) * row_work, [&](int64_t task, int32_t) {
       const RowTotals totals = pack_rows(args, pair, task);
@@ -68,8 +69,8 @@ void paired_statistics(CpuContext& context, const StatisticsArgs& args) {
       record.poisoned = 1;
       break;
     }
-    add_packed(context, shape.blocks, pair.inputs, args.memory->phi_sum);
-    add_packed(context, shape.second, pair.signals, args.memory->second_sum);
+    add_packed(context, shape.blocks, 0, shape.blocks.count(), pair.inputs, args.memory->phi_sum);
+    add_packed(context, shape.second, 0, shape.second.count(), pair.signals, args.memory->second_sum);
     if (shape.eigenbasis() && record.has_inverse) add_scales(context, args, first, rows);
   }
   args.memory->totals[2 * shape.groups] += static_cast<double>(args.samples);
@@ -138,7 +139,7 @@ void add_signals(CpuContext& context, const ConvStatisticsArgs& args, const Conv
         row += count;
       }
     });
-    const WeightedPanel panel{context.second_panel.data(), ld, true, rows};
+    const SignalPanel panel{context.second_panel.data(), ld, rows};
     add_panel(context, shape.second, 0, shape.second.count(), panel, args.memory->second_sum);
   }
 }

@@ -9,7 +9,7 @@
 #include <cmath>
 
 #include "backend/cpu/conv_tiles.h"
-#include "backend/cpu/kernels/block_syrk.h" // kOverflow
+#include "backend/cpu/kernels/kernels.h"
 
 namespace lngd::cpu::LNGD_ISA {
 
