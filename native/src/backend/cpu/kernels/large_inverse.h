@@ -15,6 +15,7 @@
 #define LNGD_BACKEND_CPU_KERNELS_LARGE_INVERSE_H
 
 #include "backend/cpu/kernels/small_inverse.h"
+#include "backend/cpu/kernels/transpose.h"
 
 namespace lngd::cpu::LNGD_ISA {
 
@@ -99,18 +100,23 @@ inline int64_t diagonal_panel(const LargeInverse& t, int64_t k0, int64_t height)
   return -1;
 }
 
-// U = the upper triangle of the damped block. phi holds the lower one. By squares of kSolveRows: a square of either
-// side stays in the first-level cache.
+// U = the upper triangle of the damped block. phi holds the lower one: transposed by squares of a vector's elements, as
+// far as these lie below the diagonal and inside the block.
 inline void load_upper(const LargeInverse& t, const float* phi, int64_t ld, double lambda) {
-  t.context.pool.parallel_for(t.strips(), static_cast<double>(t.size * t.size) * 2, [&](int64_t index, int32_t) {
+  constexpr int64_t kSquare = kVectorFloats;
+  t.context.pool.parallel_for(t.strips(), static_cast<double>(t.size * t.size), [&](int64_t index, int32_t) {
     float* const strip = t.u.strip(index);
-    const int64_t j0 = index * kTileColumns, end = std::min(t.size, j0 + kTileColumns);
-    for (int64_t k0 = 0; k0 < end; k0 += kSolveRows)
-      for (int64_t j = j0; j < j0 + kTileColumns; ++j)
-        for (int64_t k = k0; k < k0 + kSolveRows; ++k)
-          strip[k * kTileColumns + j - j0] = j < t.n && k <= j ? phi[j * ld + k] : k == j ? 1.0f : 0.0f;
-    for (int64_t j = j0; j < std::min(t.n, j0 + kTileColumns); ++j)
-      strip[j * kTileColumns + j - j0] = static_cast<float>(phi[j * ld + j] + lambda);
+    const int64_t first = index * kTileColumns, last = first + kTileColumns;
+    for (int64_t j0 = first; j0 < last; j0 += kSquare) {
+      const int64_t inside = j0 + kSquare <= t.n ? j0 : 0; // rows of whole squares
+      for (int64_t k = 0; k < inside; k += kSquare)
+        transpose_rows(phi + j0 * ld + k, ld, kSquare, strip + k * kTileColumns + j0 - first, kTileColumns);
+      for (int64_t j = j0; j < j0 + kSquare; ++j)
+        for (int64_t k = inside; k < std::min(t.size, last); ++k)
+          strip[k * kTileColumns + j - first] = j < t.n && k <= j ? phi[j * ld + k] : k == j ? 1.0f : 0.0f;
+    }
+    for (int64_t j = first; j < std::min(t.n, last); ++j)
+      strip[j * kTileColumns + j - first] = static_cast<float>(phi[j * ld + j] + lambda);
   });
 }
 
