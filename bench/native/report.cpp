@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <ctime>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 
@@ -56,6 +57,7 @@ double Report::fraction(const Row& row) const {
 
 void Report::add(const Row& row) {
   rows_.push_back(row);
+  if (options_.json != "-") save(false);
   const bool ours = row.what.by == "lngd";
   std::fprintf(stderr, "%-17s %-15s %-22.22s %-8s %2d ", row.what.kernel.c_str(), row.what.set.c_str(),
                row.what.name.c_str(), row.what.preset.c_str(), row.what.threads);
@@ -75,7 +77,7 @@ void Report::add(const Row& row) {
                    other.us / row.us);
 }
 
-std::string Report::json() const {
+std::string Report::json(bool complete) const {
   lngd_backend_description d{};
   d.struct_size = sizeof d;
   lngd_backend_info(LNGD_DEVICE_CPU, &d);
@@ -83,7 +85,8 @@ std::string Report::json() const {
   char date[32];
   std::strftime(date, sizeof date, "%Y-%m-%dT%H:%MZ", std::gmtime(&now));
   const char* const commit = std::getenv("LNGD_COMMIT");
-  std::string out = "{\"machine\":{\"date\":" + quoted(date) + ",\"commit\":" + quoted(commit ? commit : "unknown") +
+  std::string out = std::string("{\"complete\":") + (complete ? "true" : "false") +
+                    ",\"machine\":{\"date\":" + quoted(date) + ",\"commit\":" + quoted(commit ? commit : "unknown") +
                     ",\"processor\":" + quoted(d.cpu_model) + ",\"instructions\":" + quoted(d.instruction_set) +
                     ",\"blas\":" + quoted(blas_.config) + ",\"blas_core\":" + quoted(blas_.core) +
                     ",\"compiler\":" + quoted(__VERSION__) + ",\"quick\":" + (options_.quick ? "true" : "false") +
@@ -127,15 +130,28 @@ std::string Report::json() const {
   return out + "\n]}\n";
 }
 
+// Beside the file and then renamed: an interrupt at any moment leaves a whole object. A handler of signals would have
+// to write from inside one, and would not help against SIGKILL.
+void Report::save(bool complete) const {
+  if (options_.json.empty()) return;
+  // Not over /dev/stdout or a pipe: those get the whole object, once.
+  const bool special = std::filesystem::exists(options_.json) && !std::filesystem::is_regular_file(options_.json);
+  if (special && !complete) return;
+  const std::string part = special ? options_.json : options_.json + ".part";
+  std::ofstream file(part, std::ios::trunc);
+  file << json(complete);
+  file.close();
+  if (!file || (!special && std::rename(part.c_str(), options_.json.c_str()) != 0))
+    throw Failed("cannot write " + options_.json);
+}
+
 int Report::finish() const {
   const auto failures = std::count_if(rows_.begin(), rows_.end(), wrong);
   if (failures) std::fprintf(stderr, "%d cases failed or were wrong\n", static_cast<int>(failures));
   if (options_.json == "-") {
-    std::cout << json() << std::flush;
-  } else if (!options_.json.empty()) {
-    std::ofstream file(options_.json);
-    file << json();
-    if (!file.flush()) throw Failed("cannot write " + options_.json);
+    std::cout << json(true) << std::flush;
+  } else {
+    save(true);
   }
   return failures ? 1 : 0;
 }

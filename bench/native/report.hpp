@@ -24,6 +24,7 @@ class Report {
  public:
   Report(const Options& options, const lngd::cpu::Blas& blas);
   void ceilings(int32_t threads, const Ceilings& values);
+  // Also saves the JSON, with `complete` false: a run of many minutes that is interrupted has not been for nothing.
   void add(const Row& row);
   // Writes the JSON; 1 where something was wrong or failed.
   int finish() const;
@@ -31,7 +32,9 @@ class Report {
  private:
   // The larger of operations over the arithmetic ceiling and bytes over the copy's, over the time.
   double fraction(const Row& row) const;
-  std::string json() const;
+  std::string json(bool complete) const;
+  // The JSON as far as it has come, into the file asked for.
+  void save(bool complete) const;
   const Options& options_;
   const lngd::cpu::Blas& blas_;
   std::map<int32_t, Ceilings> ceilings_;
