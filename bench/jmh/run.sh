@@ -26,7 +26,10 @@ if [ -n "$json" ]; then
   trap 'rm -f "$records"' EXIT
   options=(-rf json -rff "$records")
 fi
-java -Dorg.bytedeco.javacpp.logger=slf4j -cp "target/classes:$(<target/classpath.txt)" org.openjdk.jmh.Main \
+# ojAlgo takes all cores that it sees: a JVM that sees no more than it may use is the only limit.
+cores=()
+if command -v taskset >/dev/null; then cores=(taskset -c "0-$((threads - 1))"); fi
+"${cores[@]}" java -Dorg.bytedeco.javacpp.logger=slf4j -cp "target/classes:$(<target/classpath.txt)" org.openjdk.jmh.Main \
   -jvmArgsAppend "-XX:+UseSerialGC -Dorg.bytedeco.javacpp.logger=slf4j" -p threads="$threads" "${options[@]}" "$@"
 [ -n "$json" ] || exit 0
 python3 - "$records" "$json" "$threads" <<'PYTHON'

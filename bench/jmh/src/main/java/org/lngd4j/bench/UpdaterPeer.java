@@ -85,14 +85,14 @@ public class UpdaterPeer {
         }
     }
 
-    // Multiply-adds of a cycle: directions m d b in each step; statistics N T d b / 2 and inverses
-    // d b^2 / 2, counted as the symmetric half that they need.
+    // Operations of a cycle: directions 2 m d b in each step, statistics N T d b (a symmetric half)
+    // every 20, inverses d b^2 once.
     private void openFloor() {
         double operations = 0;
         for (LayerSet.Layer layer : layers.layers) {
             double d = layer.columns();
-            for (double left = d; left > 0; left -= BLOCK) {
-                double b = Math.min(left, BLOCK);
+            for (double rest = d; rest > 0; rest -= BLOCK) {
+                double b = Math.min(rest, BLOCK);
                 operations += 2 * CYCLE * layer.spec().outputs() * b * b;
                 operations += (double) CYCLE / STATISTICS * SAMPLES * layer.positions() * b * b;
                 operations += b * b * b;
