@@ -3,6 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -65,9 +66,9 @@ Options parse(int count, char** arguments) {
   return o;
 }
 
-Layer dense(int64_t d, int64_t m, int64_t batch) {
+Layer dense(const char* letter, int64_t number, int64_t d, int64_t m, int64_t batch) {
   Layer l;
-  l.name = "d" + std::to_string(d);
+  l.name = letter + std::to_string(number);
   l.inputs = d;
   l.outputs = m;
   l.batch = batch;
@@ -75,19 +76,33 @@ Layer dense(int64_t d, int64_t m, int64_t batch) {
   return l;
 }
 
-// The sets of bench/layers at a batch that a CPU trains with, and sweeps over d.
+// layer_statistics over d at 2048 samples and over samples at d = 576, factor_inverse over n; full factors and blocks of
+// 128, of all samples, unlike the default preset.
+void add_sweeps(const Options& o, std::vector<Set>& sets) {
+  const Preset full{"full", 0, 0}, blocks{"blocks", 128, 0};
+  Set over_d{"sweep d", {}, full, "layer_statistics"};
+  for (const int64_t d : {64, 128, 256, 576, 1152, 2304})
+    if (!o.quick || d == 576) over_d.layers.push_back(dense("d", d, d, 256, 2048));
+  sets.push_back(over_d);
+  over_d.preset = blocks;
+  sets.push_back(over_d);
+  Set over_samples{"sweep N", {}, full, "layer_statistics"};
+  for (const int64_t samples : {64, 256, 1024, 4096})
+    over_samples.layers.push_back(dense("N", samples, 576, 256, samples));
+  if (!o.quick) sets.push_back(over_samples);
+  for (const int64_t n : {32, 64, 128, 256, 512, 1024, 2048})
+    if (!o.quick || n == 128 || n == 512)
+      sets.push_back({"sweep n" + std::to_string(n), {dense("n", n, n, 16, 64)}, full, "factor_inverse"});
+}
+
+// The sweeps, and the sets of bench/layers at a batch that a CPU trains with.
 std::vector<Set> sets_of(const Options& o) {
   std::vector<Set> sets;
-  Set sweep{"sweep", {}, {"full", 0, 0}};
-  for (const int64_t d : {128, 576, 1152, 2304})
-    if (!o.quick || d <= 1152) sweep.layers.push_back(dense(d, 256, 2048));
-  sets.push_back(sweep);
-  sweep.preset = {"blocks", 128, 0}; // all samples, unlike the default preset
-  sets.push_back(sweep);
+  add_sweeps(o, sets);
   for (const char* name : {"mlp", "lenet", "resnet18-cifar"})
     for (const Preset& preset : kPresets) {
       if (o.quick && (preset.block == 0 || !std::strcmp(name, "resnet18-cifar"))) continue;
-      Set set{name, read_layers(o.layers_folder + "/" + name + ".csv"), preset};
+      Set set{name, read_layers(o.layers_folder + "/" + name + ".csv"), preset, ""};
       for (Layer& l : set.layers) l.batch = std::min<int64_t>(l.batch, l.conv ? 64 : 256);
       sets.push_back(set);
     }
@@ -118,7 +133,11 @@ Row measure(const Case& c, const Options& o) {
       row.residual = body.residual();
       row.bound = body.bound;
     }
-    const int repetitions = o.quick ? 3 : 9;
+    const auto start = std::chrono::steady_clock::now();
+    body.run();
+    const double once = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    // A long run is a mean over much already: three to nine repetitions, two seconds of them at most beyond three.
+    const int repetitions = o.quick ? 3 : static_cast<int>(std::clamp(2.0 / std::max(once, 1e-3), 3.0, 9.0));
     benchmark::ClearRegisteredBenchmarks();
     benchmark::RegisterBenchmark("case",
                                  [&body](benchmark::State& state) {
@@ -163,7 +182,7 @@ int run(const Options& o) {
       add_peers(blas, set, threads, peers);
       for (const Case& c : cases) {
         if (c.kernel.find(o.kernel) == std::string::npos) continue;
-        if (set.name == "sweep" && c.kernel != "layer_statistics" && c.kernel != "factor_inverse") continue;
+        if (!set.kernel.empty() && c.kernel != set.kernel) continue;
         report.add(measure(c, o));
         for (const Case& peer : peers)
           if (peer.kernel == c.kernel && peer.name == c.name) report.add(measure(peer, o));

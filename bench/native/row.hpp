@@ -42,6 +42,7 @@ struct Set {
   std::string name;
   std::vector<Layer> layers;
   Preset preset;
+  std::string kernel = ""; // only this one; empty: all
 };
 
 // The kernels of kernels.def over a set (cases.cpp), and what others would do instead (peers.cpp).

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.bench;
 
+import java.util.Arrays;
 import java.util.concurrent.TimeUnit;
 import org.lngd4j.LngdOptions;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -18,9 +19,10 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * What Java and JNI add to the kernels: the time of observe + step on the MLP 784-256-128-10 less
- * the time that the library itself counts inside its kernels. Run with {@code -prof gc} for the
- * bytes allocated a step.
+ * What Java and JNI add to the kernels: the time of observe + step less the time that the library
+ * itself counts inside its kernels. 3 layers: the MLP 784-256-128-10; 20 and 60: layers of 64, whose
+ * kernels take about as long as the way to them. 1: one layer of 1 x 1, which is the crossing alone.
+ * Run with {@code -prof gc} for the bytes allocated a step.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)
@@ -36,6 +38,9 @@ public class StepOverhead {
     @Param({"1", "2"})
     public int threads;
 
+    @Param({"1", "3", "20", "60"})
+    public int layers;
+
     private Mlp mlp;
     private long steps;
     private long nanos;
@@ -48,7 +53,16 @@ public class StepOverhead {
                         .statisticsInterval(statisticsInterval)
                         .threads(threads)
                         .build();
-        mlp = new Mlp(options, 256, 784, 256, 128, 10);
+        mlp = new Mlp(options, layers == 1 ? 1 : 256, widths());
+    }
+
+    private int[] widths() {
+        if (layers == 3) {
+            return new int[] {784, 256, 128, 10};
+        }
+        int[] widths = new int[layers + 1];
+        Arrays.fill(widths, layers == 1 ? 1 : 64);
+        return widths;
     }
 
     @Setup(Level.Iteration)

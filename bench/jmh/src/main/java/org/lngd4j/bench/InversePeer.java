@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.bench;
+
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.ejml.data.FMatrixRMaj;
+import org.ejml.dense.row.factory.LinearSolverFactory_FDRM;
+import org.ejml.interfaces.linsol.LinearSolverDense;
+import org.lngd4j.Field;
+import org.lngd4j.LayerSpec;
+import org.lngd4j.LayerTensors;
+import org.lngd4j.LngdOptimizer;
+import org.lngd4j.LngdOptions;
+import org.lngd4j.Signal;
+import org.lngd4j.StepPlan;
+import org.lngd4j.UpdateMode;
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
+import org.nd4j.linalg.inverse.InvertMatrix;
+import org.ojalgo.matrix.decomposition.Cholesky;
+import org.ojalgo.matrix.store.MatrixStore;
+import org.ojalgo.matrix.store.R064Store;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Level;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
+import org.openjdk.jmh.annotations.Warmup;
+
+/**
+ * The inverse of one damped factor: EJML's Cholesky in float, ojAlgo's in double (it has no other),
+ * ND4J's InvertMatrix, and LNGD's {@code factor_inverse}. LNGD's score is that of a whole step over
+ * a layer with one output, statistics from 16 samples and averages included; the inverse's own time
+ * is printed beside it.
+ */
+@State(Scope.Thread)
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.MICROSECONDS)
+@Warmup(iterations = 2, time = 1)
+@Measurement(iterations = 5, time = 1)
+@Fork(1)
+public class InversePeer {
+    @Param({"128", "576", "1152"})
+    public int n;
+
+    @Param({"lngd", "ejml", "ojalgo", "nd4j"})
+    public String by;
+
+    @Param("1")
+    public int threads;
+
+    private LngdOptimizer optimizer;
+    private StepPlan plan;
+    private INDArray inputs;
+    private INDArray signal;
+    private INDArray damped;
+    private FMatrixRMaj floats;
+    private FMatrixRMaj inverse;
+    private LinearSolverDense<FMatrixRMaj> solver;
+    private R064Store doubles;
+    private Cholesky<Double> cholesky;
+    private long steps;
+    private long before;
+
+    @Setup
+    public void open() {
+        Nd4j.getRandom().setSeed(1);
+        LngdOptions options =
+                LngdOptions.recipe(1_000_000)
+                        .blockSize(0)
+                        .statisticsSamples(16)
+                        .statisticsInterval(1)
+                        .inverseInterval(1)
+                        .threads(threads)
+                        .build();
+        optimizer = LngdOptimizer.create(options, List.of(LayerSpec.dense("one", n, 1).bias(false)));
+        INDArray weights = Nd4j.randn(1, n);
+        plan =
+                optimizer.plan(
+                        List.of(new LayerTensors(0, weights, null, weights.dup(), null)),
+                        UpdateMode.WEIGHTS);
+        inputs = Nd4j.randn(16, n);
+        signal = Nd4j.ones(16, 1);
+        step();
+        // What the library has inverted: Phi + lambda I.
+        damped = optimizer.read(0, Field.PHI);
+        damped.addi(Nd4j.eye(n).muli(optimizer.health(0).lambdaPhiMax()));
+        double[][] rows = damped.toDoubleMatrix();
+        switch (by) {
+            case "ejml" -> {
+                floats = new FMatrixRMaj(n, n);
+                for (int i = 0; i < n; i++) {
+                    for (int j = 0; j < n; j++) {
+                        floats.set(i, j, (float) rows[i][j]);
+                    }
+                }
+                inverse = new FMatrixRMaj(n, n);
+                solver = LinearSolverFactory_FDRM.symmPosDef(n);
+            }
+            case "ojalgo" -> {
+                doubles = R064Store.FACTORY.rows(rows);
+                cholesky = Cholesky.R064.make(n, n);
+            }
+            default -> { // these need nothing
+            }
+        }
+        check();
+    }
+
+    private void step() {
+        optimizer.observe(0, inputs, signal, Signal.PRE_ACTIVATIONS);
+        plan.step(1e-6);
+    }
+
+    @Setup(Level.Iteration)
+    public void begin() {
+        steps = 0;
+        before = optimizer.times().inverse();
+    }
+
+    @Benchmark
+    public Object invert() {
+        switch (by) {
+            case "lngd" -> {
+                step();
+                steps++;
+                return plan;
+            }
+            case "ejml" -> {
+                FMatrixRMaj a = solver.modifiesA() ? floats.copy() : floats;
+                if (!solver.setA(a)) {
+                    throw new IllegalStateException("EJML: not positive definite");
+                }
+                solver.invert(inverse);
+                return inverse;
+            }
+            case "ojalgo" -> {
+                if (!cholesky.decompose(doubles)) {
+                    throw new IllegalStateException("ojAlgo: not positive definite");
+                }
+                return cholesky.getInverse();
+            }
+            default -> {
+                return InvertMatrix.invert(damped, false);
+            }
+        }
+    }
+
+    @TearDown(Level.Iteration)
+    public void tell() {
+        if (steps > 0) {
+            System.out.printf(
+                    "  [factor_inverse %.1f us of a step] ",
+                    (optimizer.times().inverse() - before) / 1e3 / steps);
+        }
+    }
+
+    // ||A X - I|| over sqrt(n). The damping is the mean eigenvalue and the rank 16: a condition of
+    // about n / 16, so single precision leaves 1e-5 of it.
+    private void check() {
+        Object result = invert();
+        INDArray x;
+        if (result instanceof FMatrixRMaj m) {
+            x = Nd4j.create(m.getData().clone(), new long[] {n, n}, 'c');
+        } else if (result instanceof MatrixStore<?> m) {
+            x = Nd4j.create(m.toRawCopy2D()).castTo(damped.dataType());
+        } else if (result instanceof INDArray a) {
+            x = a;
+        } else {
+            x = optimizer.read(0, Field.PHI_INVERSE);
+            damped = optimizer.read(0, Field.PHI);
+            damped.addi(Nd4j.eye(n).muli(optimizer.health(0).lambdaPhiMax()));
+        }
+        double residual =
+                damped.mmul(x).subi(Nd4j.eye(n)).norm2Number().doubleValue() / Math.sqrt(n);
+        System.out.printf("  [residual %.1e] ", residual);
+        if (!(residual < 1e-4)) {
+            throw new IllegalStateException(by + ": residual " + residual);
+        }
+    }
+
+    @TearDown
+    public void close() {
+        optimizer.close();
+    }
+}

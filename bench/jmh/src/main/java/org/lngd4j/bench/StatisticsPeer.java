@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.bench;
+
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.lngd4j.Field;
+import org.lngd4j.LayerSpec;
+import org.lngd4j.LayerTensors;
+import org.lngd4j.LngdOptimizer;
+import org.lngd4j.LngdOptions;
+import org.lngd4j.Signal;
+import org.lngd4j.UpdateMode;
+import org.nd4j.linalg.api.buffer.DataType;
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.convolution.Convolution;
+import org.nd4j.linalg.factory.Nd4j;
+import org.nd4j.linalg.indexing.NDArrayIndex;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Fork;
+import org.openjdk.jmh.annotations.Measurement;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
+import org.openjdk.jmh.annotations.Warmup;
+
+/**
+ * {@code layer_statistics} and {@code conv_statistics} through the Java API beside plain ND4J
+ * operations as a user would write them: Phi = (1/N) sum r a a^T and psi of a layer with ReLU, for
+ * a convolution after im2col. ND4J computes the full Phi; {@code lngd-blocks} is the default
+ * preset's diagonal blocks of 128 over the same samples.
+ */
+@State(Scope.Thread)
+@BenchmarkMode(Mode.AverageTime)
+@OutputTimeUnit(TimeUnit.MICROSECONDS)
+@Warmup(iterations = 2, time = 1)
+@Measurement(iterations = 5, time = 1)
+@Fork(1)
+public class StatisticsPeer {
+    /** dN: dense, N inputs, 2048 samples; c,m,k,s: convolution, batch 64, image s x s. */
+    @Param({
+        "d576", "d1152", "1,20,5,28", "20,50,5,12", "64,64,3,32", "128,128,3,16", "256,256,3,8", "512,512,3,4"
+    })
+    public String layer;
+
+    @Param({"lngd-full", "lngd-blocks", "nd4j"})
+    public String by;
+
+    @Param("1")
+    public int threads;
+
+    private int samples;
+    private int kernel;
+    private int padding;
+    private INDArray inputs;
+    private INDArray signal;
+    private LngdOptimizer optimizer;
+    private INDArray seen;
+
+    @Setup
+    public void open() {
+        Nd4j.getRandom().setSeed(1);
+        LayerSpec spec;
+        INDArray weights;
+        if (layer.startsWith("d")) {
+            int d = Integer.parseInt(layer.substring(1));
+            samples = 2048;
+            spec = LayerSpec.dense("dense", d, 256);
+            inputs = Nd4j.randn(samples, d);
+            signal = Nd4j.randn(samples, 256);
+            weights = Nd4j.randn(256, d);
+        } else {
+            String[] part = layer.split(",");
+            int c = Integer.parseInt(part[0]);
+            int m = Integer.parseInt(part[1]);
+            kernel = Integer.parseInt(part[2]);
+            int side = Integer.parseInt(part[3]);
+            // As in the sets: LeNet's 5 x 5 without padding, the residual nets' 3 x 3 with.
+            padding = kernel == 3 ? 1 : 0;
+            int out = side + 2 * padding - kernel + 1;
+            samples = 64;
+            spec = LayerSpec.convolution("conv", c, m, kernel, kernel).padding(padding, padding);
+            inputs = Nd4j.randn(new long[] {samples, c, side, side});
+            signal = Nd4j.randn(new long[] {samples, m, out, out});
+            weights = Nd4j.randn(new long[] {m, c, kernel, kernel});
+        }
+        spec = spec.bias(false);
+        LngdOptions options =
+                LngdOptions.recipe(1_000_000)
+                        .blockSize(by.equals("lngd-blocks") ? 128 : 0)
+                        .statisticsSamples(0)
+                        .statisticsInterval(1)
+                        .inverseInterval(1)
+                        .threads(threads)
+                        .build();
+        optimizer = LngdOptimizer.create(options, List.of(spec));
+        optimizer.observe(0, inputs, signal, Signal.PRE_ACTIVATIONS);
+        optimizer
+                .plan(
+                        List.of(new LayerTensors(0, weights, null, weights.dup(), null)),
+                        UpdateMode.WEIGHTS)
+                .step(1e-6);
+        seen = optimizer.read(0, Field.PHI);
+        check(plain());
+    }
+
+    @Benchmark
+    public Object statistics() {
+        if (by.equals("nd4j")) {
+            return plain();
+        }
+        // No step follows: each call adds the batch to the same sums.
+        optimizer.observe(0, inputs, signal, Signal.PRE_ACTIVATIONS);
+        return optimizer;
+    }
+
+    // Phi of ReLU's expected Fisher; psi is computed too.
+    private INDArray plain() {
+        INDArray a = inputs;
+        INDArray z = signal;
+        if (kernel > 0) {
+            INDArray patches =
+                    Convolution.im2col(
+                            inputs, kernel, kernel, 1, 1, padding, padding, false);
+            long positions = signal.size(2) * signal.size(3);
+            a =
+                    patches.permute(0, 4, 5, 1, 2, 3)
+                            .reshape('c', samples * positions, inputs.size(1) * kernel * kernel);
+            z = signal.permute(0, 2, 3, 1).reshape('c', samples * positions, signal.size(1));
+        }
+        INDArray q = z.gt(0).castTo(DataType.FLOAT);
+        INDArray r = q.sum(true, 1);
+        INDArray c = a.mul(a).sum(true, 1);
+        INDArray phi = a.mulColumnVector(r).transpose().mmul(a).divi(samples);
+        INDArray psi =
+                q.mulColumnVector(c).sum(0).divi(c.mul(r).sumNumber().doubleValue());
+        if (!(Math.abs(psi.sumNumber().doubleValue() - 1) < 1e-3)) {
+            throw new IllegalStateException("psi does not sum to 1: " + psi.sumNumber());
+        }
+        return phi;
+    }
+
+    // Both are float sums of up to 65,536 terms; ours in pieces of up to 1024, ND4J's as its GEMM
+    // orders them.
+    private void check(INDArray phi) {
+        long size = by.equals("lngd-blocks") ? Math.min(128, phi.size(0)) : phi.size(0);
+        var part = NDArrayIndex.interval(0, size);
+        INDArray ours = seen.get(part, part);
+        INDArray theirs = phi.get(part, part);
+        double error = ours.sub(theirs).norm2Number().doubleValue();
+        double norm = theirs.norm2Number().doubleValue();
+        System.out.printf("  [Phi: relative difference %.1e] ", error / norm);
+        if (!(error < 1e-4 * norm)) {
+            throw new IllegalStateException("Phi differs by " + error + " of " + norm);
+        }
+    }
+
+    @TearDown
+    public void close() {
+        optimizer.close();
+    }
+}
