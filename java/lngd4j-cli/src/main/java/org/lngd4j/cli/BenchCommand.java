@@ -12,13 +12,15 @@ import java.util.Map;
 import java.util.concurrent.Callable;
 import org.lngd4j.Device;
 import org.lngd4j.LngdInfo;
+import org.lngd4j.cli.bench.BenchReport;
 import org.lngd4j.cli.support.Versions;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
 /**
  * {@code lngd bench}: builds and runs the benchmarks of the native kernels, which are programs of
- * their own (bench/native, bench/gpu): a JVM beside them would only disturb.
+ * their own (bench/native, bench/gpu): a JVM beside them would only disturb. With {@code --from} it
+ * makes tables and a picture of what an earlier run wrote.
  */
 @Command(
         name = "bench",
@@ -66,8 +68,36 @@ final class BenchCommand implements Callable<Integer> {
                     "The results as one JSON object with machine and results, to FILE or standard output; the table goes to standard error.")
     private String json;
 
+    @Option(
+            names = "--from",
+            paramLabel = "FILE",
+            description =
+                    "Times nothing: makes Markdown, on standard output where neither --table nor --plot is given, of what --json wrote.")
+    private Path from;
+
+    @Option(
+            names = "--table",
+            paramLabel = "FILE.md",
+            description = "With --from: the Markdown goes to this file.")
+    private Path table;
+
+    @Option(
+            names = "--plot",
+            paramLabel = "FILE.png",
+            description =
+                    "With --from: a picture of our times over the peers' goes to this file.")
+    private Path plot;
+
     @Override
     public Integer call() throws IOException, InterruptedException {
+        if (from != null) {
+            return report();
+        }
+        if (table != null || plot != null) {
+            throw CliException.badInput(
+                    (table != null ? "--table " + table : "--plot " + plot)
+                            + ": allowed only with --from FILE, what --json wrote");
+        }
         String root = System.getProperty("org.lngd4j.root");
         if (root == null) {
             throw CliException.badInput(
@@ -80,6 +110,22 @@ final class BenchCommand implements Callable<Integer> {
                     throw CliException.badInput(
                             "--device " + device + ": there are cpu and cuda for benchmarks");
         };
+    }
+
+    private int report() {
+        if (!device.equals("cpu")
+                || quick
+                || threads != null
+                || kernel != null
+                || set != null
+                || json != null) {
+            throw CliException.badInput(
+                    "--from "
+                            + from
+                            + ": nothing is timed, so only --table and --plot are allowed with it");
+        }
+        BenchReport.write(from, table, plot, System.out, System.err);
+        return 0;
     }
 
     private int cpu(Path root) throws IOException, InterruptedException {
