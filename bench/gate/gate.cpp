@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// lngd_gate LAYERS.csv: every kernel of kernels.def once, on small fixed layers and one thread, for check.py to count the instructions of.
-// Each call goes through gate_measured, which callgrind looks for; before it runs, a line says which case it is and what
-// its useful multiply-adds are. Counts do not depend on what else the machine does, so a bound on them is a test.
+// lngd_gate LAYERS.csv: every kernel of kernels.def once, on small fixed layers and one thread, for check.py to count
+// the instructions of. Each call goes through gate_measured, which callgrind looks for; before it runs, a line says
+// which case it is and what its useful multiply-adds are. Counts do not depend on what else the machine does, so a
+// bound on them is a test.
 #include <cstdio>
 #include <functional>
 
@@ -64,9 +65,8 @@ void run(const lngd::Backend& backend, const std::vector<Layer>& layers, const P
   net.check();
   if (preset.block == 0) return; // the others do not look at Phi
   step_kernel(net, "layer_rate", "none", 0, &lngd::Backend::layer_rate);
-  step_kernel(net, "apply_update", "-", sum_over(net, [](const Layer& l, const Preset&) {
-                                          return apply_update_work(l);
-                                        }).operations,
+  step_kernel(net, "apply_update", "-",
+              sum_over(net, [](const Layer& l, const Preset&) { return apply_update_work(l); }).operations,
               &lngd::Backend::apply_update);
   step_kernel(net, "swap_averages", "-", 0, &lngd::Backend::swap_averages);
 
@@ -74,9 +74,8 @@ void run(const lngd::Backend& backend, const std::vector<Layer>& layers, const P
   empirical.prepare();
   const lngd::StepArgs args = empirical.step_args();
   backend.precondition(*empirical.context, args);
-  step_kernel(empirical, "layer_rate", "empirical", sum_over(empirical, [](const Layer& l, const Preset&) {
-                                                      return empirical_rate_work(l, 1);
-                                                    }).operations,
+  step_kernel(empirical, "layer_rate", "empirical",
+              sum_over(empirical, [](const Layer& l, const Preset&) { return empirical_rate_work(l, 1); }).operations,
               &lngd::Backend::layer_rate);
   empirical.check();
 }

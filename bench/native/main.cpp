@@ -76,8 +76,8 @@ Layer dense(const char* letter, int64_t number, int64_t d, int64_t m, int64_t ba
   return l;
 }
 
-// layer_statistics over d at 2048 samples and over samples at d = 576, factor_inverse over n; full factors and blocks of
-// 128, of all samples, unlike the default preset.
+// layer_statistics over d at 2048 samples and over samples at d = 576, factor_inverse over n; full factors and blocks
+// of 128, of all samples, unlike the default preset.
 void add_sweeps(const Options& o, std::vector<Set>& sets) {
   const Preset full{"full", 0, 0}, blocks{"blocks", 128, 0};
   Set over_d{"sweep d", {}, full, "layer_statistics"};

@@ -19,7 +19,7 @@ import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.linalg.inverse.InvertMatrix;
 import org.ojalgo.matrix.decomposition.Cholesky;
 import org.ojalgo.matrix.store.MatrixStore;
-import org.ojalgo.matrix.store.R064Store;
+import org.ojalgo.matrix.store.Primitive64Store;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
 import org.openjdk.jmh.annotations.Fork;
@@ -64,7 +64,7 @@ public class InversePeer {
     private FMatrixRMaj floats;
     private FMatrixRMaj inverse;
     private LinearSolverDense<FMatrixRMaj> solver;
-    private R064Store doubles;
+    private Primitive64Store doubles;
     private Cholesky<Double> cholesky;
     private long steps;
     private long before;
@@ -80,7 +80,8 @@ public class InversePeer {
                         .inverseInterval(1)
                         .threads(threads)
                         .build();
-        optimizer = LngdOptimizer.create(options, List.of(LayerSpec.dense("one", n, 1).bias(false)));
+        optimizer =
+                LngdOptimizer.create(options, List.of(LayerSpec.dense("one", n, 1).bias(false)));
         INDArray weights = Nd4j.randn(1, n);
         plan =
                 optimizer.plan(
@@ -105,7 +106,7 @@ public class InversePeer {
                 solver = LinearSolverFactory_FDRM.symmPosDef(n);
             }
             case "ojalgo" -> {
-                doubles = R064Store.FACTORY.rows(rows);
+                doubles = Primitive64Store.FACTORY.rows(rows);
                 cholesky = Cholesky.R064.make(n, n);
             }
             default -> { // these need nothing

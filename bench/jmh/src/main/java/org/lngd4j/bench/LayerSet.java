@@ -149,8 +149,7 @@ final class LayerSet implements AutoCloseable {
         }
         LayerSpec spec =
                 conv
-                        ? LayerSpec.convolution(
-                                        cell[0], number[2], number[3], number[4], number[4])
+                        ? LayerSpec.convolution(cell[0], number[2], number[3], number[4], number[4])
                                 .stride(number[5], number[5])
                                 .padding(number[6], number[6])
                         : LayerSpec.dense(cell[0], number[2], number[3]);

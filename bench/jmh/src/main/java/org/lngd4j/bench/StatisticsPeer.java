@@ -43,7 +43,14 @@ import org.openjdk.jmh.annotations.Warmup;
 public class StatisticsPeer {
     /** dN: dense, N inputs, 2048 samples; c,m,k,s: convolution, batch 64, image s x s. */
     @Param({
-        "d576", "d1152", "1,20,5,28", "20,50,5,12", "64,64,3,32", "128,128,3,16", "256,256,3,8", "512,512,3,4"
+        "d576",
+        "d1152",
+        "1,20,5,28",
+        "20,50,5,12",
+        "64,64,3,32",
+        "128,128,3,16",
+        "256,256,3,8",
+        "512,512,3,4"
     })
     public String layer;
 
@@ -123,8 +130,7 @@ public class StatisticsPeer {
         INDArray z = signal;
         if (kernel > 0) {
             INDArray patches =
-                    Convolution.im2col(
-                            inputs, kernel, kernel, 1, 1, padding, padding, false);
+                    Convolution.im2col(inputs, kernel, kernel, 1, 1, padding, padding, false);
             long positions = signal.size(2) * signal.size(3);
             a =
                     patches.permute(0, 4, 5, 1, 2, 3)

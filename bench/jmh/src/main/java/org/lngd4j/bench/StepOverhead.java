@@ -20,9 +20,9 @@ import org.openjdk.jmh.annotations.Warmup;
 
 /**
  * What Java and JNI add to the kernels: the time of observe + step less the time that the library
- * itself counts inside its kernels. 3 layers: the MLP 784-256-128-10; 20 and 60: layers of 64, whose
- * kernels take about as long as the way to them. 1: one layer of 1 x 1, which is the crossing alone.
- * Run with {@code -prof gc} for the bytes allocated a step.
+ * itself counts inside its kernels. 3 layers: the MLP 784-256-128-10; 20 and 60: layers of 64,
+ * whose kernels take about as long as the way to them. 1: one layer of 1 x 1, which is the crossing
+ * alone. Run with {@code -prof gc} for the bytes allocated a step.
  */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)

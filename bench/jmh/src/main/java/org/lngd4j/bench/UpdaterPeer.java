@@ -72,9 +72,8 @@ public class UpdaterPeer {
             case "floor" -> openFloor();
             default -> {
                 IUpdater config =
-                        optimizer.equals("adam") ? new Adam(1e-3) : new Nesterovs(0.5, 0.9);
-                updater =
-                        config.instantiate(Nd4j.zeros(1, config.stateSize(count)), true);
+                        optimizer.equals("adam") ? new Adam(1e-3) : new Nesterovs(0.01, 0.9);
+                updater = config.instantiate(Nd4j.zeros(1, config.stateSize(count)), true);
                 parameters = Nd4j.randn(1, count);
                 fresh = Nd4j.randn(1, count);
                 gradient = fresh.dup();

@@ -54,8 +54,7 @@ class BenchPlotTest {
 
     @Test
     void thePictureHasTheColoursWhereTheyBelong() throws IOException {
-        BufferedImage picture =
-                ImageIO.read(new ByteArrayInputStream(BenchPlot.png(results)));
+        BufferedImage picture = ImageIO.read(new ByteArrayInputStream(BenchPlot.png(results)));
         assertThat(picture.getWidth()).isEqualTo(960);
         assertThat(picture.getRGB(1, 1)).isEqualTo(Color.WHITE.getRGB());
         // 0.25 of the peer is drawn below 1.25 of it, that is further down.
