@@ -84,8 +84,7 @@ final class BenchCommand implements Callable<Integer> {
     @Option(
             names = "--plot",
             paramLabel = "FILE.png",
-            description =
-                    "With --from: a picture of our times over the peers' goes to this file.")
+            description = "With --from: a picture of our times over the peers' goes to this file.")
     private Path plot;
 
     @Override

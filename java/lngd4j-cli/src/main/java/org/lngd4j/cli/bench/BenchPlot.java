@@ -5,6 +5,7 @@ import java.awt.Color;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -133,16 +134,23 @@ final class BenchPlot {
     private static void addPoints(XYChart chart, Map<Key, List<Point>> series) {
         List<String> kernels = series.keySet().stream().map(Key::kernel).distinct().toList();
         List<Integer> threads = series.keySet().stream().map(Key::threads).distinct().toList();
-        series.forEach(
-                (key, points) -> {
-                    Color colour = COLOURS.get(kernels.indexOf(key.kernel()) % COLOURS.size());
-                    chart.addSeries(
-                                    key.label(),
-                                    points.stream().mapToDouble(Point::us).toArray(),
-                                    points.stream().mapToDouble(Point::ratio).toArray())
-                            .setXYSeriesRenderStyle(XYSeriesRenderStyle.Scatter)
-                            .setMarkerColor(colour)
-                            .setMarker(MARKERS[threads.indexOf(key.threads()) % MARKERS.length]);
-                });
+        // The file has all kernels on one thread before the first on two.
+        List<Key> keys =
+                series.keySet().stream()
+                        .sorted(
+                                Comparator.comparingInt((Key key) -> kernels.indexOf(key.kernel()))
+                                        .thenComparingInt(Key::threads))
+                        .toList();
+        for (Key key : keys) {
+            List<Point> points = series.get(key);
+            Color colour = COLOURS.get(kernels.indexOf(key.kernel()) % COLOURS.size());
+            chart.addSeries(
+                            key.label(),
+                            points.stream().mapToDouble(Point::us).toArray(),
+                            points.stream().mapToDouble(Point::ratio).toArray())
+                    .setXYSeriesRenderStyle(XYSeriesRenderStyle.Scatter)
+                    .setMarkerColor(colour)
+                    .setMarker(MARKERS[threads.indexOf(key.threads()) % MARKERS.length]);
+        }
     }
 }

@@ -25,8 +25,7 @@ public final class BenchReport {
      * @param error what is to be told about it
      * @throws CliException where one of the files is not what it should be
      */
-    public static void write(
-            Path from, Path table, Path plot, PrintStream out, PrintStream error) {
+    public static void write(Path from, Path table, Path plot, PrintStream out, PrintStream error) {
         BenchResults results = read(from);
         checkTargets(from, table, plot);
         String markdown = BenchTable.markdown(results);
@@ -59,11 +58,7 @@ public final class BenchReport {
             throw CliException.badInput("--from " + from + ": cannot be read (" + e + ")", e);
         } catch (IllegalArgumentException e) {
             throw CliException.badInput(
-                    "--from "
-                            + from
-                            + ": not what lngd bench --json writes: "
-                            + e.getMessage(),
-                    e);
+                    "--from " + from + ": not what lngd bench --json writes: " + e.getMessage(), e);
         }
     }
 
@@ -117,8 +112,7 @@ public final class BenchReport {
             // Not over a link: what it points to is replaced.
             AtomicFile.write(place(option, file), content);
         } catch (IOException e) {
-            throw CliException.badInput(
-                    option + " " + file + ": cannot be written (" + e + ")", e);
+            throw CliException.badInput(option + " " + file + ": cannot be written (" + e + ")", e);
         }
     }
 }

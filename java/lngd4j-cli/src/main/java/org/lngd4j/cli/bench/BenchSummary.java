@@ -15,8 +15,8 @@ import org.lngd4j.cli.bench.BenchResults.Row;
 /** The rows in a few figures: against each peer, and several threads against one. */
 final class BenchSummary {
     /**
-     * Rows that take longer than this on one thread count for the speed-up: what takes
-     * microseconds is not worth waking a second thread.
+     * Rows that take longer than this on one thread count for the speed-up: what takes microseconds
+     * is not worth waking a second thread.
      */
     static final double SPEED_UP_FROM_US = 1000;
 
@@ -29,8 +29,7 @@ final class BenchSummary {
     record Group(String kernel, String peer, boolean part, String preset, int threads) {}
 
     /** Our times over a peer's in one group; {@code lost} counts those above 1. */
-    record Ratios(
-            Group of, int rows, double geometricMean, double best, double worst, int lost) {}
+    record Ratios(Group of, int rows, double geometricMean, double best, double worst, int lost) {}
 
     /** The time on one thread over that on {@code threads}; {@code below} counts the bad ones. */
     record SpeedUp(String kernel, int threads, int rows, double best, double worst, int below) {}

@@ -33,8 +33,7 @@ class BenchReportTest {
         CommandResult result = CommandResult.of("bench", "--from", from.toString());
         assertThat(result.status()).isZero();
         assertThat(result.err()).isEmpty();
-        assertThat(result.out())
-                .isEqualTo(BenchTable.markdown(BenchResults.parse(Sample.json())));
+        assertThat(result.out()).isEqualTo(BenchTable.markdown(BenchResults.parse(Sample.json())));
         assertThat(files()).containsExactly("results.json");
     }
 
@@ -47,8 +46,7 @@ class BenchReportTest {
         assertThat(result.out()).isEmpty();
         assertThat(result.err().lines())
                 .containsExactly("lngd: table in " + table, "lngd: plot in " + plot);
-        assertThat(table)
-                .hasContent(BenchTable.markdown(BenchResults.parse(Sample.json())));
+        assertThat(table).hasContent(BenchTable.markdown(BenchResults.parse(Sample.json())));
         assertThat(ImageIO.read(plot.toFile()).getWidth()).isEqualTo(960);
         // No drafts.
         assertThat(files()).containsExactly("p.png", "results.json", "t.md");
@@ -80,7 +78,8 @@ class BenchReportTest {
         refused("--from " + folder, "--from", folder.toString());
         Files.write(from, new byte[] {'{', (byte) 0xff, '}'});
         refused("is not text in UTF-8", "--from", from.toString());
-        for (String text : List.of("", "null", "[]", "{", "{}", "kernel us", "{\"complete\":true}")) {
+        for (String text :
+                List.of("", "null", "[]", "{", "{}", "kernel us", "{\"complete\":true}")) {
             Files.writeString(from, text);
             refused(
                     "not what lngd bench --json writes",
