@@ -48,6 +48,8 @@ final class BenchPlot {
     private static final int HEIGHT = 560;
     // Room between the outermost points and the frame.
     private static final double MARGIN = 1.15;
+    // Up to this range of ratios 0.9 and 1.0 are a line of text apart.
+    private static final double ALL_LABELS = 12;
 
     private BenchPlot() {}
 
@@ -119,8 +121,8 @@ final class BenchPlot {
         chart.getStyler()
                 .setXAxisLogarithmic(true)
                 .setYAxisLogarithmic(true)
-                // Ratios are within two decades: the powers of ten alone would be two labels.
-                .setYAxisLogarithmicDecadeOnly(false)
+                // Powers of ten alone would often be one label; over more, others would overlap.
+                .setYAxisLogarithmicDecadeOnly(Math.max(most, 1) / Math.min(least, 1) > ALL_LABELS)
                 .setYAxisDecimalPattern("0.0##")
                 .setXAxisDecimalPattern("0.##")
                 .setXAxisMin(left)
