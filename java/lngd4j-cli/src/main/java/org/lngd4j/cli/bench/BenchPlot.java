@@ -5,6 +5,7 @@ import java.awt.Color;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -47,6 +48,8 @@ final class BenchPlot {
     private static final int HEIGHT = 560;
     // Room between the outermost points and the frame.
     private static final double MARGIN = 1.15;
+    // Up to this range of ratios 0.9 and 1.0 are a line of text apart.
+    private static final double ALL_LABELS = 12;
 
     private BenchPlot() {}
 
@@ -118,8 +121,8 @@ final class BenchPlot {
         chart.getStyler()
                 .setXAxisLogarithmic(true)
                 .setYAxisLogarithmic(true)
-                // Ratios are within two decades: the powers of ten alone would be two labels.
-                .setYAxisLogarithmicDecadeOnly(false)
+                // Powers of ten alone would often be one label; over more, others would overlap.
+                .setYAxisLogarithmicDecadeOnly(Math.max(most, 1) / Math.min(least, 1) > ALL_LABELS)
                 .setYAxisDecimalPattern("0.0##")
                 .setXAxisDecimalPattern("0.##")
                 .setXAxisMin(left)
@@ -133,16 +136,23 @@ final class BenchPlot {
     private static void addPoints(XYChart chart, Map<Key, List<Point>> series) {
         List<String> kernels = series.keySet().stream().map(Key::kernel).distinct().toList();
         List<Integer> threads = series.keySet().stream().map(Key::threads).distinct().toList();
-        series.forEach(
-                (key, points) -> {
-                    Color colour = COLOURS.get(kernels.indexOf(key.kernel()) % COLOURS.size());
-                    chart.addSeries(
-                                    key.label(),
-                                    points.stream().mapToDouble(Point::us).toArray(),
-                                    points.stream().mapToDouble(Point::ratio).toArray())
-                            .setXYSeriesRenderStyle(XYSeriesRenderStyle.Scatter)
-                            .setMarkerColor(colour)
-                            .setMarker(MARKERS[threads.indexOf(key.threads()) % MARKERS.length]);
-                });
+        // The file has all kernels on one thread before the first on two.
+        List<Key> keys =
+                series.keySet().stream()
+                        .sorted(
+                                Comparator.comparingInt((Key key) -> kernels.indexOf(key.kernel()))
+                                        .thenComparingInt(Key::threads))
+                        .toList();
+        for (Key key : keys) {
+            List<Point> points = series.get(key);
+            Color colour = COLOURS.get(kernels.indexOf(key.kernel()) % COLOURS.size());
+            chart.addSeries(
+                            key.label(),
+                            points.stream().mapToDouble(Point::us).toArray(),
+                            points.stream().mapToDouble(Point::ratio).toArray())
+                    .setXYSeriesRenderStyle(XYSeriesRenderStyle.Scatter)
+                    .setMarkerColor(colour)
+                    .setMarker(MARKERS[threads.indexOf(key.threads()) % MARKERS.length]);
+        }
     }
 }

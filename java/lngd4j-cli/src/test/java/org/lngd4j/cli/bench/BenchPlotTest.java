@@ -20,21 +20,22 @@ class BenchPlotTest {
     void aPointForEveryRowWithAPeer() {
         XYChart chart = BenchPlot.chart(results);
 
-        assertThat(chart.getSeriesMap())
-                .containsOnlyKeys(
+        assertThat(chart.getSeriesCollection())
+                .extracting(XYSeries::getName)
+                .containsExactly(
                         BenchPlot.EVEN,
                         "layer_statistics, 1 thread",
                         "layer_statistics, 2 threads",
                         "factor_inverse, 1 thread",
                         "precondition, 1 thread");
-        XYSeries one = chart.getSeriesMap().get("layer_statistics, 1 thread");
-        XYSeries two = chart.getSeriesMap().get("layer_statistics, 2 threads");
+        XYSeries one = chart.getSeries("layer_statistics, 1 thread");
+        XYSeries two = chart.getSeries("layer_statistics, 2 threads");
         assertThat(one.getXData()).containsExactly(8000, 30000, 20);
         assertThat(one.getYData()).containsExactly(0.8, 1.25, 0.5);
         assertThat(two.getYData()).containsExactly(0.5, 1.25, 0.8);
         assertThat(one.getMarkerColor()).isEqualTo(two.getMarkerColor());
         assertThat(one.getMarker()).isNotEqualTo(two.getMarker());
-        assertThat(chart.getSeriesMap().get(BenchPlot.EVEN).getYData()).containsOnly(1);
+        assertThat(chart.getSeries(BenchPlot.EVEN).getYData()).containsOnly(1);
     }
 
     @Test
