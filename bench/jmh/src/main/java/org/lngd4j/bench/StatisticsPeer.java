@@ -41,16 +41,19 @@ import org.openjdk.jmh.annotations.Warmup;
 @Measurement(iterations = 5, time = 1)
 @Fork(1)
 public class StatisticsPeer {
-    /** dN: dense, N inputs, 2048 samples; c,m,k,s: convolution, batch 64, image s x s. */
+    /**
+     * dN: dense, N inputs, 2048 samples; CxMxKxS: convolution of C to M channels, K x K, batch 64,
+     * images S x S.
+     */
     @Param({
         "d576",
         "d1152",
-        "1,20,5,28",
-        "20,50,5,12",
-        "64,64,3,32",
-        "128,128,3,16",
-        "256,256,3,8",
-        "512,512,3,4"
+        "1x20x5x28",
+        "20x50x5x12",
+        "64x64x3x32",
+        "128x128x3x16",
+        "256x256x3x8",
+        "512x512x3x4"
     })
     public String layer;
 
@@ -81,7 +84,7 @@ public class StatisticsPeer {
             signal = Nd4j.randn(samples, 256);
             weights = Nd4j.randn(256, d);
         } else {
-            String[] part = layer.split(",");
+            String[] part = layer.split("x");
             int c = Integer.parseInt(part[0]);
             int m = Integer.parseInt(part[1]);
             kernel = Integer.parseInt(part[2]);

@@ -19,7 +19,7 @@ import org.openjdk.jmh.runner.options.TimeValue;
 class BenchmarkChecksTest {
     @Test
     void statisticsAgreeWithPlainNd4j() throws RunnerException {
-        assertThat(run("StatisticsPeer", "layer", "d576", "20,50,5,12")).hasSize(6);
+        assertThat(run("StatisticsPeer", "layer", "d576", "20x50x5x12")).hasSize(6);
     }
 
     @Test
