@@ -36,7 +36,7 @@ for task in "${tasks[@]}"; do
     # What trains in an hour: an epoch of 10,000 images takes 40 s on one core.
     cifar)
       LNGD_ONEDNN=1 compare cifar --data "${CIFAR10:-cifar10}" --model resnet8 --train-samples 10000 --batch 64 --epochs 3 --tune-runs 4 --tune-epochs 1 \
-        --jobs "$jobs" --optimizers "$rivals,lngd"
+        --jobs "$jobs" --optimizers "$rivals,lngd,paper"
       ;;
     # The same number of epochs, so ever fewer steps.
     batches)
