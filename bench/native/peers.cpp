@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
-#include <thread>
 
 #include "network.hpp"
 #include "numbers.hpp"
@@ -248,13 +247,6 @@ double best_seconds(double budget, const std::function<void()>& body) {
 }
 
 } // namespace
-
-void on_threads(int32_t threads, const std::function<void(int32_t, int32_t)>& body) {
-  std::vector<std::thread> pool;
-  for (int32_t t = 1; t < threads; ++t) pool.emplace_back(body, t, threads);
-  body(0, threads);
-  for (std::thread& thread : pool) thread.join();
-}
 
 void add_peers(const Blas& blas, const Set& set, int32_t threads, std::vector<Case>& cases) {
   for (const Layer& layer : distinct(set.layers))

@@ -67,6 +67,8 @@ void Report::add(const Row& row) {
   }
   std::fprintf(stderr, "%10.2f %8.1f %8.1f %4.0f%%  ", row.us, row.what.work.operations / row.us * 1e-3,
                row.what.work.bytes / row.us * 1e-3, 100 * fraction(row));
+  if (!row.good)
+    std::fprintf(stderr, "[%.1f processors, handoff %.0f ns] ", row.machine.processors, row.machine.handoff_ns);
   if (ours) {
     std::fprintf(stderr, "%.1e%s\n", row.residual, wrong(row) ? " WRONG" : "");
     return;
@@ -110,8 +112,10 @@ std::string Report::json(bool complete) const {
       continue;
     }
     out += ",\"us\":" + number(r.us) + ",\"us_low\":" + number(r.low) + ",\"us_high\":" + number(r.high) +
-           ",\"repetitions\":" + std::to_string(r.repetitions) + ",\"operations\":" + number(r.what.work.operations) +
-           ",\"bytes\":" + number(r.what.work.bytes) + ",\"gflops\":" + number(r.what.work.operations / r.us * 1e-3) +
+           ",\"repetitions\":" + std::to_string(r.repetitions) + ",\"processors\":" + number(r.machine.processors) +
+           ",\"handoff_ns\":" + number(r.machine.handoff_ns) + ",\"undisturbed\":" + (r.good ? "true" : "false") +
+           ",\"operations\":" + number(r.what.work.operations) + ",\"bytes\":" + number(r.what.work.bytes) +
+           ",\"gflops\":" + number(r.what.work.operations / r.us * 1e-3) +
            ",\"gbytes\":" + number(r.what.work.bytes / r.us * 1e-3) + ",\"of_ceiling\":" + number(fraction(r)) +
            ",\"part\":" + (r.what.part ? "true" : "false");
     if (r.what.by == "lngd") {

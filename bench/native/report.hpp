@@ -17,6 +17,8 @@ struct Row {
   int repetitions;
   double residual; // negative: not checked (a peer)
   double bound;
+  Machine machine; // after it
+  bool good;       // the machine was at its best before and after
   std::string error;
 };
 

@@ -55,6 +55,18 @@ struct Ceilings {
 Ceilings measure_ceilings(const lngd::cpu::Blas& blas, int32_t threads, double seconds);
 // Runs body(part, parts) on that many threads at once.
 void on_threads(int32_t threads, const std::function<void(int32_t, int32_t)>& body);
+// Returns when no thread of this process runs any more. OpenBLAS's threads spin for a tenth of a second after their
+// last call: the case that comes next would have one processor less.
+void wait_until_idle();
+// What the machine gives at this moment. On a virtual machine two processors may for seconds be the two threads of one
+// core, or lie so far apart that they share no cache (52 or 340 ns for a handoff, on one and the same machine): nothing
+// in the guest tells, not even its stolen time, and two threads then take up to twice their time.
+struct Machine {
+  double processors; // sum of the threads' rates of arithmetic in registers, over the best of one thread so far
+  double handoff_ns; // from a store to another processor's answer; 0: one thread
+  bool good(int32_t threads) const; // beside the best of this run
+};
+Machine machine_now(int32_t threads);
 
 } // namespace bench
 #endif

@@ -63,6 +63,8 @@ record BenchResults(boolean complete, Machine machine, List<Row> rows) {
      * @param error null, or why there is no time: all numbers are NaN then
      * @param ofCeiling the time that the ceilings would allow over the time taken
      * @param correct whether the residual is within its bound
+     * @param undisturbed whether the machine gave all its processors, close together, while this
+     *     row and its peers were timed
      */
     record Row(
             Case what,
@@ -73,6 +75,7 @@ record BenchResults(boolean complete, Machine machine, List<Row> rows) {
             double ofCeiling,
             double residual,
             boolean correct,
+            boolean undisturbed,
             List<Peer> peers) {
         /** The time of a wrong result means nothing, so no summary counts it. */
         boolean counts() {
@@ -156,7 +159,8 @@ record BenchResults(boolean complete, Machine machine, List<Row> rows) {
         double none = Double.NaN;
         if (fields.has("error")) {
             String error = fields.text("error");
-            return new Row(what(fields), error, none, none, none, none, none, false, List.of());
+            return new Row(
+                    what(fields), error, none, none, none, none, none, false, true, List.of());
         }
         return new Row(
                 what(fields),
@@ -167,6 +171,9 @@ record BenchResults(boolean complete, Machine machine, List<Row> rows) {
                 fields.number("of_ceiling"),
                 fields.number("residual"),
                 fields.flag("correct"),
+                fields.flag("undisturbed")
+                        && peers.stream()
+                                .allMatch(peer -> peer.has("error") || peer.flag("undisturbed")),
                 peers(fields.object("of_peers"), peers));
     }
 

@@ -74,11 +74,16 @@ final class BenchSummary {
                 group, ratios.size(), Math.exp(logarithm), range.getMin(), range.getMax(), lost);
     }
 
+    // A machine that gave half its processors tells nothing about the kernel.
+    private static boolean scales(Row row) {
+        return row.counts() && row.undisturbed();
+    }
+
     /** A line for each kernel and number of threads above one. */
     static List<SpeedUp> speedUps(BenchResults results) {
         Map<Case, Double> onOne = new HashMap<>();
         for (Row row : results.rows()) {
-            if (row.counts() && row.what().threads() == 1 && row.us() > SPEED_UP_FROM_US) {
+            if (scales(row) && row.what().threads() == 1 && row.us() > SPEED_UP_FROM_US) {
                 onOne.put(row.what(), row.us());
             }
         }
@@ -87,7 +92,7 @@ final class BenchSummary {
         for (Row row : results.rows()) {
             Case what = row.what();
             Double one = onOne.get(what.on(1));
-            if (row.counts() && what.threads() > 1 && one != null) {
+            if (scales(row) && what.threads() > 1 && one != null) {
                 groups.computeIfAbsent(
                                 new Key(what.kernel(), what.threads()), key -> new ArrayList<>())
                         .add(one / row.us());

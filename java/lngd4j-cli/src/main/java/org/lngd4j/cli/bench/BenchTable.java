@@ -34,9 +34,11 @@ final class BenchTable {
                 .append("(part): the peer does less than the kernel.\n\n")
                 .append(ratios(BenchSummary.ratios(results)))
                 .append("\n## Time on one thread over the time on several\n\n")
-                .append("Rows above 1 ms on one thread. 0.85 a thread is 1.7 on two.\n\n")
+                .append("Rows above 1 ms on one thread that nothing disturbed. ")
+                .append("0.85 a thread is 1.7 on two.\n\n")
                 .append(speedUps(BenchSummary.speedUps(results)))
                 .append("\n## All rows\n\n")
+                .append(disturbed(results.rows()))
                 .append(rows(results.rows()));
         return text.toString();
     }
@@ -120,6 +122,17 @@ final class BenchTable {
         return table.toString();
     }
 
+    private static String disturbed(List<Row> rows) {
+        long count = rows.stream().filter(row -> !row.undisturbed()).count();
+        return count == 0
+                ? ""
+                : "\\*: the machine did not give all its processors, or not close together, while"
+                        + " a row or a peer of it was timed ("
+                        + count
+                        + (count == 1 ? " row" : " rows")
+                        + ").\n\n";
+    }
+
     private static String rows(List<Row> rows) {
         MarkdownTable table =
                 new MarkdownTable(
@@ -143,7 +156,7 @@ final class BenchTable {
                     what.name(),
                     what.preset(),
                     Integer.toString(what.threads()),
-                    row.us() < 100 ? fixed(2, row.us()) : fixed(0, row.us()),
+                    fixed(row.us() < 100 ? 2 : 0, row.us()) + (row.undisturbed() ? "" : " \\*"),
                     fixed(1, row.gflops()),
                     fixed(1, row.gbytes()),
                     Double.isNaN(row.ofCeiling()) ? NONE : fixed(0, 100 * row.ofCeiling()) + " %",

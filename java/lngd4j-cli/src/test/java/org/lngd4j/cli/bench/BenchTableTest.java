@@ -77,6 +77,27 @@ class BenchTableTest {
     }
 
     @Test
+    void aDisturbedRowIsMarkedAndNoSpeedUp() {
+        // The first row of the file, d576 on one thread, and then its peer.
+        String flag = "\"undisturbed\":true";
+        String disturbed = flag.replace("true", "false");
+        String ours = Sample.json(flag, disturbed);
+        String both = ours.replaceFirst(flag, disturbed);
+        String peer = both.replaceFirst(disturbed, flag);
+        for (String json : List.of(ours, peer)) {
+            assertThat(section(json, "## All rows"))
+                    .anyMatch(line -> line.contains("| d576 | full | 1 | 8000 \\* |"))
+                    .noneMatch(line -> line.contains("| d1152 | full | 1 | 30000 \\* |"));
+            assertThat(table(json))
+                    .anyMatch(
+                            line -> line.startsWith("\\*: the machine") && line.contains("(1 row"));
+            assertThat(section(json, "## Time on one thread over the time on several"))
+                    .contains("| layer_statistics | 2 | 1 | 1.50 | 1.50 | **1** |");
+        }
+        assertThat(table(Sample.json())).noneMatch(line -> line.contains("\\*"));
+    }
+
+    @Test
     void theEdgesOfTheCounts() {
         // One thread at 1 ms sharp does not count; 1.7 sharp on two threads is not below it.
         String json =
