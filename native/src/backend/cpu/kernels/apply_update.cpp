@@ -9,8 +9,6 @@
 // W - u is rounded the same way in both modes, so a framework that subtracts u has the bits that the average was made
 // of. The kernel is bound by memory: 4 streams read, 3 written. skipped layers: nothing moves, and G (where it is
 // handed out) becomes 0.
-#include <cstring>
-
 #include "backend/cpu/kernels/kernels.h"
 
 namespace lngd::cpu::LNGD_ISA {
@@ -105,12 +103,30 @@ void run_task(const StepArgs& args, const UpdateTask& task) {
   }
 }
 
-// Exchanged as bytes: a NaN keeps its bits.
-void exchange(float* kept, caller_float* callers) {
-  char ours[4];
-  std::memcpy(ours, kept, 4);
-  std::memcpy(kept, reinterpret_cast<const char*>(callers), 4);
-  std::memcpy(reinterpret_cast<char*>(callers), ours, 4);
+// Exchanged as integers: a NaN keeps its bits.
+typedef uint32_t caller_bits __attribute__((aligned(1), may_alias));
+
+LNGD_INLINE void exchange(caller_bits* kept, caller_bits* callers, int64_t stride, int64_t count) {
+#pragma omp simd
+  for (int64_t j = 0; j < count; ++j) {
+    const uint32_t ours = kept[j];
+    kept[j] = callers[j * stride];
+    callers[j * stride] = ours;
+  }
+}
+
+void exchange_rows(const StepLayer& layer, const UpdateTask& task) {
+  const LayerShape& shape = *layer.shape;
+  const int64_t stride = layer.weights.cs;
+  for (int64_t row = task.row0; row < task.row1; ++row) {
+    caller_bits* const average = reinterpret_cast<caller_bits*>(layer.memory->average + row * shape.ldw);
+    caller_bits* const w = reinterpret_cast<caller_bits*>(at_mutable(layer.weights, row));
+    if (stride == 1)
+      exchange(average, w, 1, shape.inputs);
+    else
+      exchange(average, w, stride, shape.inputs);
+    if (shape.bias) exchange(average + shape.inputs, reinterpret_cast<caller_bits*>(at_mutable(layer.bias, row)), 1, 1);
+  }
 }
 
 } // namespace
@@ -123,16 +139,15 @@ void apply_update(Context& base, const StepArgs& args) {
                             [&](int64_t task, int32_t) { run_task(args, plan.updates[static_cast<size_t>(task)]); });
 }
 
-void swap_averages(Context&, const StepArgs& args) {
-  for (int32_t i = 0; i < args.count; ++i) {
-    const StepLayer& layer = args.layers[i];
-    if (layer.memory->record->moves == 0) continue;
-    for (int64_t row = 0; row < layer.shape->outputs; ++row) {
-      float* const average = layer.memory->average + row * layer.shape->ldw;
-      for (int64_t j = 0; j < layer.shape->inputs; ++j) exchange(average + j, at_mutable(layer.weights, row, j));
-      if (layer.shape->bias) exchange(average + layer.shape->inputs, at_mutable(layer.bias, row));
-    }
-  }
+void swap_averages(Context& base, const StepArgs& args) {
+  CpuContext& context = cpu(base);
+  const CpuPlan& plan = cpu(args.plan);
+  const KernelScope scope(context, plan.work_update);
+  context.pool.parallel_for(static_cast<int64_t>(plan.updates.size()), plan.work_update, [&](int64_t index, int32_t) {
+    const UpdateTask& task = plan.updates[static_cast<size_t>(index)];
+    const StepLayer& layer = args.layers[task.layer];
+    if (layer.memory->record->moves > 0) exchange_rows(layer, task);
+  });
 }
 
 } // namespace lngd::cpu::LNGD_ISA

@@ -77,10 +77,27 @@ public class UpdaterPeer {
                 parameters = Nd4j.randn(1, count);
                 fresh = Nd4j.randn(1, count);
                 gradient = fresh.dup();
+                checkFirstUpdate();
             }
         }
         if (!optimizer.equals("lngd")) {
             layers.close();
+        }
+    }
+
+    // The first step from a state of zeros is known: Adam's has the length of its rate whatever the
+    // gradient, that of Nesterovs is (1 + momentum) rate g. The tolerances are Adam's epsilon of
+    // 1e-8 beside a gradient of 1e-3, and a few roundings.
+    private void checkFirstUpdate() {
+        updater.applyUpdater(gradient, steps++, 0);
+        for (long i = 0; i < 100; i++) {
+            double g = fresh.getDouble(i);
+            double expected = optimizer.equals("adam") ? 1e-3 * Math.signum(g) : 1.9 * 0.01 * g;
+            if (Math.abs(g) > 1e-3
+                    && Math.abs(gradient.getDouble(i) - expected) > 1e-4 * Math.abs(expected)) {
+                throw new IllegalStateException(
+                        optimizer + ": " + gradient.getDouble(i) + ", expected " + expected);
+            }
         }
     }
 
@@ -98,9 +115,10 @@ public class UpdaterPeer {
             }
         }
         products = Math.max(1, Math.round(operations / (2.0 * SIDE * SIDE * SIDE)));
-        left = Nd4j.randn(SIDE, SIDE);
-        right = Nd4j.randn(SIDE, SIDE);
-        product = Nd4j.create(SIDE, SIDE);
+        // Column by column, as ND4J hands matrices to BLAS: other orders it would copy first.
+        left = Nd4j.randn('f', SIDE, SIDE);
+        right = Nd4j.randn('f', SIDE, SIDE);
+        product = Nd4j.create(new long[] {SIDE, SIDE}, 'f');
     }
 
     @Benchmark

@@ -24,7 +24,13 @@ class BenchmarkChecksTest {
 
     @Test
     void everyInverseIsOne() throws RunnerException {
-        assertThat(run("InversePeer", "n", "128", "300")).hasSize(8);
+        Collection<RunResult> results = run("InversePeer", "n", "128", "300");
+        assertThat(results).hasSize(8);
+        for (RunResult result : results) {
+            boolean ours = result.getParams().getParam("by").equals("lngd");
+            double micros = result.getSecondaryResults().get("inverseMicros").getScore();
+            assertThat(micros > 0).as(result.getParams().id()).isEqualTo(ours);
+        }
     }
 
     @Test
@@ -35,6 +41,7 @@ class BenchmarkChecksTest {
     @Test
     void wholeStepsAreSound() throws RunnerException {
         assertThat(run("UpdaterPeer", "set", "mlp")).hasSize(4);
+        assertThat(run("JniCrossing", "threads", "1")).hasSize(3);
         assertThat(run("StepOverhead", "layers", "1", "20")).hasSize(8);
         assertThat(run("TrainStep", "optimizer", "sgd", "lngd")).hasSize(2);
     }
