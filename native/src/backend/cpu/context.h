@@ -69,6 +69,13 @@ inline int64_t panel_floats(const BlockLayout& blocks, int64_t rows) {
   return blocks.count() * (widest * rows + most_strips * kRowAlign);
 }
 
+// Whether the statistics give each thread whole diagonal blocks, which it packs and multiplies itself. What another
+// core has packed would have to come out of that core's cache: two threads gained 4 to 17 % over one for the 3 x 3
+// layers of ResNet-18. The order of the sums is the same.
+inline bool block_a_thread(const BlockLayout& blocks, int32_t threads) {
+  return blocks.block <= kSmallFactor && blocks.count() >= std::max(2, threads);
+}
+
 // Rows of the panels of a layer whose second factor is a matrix: inputs and gradients go by side by side.
 inline int64_t paired_rows(const LayerShape& shape) { return panel_rows(std::max(shape.d, shape.outputs)); }
 // Rows of the signal of a convolution that are gathered at once for its second factor.
@@ -114,11 +121,12 @@ struct CpuContext : Context {
 
   ThreadPool pool;
   const Blas& blas;
-  Scratch panel;                    // packed, weighted inputs
+  Scratch panel;                    // packed, weighted inputs; with block_a_thread a block's for each worker
   Scratch second_panel;             // the same of the gradients, where the second factor is a matrix
   Scratch projection;               // EKFAC: rows in the caller's basis and in the layer's (scales.cpp)
   Scratch psi_partial;              // one row of m for each row task of a panel
   std::vector<Scratch> row;         // for each worker: 3 rows of m
+  std::vector<float> weights;       // for each row of a panel: sqrt(r)
   std::vector<double> denominators; // for each row task: sum of c_n r_n; or of c_n r_n, c_n and r_n
   ConvWorkspace conv;
   Failure failure; // the first since take_failure

@@ -72,6 +72,8 @@ bool make_tiles(const LayerShape& shape, const Activations& inputs, int64_t samp
     // Whole strips of the widest (packed_syrk.h); 256 rows of one stay in the first-level cache.
     t.strip_rows = ceil_div(std::max(t.strip_rows, shape.blocks.block), 32) * 32;
     rows = std::clamp<int64_t>(kPanelFloats / 2 / t.strip_rows, 256, 1024);
+    if (block_a_thread(shape.blocks, threads))
+      t.strip_rows = std::max(t.strip_rows, threads * ceil_div(shape.blocks.block, 32) * 32);
   }
   t.panel_rows = std::min(padded(t.chunk_rows()), rows / 16 * 16);
   return true;

@@ -23,6 +23,7 @@ Context* create(const lngd_config& config, Failure& failure) {
     auto context = std::make_unique<CpuContext>(threads, *blas());
     context->row.resize(static_cast<size_t>(threads));
     context->denominators.resize(3 * kPanelRows / kRowTask);
+    context->weights.resize(static_cast<size_t>(kPanelRows));
     return context.release();
   } catch (const std::bad_alloc&) {
     std::snprintf(failure.message, sizeof failure.message, "no memory for the CPU backend");

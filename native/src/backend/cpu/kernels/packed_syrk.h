@@ -28,25 +28,29 @@ LNGD_INLINE int64_t strips(int64_t columns) { return (columns + kTileColumns - 1
 // First strip of diagonal block k.
 LNGD_INLINE int64_t first_strip(const BlockLayout& blocks, int64_t k) { return k * strips(blocks.block); }
 
-// Row `row` of the panel: scale * a of `inputs` elements, and the constant 1 of a bias in the last column.
+// Row `row` of the strips of block k: scale * a of `inputs` elements, and the constant 1 of a bias in the last column.
+inline void pack_block_row(const PackedPanel& panel, const BlockLayout& blocks, int64_t k, int64_t inputs, int64_t row,
+                           float scale, const caller_float* a, int64_t stride) {
+  const int64_t end = blocks.begin(k) + blocks.size(k);
+  float* to = panel.strip(first_strip(blocks, k)) + row * kTileColumns;
+  for (int64_t j0 = blocks.begin(k); j0 < end; j0 += kTileColumns) {
+    if (stride == 1 && j0 + kTileColumns <= std::min(end, inputs)) {
+#pragma omp simd
+      for (int64_t j = 0; j < kTileColumns; ++j) to[j] = scale * a[j0 + j];
+    } else {
+      for (int64_t j = 0; j < kTileColumns; ++j) {
+        const int64_t column = j0 + j;
+        to[j] = column >= end ? 0.0f : column == inputs ? scale : scale * a[column * stride];
+      }
+    }
+    to += panel.stride();
+  }
+}
+
+// Row `row` of the panel.
 inline void pack_row(const PackedPanel& panel, const BlockLayout& blocks, int64_t inputs, int64_t row, float scale,
                      const caller_float* a, int64_t stride) {
-  for (int64_t k = 0; k < blocks.count(); ++k) {
-    const int64_t end = blocks.begin(k) + blocks.size(k);
-    float* to = panel.strip(first_strip(blocks, k)) + row * kTileColumns;
-    for (int64_t j0 = blocks.begin(k); j0 < end; j0 += kTileColumns) {
-      if (stride == 1 && j0 + kTileColumns <= std::min(end, inputs)) {
-#pragma omp simd
-        for (int64_t j = 0; j < kTileColumns; ++j) to[j] = scale * a[j0 + j];
-      } else {
-        for (int64_t j = 0; j < kTileColumns; ++j) {
-          const int64_t column = j0 + j;
-          to[j] = column >= end ? 0.0f : column == inputs ? scale : scale * a[column * stride];
-        }
-      }
-      to += panel.stride();
-    }
-  }
+  for (int64_t k = 0; k < blocks.count(); ++k) pack_block_row(panel, blocks, k, inputs, row, scale, a, stride);
 }
 
 // Fewer rows than a tile has, at the end of a block.
@@ -79,6 +83,20 @@ inline void strip_rows(const PackedPanel& panel, const BlockLayout& blocks, int6
         tile_product<Put::kAdd, 1>(panel.rows, p + i, kTileColumns, q, kTileColumns, to, ld);
     }
   }
+}
+
+// Where a worker packs one block at a time (block_a_thread). capacity: rows that a strip has room for.
+inline PackedPanel own_panel(CpuContext& context, const BlockLayout& blocks, int64_t k, int64_t capacity, int64_t rows,
+                             int32_t worker) {
+  PackedPanel panel{context.panel.data(), capacity, rows, first_strip(blocks, k)};
+  panel.data += worker * strips(blocks.block) * panel.stride();
+  return panel;
+}
+
+// Block k, all of whose strips are in the panel.
+inline void add_block(const BlockLayout& blocks, int64_t k, const PackedPanel& panel, float* phi_sum) {
+  for (int64_t strip = 0; strip * kTileColumns < blocks.size(k); ++strip)
+    strip_rows(panel, blocks, k, strip, phi_sum + blocks.offset(k));
 }
 
 // The blocks first .. last - 1, all of whose strips are in the panel.
