@@ -76,6 +76,13 @@ inline bool block_a_thread(const BlockLayout& blocks, int32_t threads) {
   return blocks.block <= kSmallFactor && blocks.count() >= std::max(2, threads);
 }
 
+// Whether each thread takes whole panels of a convolution's patches: few columns have too few strips for all threads,
+// and a copy of Phi for every panel is small.
+inline bool panel_a_thread(const BlockLayout& blocks, int32_t threads) {
+  return threads > 1 && blocks.floats() <= 128 * 128 && !block_a_thread(blocks, threads);
+}
+inline int64_t panels_at_once(int32_t threads) { return 4 * int64_t{threads}; }
+
 // Rows of the panels of a layer whose second factor is a matrix: inputs and gradients go by side by side.
 inline int64_t paired_rows(const LayerShape& shape) { return panel_rows(std::max(shape.d, shape.outputs)); }
 // Rows of the signal of a convolution that are gathered at once for its second factor.
@@ -106,14 +113,14 @@ struct ConvRun {
 struct ConvWorkspace {
   Scratch images;                  // padded copies, one for each unit of a chunk
   Scratch weights;                 // sqrt(r): groups x rows of a chunk; then those of a second factor
-  Scratch product;                 // rate: outputs of a group x rows of a panel
+  Scratch product;                 // rate: outputs of a group x rows of a panel; panel_a_thread: Phi of each
   std::vector<Scratch> rows;       // for each worker: a block of signal rows, eps, q, psi
   std::vector<double> squares;     // for each unit: squares of the image, summed over the channels of a group
   std::vector<double> psi;         // for each unit: m
   std::vector<double> denominator; // for each unit: groups; three times that with a second factor
   std::vector<double> partial;     // rate: for each tile of outputs and each run
   std::vector<double> projections; // rate: for each sample
-  std::vector<ConvRun> runs;
+  std::vector<ConvRun> runs;       // rows of a panel; panel_a_thread: for each worker
 };
 
 struct CpuContext : Context {

@@ -72,7 +72,7 @@ bool make_tiles(const LayerShape& shape, const Activations& inputs, int64_t samp
     // Whole strips of the widest (packed_syrk.h); 256 rows of one stay in the first-level cache.
     t.strip_rows = ceil_div(std::max(t.strip_rows, shape.blocks.block), 32) * 32;
     rows = std::clamp<int64_t>(kPanelFloats / 2 / t.strip_rows, 256, 1024);
-    if (block_a_thread(shape.blocks, threads))
+    if (block_a_thread(shape.blocks, threads) || panel_a_thread(shape.blocks, threads))
       t.strip_rows = std::max(t.strip_rows, threads * ceil_div(shape.blocks.block, 32) * 32);
   }
   t.panel_rows = std::min(padded(t.chunk_rows()), rows / 16 * 16);
@@ -96,6 +96,11 @@ bool make_room(CpuContext& context, const LayerShape& shape, int64_t samples, Co
     grow(w.partial, ceil_div(group_rows, kConvRateTile) * t.panel_rows);
     grow(w.projections, samples);
     return w.product.reserve(group_rows * t.panel_ld());
+  }
+  const int32_t threads = context.pool.threads();
+  if (panel_a_thread(shape.blocks, threads)) {
+    grow(w.runs, threads * t.panel_rows);
+    if (!w.product.reserve(panels_at_once(threads) * shape.blocks.floats())) return false;
   }
   const int64_t factors = shape.second_matrix() ? 2 : 1;
   if (!w.weights.reserve(factors * shape.groups * padded(t.chunk_rows()))) return false;

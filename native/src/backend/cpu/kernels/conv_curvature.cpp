@@ -86,8 +86,10 @@ bool conv_curvature(CpuContext& context, const StepLayer& layer, int64_t used, d
         image_of(context, shape, inputs, tiles, chunk.first, 0, sample_of(chunk.first / tiles.bands));
     for (int64_t row = 0; row < chunk.rows; row += tiles.panel_rows) {
       const int64_t rows = std::min(tiles.panel_rows, chunk.rows - row);
-      const int64_t runs = make_runs(context, shape, inputs, tiles, chunk, row, row + rows, merge, sample_of);
-      const PanelSource source{tiles, image.channel, image.row, image.phase, runs, rows, nullptr, 0};
+      const int64_t runs =
+          make_runs(context, shape, inputs, tiles, chunk, row, row + rows, merge, context.conv.runs.data(), sample_of);
+      const PanelSource source{tiles, image.channel, image.row, image.phase, context.conv.runs.data(), runs,
+                               rows,  nullptr,       0};
       for (int64_t g = 0; g < shape.groups; ++g) add_projections(context, layer, tiles, source, g, sample_of);
     }
   }

@@ -86,11 +86,12 @@ inline ConvChunk chunk_of(const ConvTiles& tiles, int64_t samples, int64_t first
   return {first, last - first, row, tiles.unit_first(last - 1) + tiles.unit_rows(last - 1) - row};
 }
 
-// The runs of rows [row0, row1) of a chunk; returns their number. sample_of(k): the caller's sample of unit k / bands.
-// merge: positions of several output rows may be one run where they are contiguous in the image.
+// The runs of rows [row0, row1) of a chunk into `list`, room for as many; returns their number. sample_of(k): the
+// caller's sample of unit k / bands. merge: positions of several output rows may be one run where they are contiguous
+// in the image.
 template <typename SampleOf>
 int64_t make_runs(CpuContext& context, const LayerShape& shape, const Activations& inputs, const ConvTiles& tiles,
-                  const ConvChunk& chunk, int64_t row0, int64_t row1, bool merge, SampleOf sample_of) {
+                  const ConvChunk& chunk, int64_t row0, int64_t row1, bool merge, ConvRun* list, SampleOf sample_of) {
   int64_t count = 0;
   const int64_t begin = chunk.first_row + row0, end = chunk.first_row + row1;
   int64_t unit = begin / tiles.positions * tiles.bands + begin % tiles.positions / (tiles.band_rows * tiles.out_width);
@@ -103,12 +104,12 @@ int64_t make_runs(CpuContext& context, const LayerShape& shape, const Activation
     while (row < std::min(end, last)) {
       const int64_t y = (row - first) / tiles.out_width, x = (row - first) % tiles.out_width;
       const int64_t stop = std::min(end, merged ? last : first + (y + 1) * tiles.out_width);
-      context.conv.runs[static_cast<size_t>(count++)] = {reinterpret_cast<const float*>(image.data + y * pitch + x),
-                                                         static_cast<int32_t>(row - begin),
-                                                         static_cast<int32_t>(stop - row),
-                                                         static_cast<int32_t>(k),
-                                                         static_cast<int32_t>(band_y + y),
-                                                         static_cast<int32_t>(x)};
+      list[count++] = {reinterpret_cast<const float*>(image.data + y * pitch + x),
+                       static_cast<int32_t>(row - begin),
+                       static_cast<int32_t>(stop - row),
+                       static_cast<int32_t>(k),
+                       static_cast<int32_t>(band_y + y),
+                       static_cast<int32_t>(x)};
       row = stop;
     }
   }
@@ -167,14 +168,14 @@ inline void fill_row(int64_t length, const ConvRun* runs, int64_t count, int64_t
 struct PanelSource {
   const ConvTiles& tiles;
   int64_t channel, row, phase; // strides of the images
-  int64_t runs, rows;          // of the panel
-  const float* weights;        // first row of the panel, group 0; nullptr: unweighted
-  int64_t group_weights;       // stride between groups
+  const ConvRun* list;
+  int64_t runs, rows;    // of the panel
+  const float* weights;  // first row of the panel, group 0; nullptr: unweighted
+  int64_t group_weights; // stride between groups
 };
 
 // Patch element j of group g at every position of the panel. The last of a group with bias is the constant 1.
-inline void fill_element(const CpuContext& context, const LayerShape& shape, const PanelSource& source, int64_t g,
-                         int64_t j, float* out) {
+inline void fill_element(const LayerShape& shape, const PanelSource& source, int64_t g, int64_t j, float* out) {
   const ConvTiles& tiles = source.tiles;
   const float* const weights = source.weights ? source.weights + g * source.group_weights : nullptr;
   if (j == shape.inputs) {
@@ -183,7 +184,7 @@ inline void fill_element(const CpuContext& context, const LayerShape& shape, con
   }
   const int64_t c = g * tiles.channels + j / tiles.taps;
   const int64_t offset = c * source.channel + tap_offset(tiles, shape.conv, j % tiles.taps, source.row, source.phase);
-  fill_row(tiles.out_width, context.conv.runs.data(), source.runs, offset, weights, out);
+  fill_row(tiles.out_width, source.list, source.runs, offset, weights, out);
 }
 
 // Patch elements [first, last) of the panel into its rows 0, 1, ...; element g d + j is j of group g.
@@ -194,7 +195,7 @@ inline void fill_panel(CpuContext& context, const LayerShape& shape, const Panel
   context.pool.parallel_for((last - first + kSlice - 1) / kSlice, work, [&](int64_t slice, int32_t) {
     const int64_t end = std::min(last, first + (slice + 1) * kSlice);
     for (int64_t element = first + slice * kSlice; element < end; ++element)
-      fill_element(context, shape, source, element / shape.d, element % shape.d,
+      fill_element(shape, source, element / shape.d, element % shape.d,
                    context.panel.data() + (element - first) * source.tiles.panel_ld());
   });
 }

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows and patches of the units of a convolution: what its statistics share, whatever the approximation.
+// Rows of the units of a convolution: what its statistics share, whatever the approximation.
 #ifndef LNGD_BACKEND_CPU_KERNELS_CONV_ROWS_H
 #define LNGD_BACKEND_CPU_KERNELS_CONV_ROWS_H
 
 #include <utility>
 
 #include "backend/cpu/kernels/conv_images.h"
-#include "backend/cpu/kernels/packed_syrk.h"
-#include "backend/cpu/kernels/transpose.h"
 
 namespace lngd::cpu::LNGD_ISA {
 
@@ -107,73 +105,6 @@ inline void prepare_unit(CpuContext& context, const ConvStatisticsArgs& args, co
   const int64_t lines = tiles.rows - (tiles.band_rows - rows / tiles.out_width) * tiles.step[0];
   sum_squares(shape, tiles, image_of(context, shape, args.inputs, tiles, unit, slot, n), lines, squares);
   patch_squares(shape, tiles, squares, rows, work.c);
-}
-
-// Strip `strip` of the panel: its patch elements are gathered as runs of neighbouring positions, kVectorFloats elements
-// at a time, and transposed into the order of packed_syrk.h. gathered: kVectorFloats rows of tiles.panel_ld().
-inline void pack_patches(CpuContext& context, const LayerShape& shape, const PanelSource& source,
-                         const PackedPanel& panel, int64_t strip, float* gathered) {
-  const BlockLayout& blocks = shape.blocks;
-  const int64_t k = strip / strips(blocks.block), g = blocks.group(k), ld = source.tiles.panel_ld();
-  const int64_t begin = (strip - first_strip(blocks, k)) * kTileColumns, size = blocks.size(k);
-  for (int64_t column = 0; column < kTileColumns; column += kVectorFloats) {
-    for (int64_t i = 0; i < kVectorFloats; ++i) {
-      const int64_t element = begin + column + i;
-      float* const out = gathered + i * ld;
-      if (element < size)
-        fill_element(context, shape, source, g, blocks.begin(k) + element, out);
-      else
-        for (int64_t n = 0; n < source.rows; ++n) out[n] = 0;
-    }
-    transpose_rows(gathered, ld, source.rows, panel.strip(strip) + column, kTileColumns);
-  }
-}
-
-// Phi += the patches of a chunk, by panels of rows and runs of diagonal blocks. weights: sqrt(r) of the rows of the
-// chunk, groups x padded(chunk_rows()); nullptr: unweighted.
-inline void add_patches(CpuContext& context, const ConvStatisticsArgs& args, const ConvTiles& tiles,
-                        const ConvChunk& chunk, const float* weights) {
-  const LayerShape& shape = *args.shape;
-  const BlockLayout& blocks = shape.blocks;
-  const ConvImage image = image_of(context, shape, args.inputs, tiles, chunk.first, 0, chunk.first / tiles.bands);
-  const int64_t per_block = strips(blocks.block);
-  const int64_t step = std::max<int64_t>(1, tiles.strip_rows / kTileColumns / per_block); // blocks at once
-  for (int64_t row = 0; row < chunk.rows; row += tiles.panel_rows) {
-    const int64_t rows = std::min(tiles.panel_rows, chunk.rows - row);
-    const int64_t runs =
-        make_runs(context, shape, args.inputs, tiles, chunk, row, row + rows, true, [](int64_t k) { return k; });
-    const PanelSource source{tiles,
-                             image.channel,
-                             image.row,
-                             image.phase,
-                             runs,
-                             rows,
-                             weights ? weights + row : nullptr,
-                             padded(tiles.chunk_rows())};
-    if (block_a_thread(blocks, context.pool.threads())) {
-      const double work = static_cast<double>(rows) * static_cast<double>(blocks.count() * blocks.block * blocks.block);
-      context.pool.parallel_for(blocks.count(), work, [&](int64_t k, int32_t worker) {
-        const PackedPanel panel = own_panel(context, blocks, k, tiles.panel_rows, rows, worker);
-        for (int64_t strip = 0; strip * kTileColumns < blocks.size(k); ++strip)
-          pack_patches(context, shape, source, panel, panel.first + strip,
-                       context.conv.rows[static_cast<size_t>(worker)].data());
-        add_block(blocks, k, panel, args.memory->phi_sum);
-      });
-      continue;
-    }
-    for (int64_t first = 0, last; first < blocks.count(); first = last) {
-      last = std::min(blocks.count(), first + step);
-      const PackedPanel panel{context.panel.data(), tiles.panel_rows, rows, first_strip(blocks, first)};
-      // A quarter of a nanosecond an element.
-      const double work = 12.0 * static_cast<double>((last - first) * blocks.block * rows);
-      context.pool.parallel_for((last - first) * per_block, work, [&](int64_t task, int32_t worker) {
-        const int64_t strip = panel.first + task, k = first + task / per_block;
-        if (task % per_block * kTileColumns < blocks.size(k))
-          pack_patches(context, shape, source, panel, strip, context.conv.rows[static_cast<size_t>(worker)].data());
-      });
-      add_packed(context, blocks, first, last, panel, args.memory->phi_sum);
-    }
-  }
 }
 
 } // namespace lngd::cpu::LNGD_ISA

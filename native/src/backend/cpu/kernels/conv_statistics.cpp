@@ -12,6 +12,7 @@
 // are seen in the denominators, before the patches, as in layer_statistics.
 #include <cmath>
 
+#include "backend/cpu/kernels/conv_patches.h"
 #include "backend/cpu/kernels/conv_rows.h"
 #include "backend/cpu/kernels/embedding.h"
 #include "backend/cpu/kernels/fisher_row.h"

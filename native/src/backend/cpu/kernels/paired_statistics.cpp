@@ -2,6 +2,7 @@
 // Statistics of a layer whose second factor is a matrix (second_factor.h): panels of inputs and of gradients side by
 // side, each through the SYRK of its own diagonal blocks. The rest, sums, samples, poison, is as in layer_statistics.
 #include "backend/cpu/kernels/block_syrk.h"
+#include "backend/cpu/kernels/conv_patches.h"
 #include "backend/cpu/kernels/conv_rows.h"
 #include "backend/cpu/kernels/fisher_row.h"
 #include "backend/cpu/kernels/packed_syrk.h"

@@ -95,9 +95,10 @@ void add_positions(CpuContext& context, const ConvStatisticsArgs& args, const Co
   float* const signal = context.second_panel.data();
   gather_signal(args, tiles, n, number - n * tiles.positions, count, signal, ldg);
   const ConvImage image = image_of(context, shape, args.inputs, tiles, chunk.first, 0, chunk.first / tiles.bands);
-  const int64_t runs =
-      make_runs(context, shape, args.inputs, tiles, chunk, row, row + count, true, [](int64_t k) { return k; });
-  const PanelSource source{tiles, image.channel, image.row, image.phase, runs, count, nullptr, 0};
+  const int64_t runs = make_runs(context, shape, args.inputs, tiles, chunk, row, row + count, true,
+                                 context.conv.runs.data(), [](int64_t k) { return k; });
+  const PanelSource source{tiles, image.channel, image.row, image.phase, context.conv.runs.data(), runs,
+                           count, nullptr,       0};
   for (int64_t g = 0; g < shape.groups; ++g)
     for (int64_t j0 = 0; j0 < shape.d; j0 += tiles.strip_rows) {
       const int64_t j1 = std::min(shape.d, j0 + tiles.strip_rows);
