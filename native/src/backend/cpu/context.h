@@ -9,6 +9,7 @@
 
 #include "backend/backend.h"
 #include "backend/cpu/blas.h"
+#include "backend/cpu/memory.h"
 #include "backend/cpu/thread_pool.h"
 
 namespace lngd::cpu {
@@ -20,7 +21,7 @@ class Scratch {
   int64_t floats() const { return floats_; }
   bool reserve(int64_t floats) {
     if (floats <= floats_) return true;
-    void* memory = std::aligned_alloc(64, static_cast<size_t>(padded(floats)) * sizeof(float));
+    void* memory = allocate_aligned(static_cast<size_t>(padded(floats)) * sizeof(float));
     if (!memory) return false;
     memory_.reset(static_cast<float*>(memory));
     floats_ = floats;

@@ -67,9 +67,8 @@ void synchronize(Context*) {}
 int32_t threads(const Context* context) { return static_cast<const CpuContext*>(context)->pool.threads(); }
 
 void* allocate(Context*, size_t bytes) {
-  const size_t rounded = (bytes + 63) / 64 * 64;
-  void* memory = std::aligned_alloc(64, rounded);
-  if (memory) std::memset(memory, 0, rounded);
+  void* const memory = allocate_aligned(bytes);
+  if (memory) std::memset(memory, 0, bytes);
   return memory;
 }
 
