@@ -43,5 +43,8 @@ commit = subprocess.run(["git", "describe", "--always", "--dirty", "--abbrev=40"
 machine = {"processor": model, "cores": os.cpu_count(), "threads": int(threads), "java": java, "commit": commit or "unknown",
            "date": datetime.date.today().isoformat()}
 results = json.loads(pathlib.Path(records).read_text(encoding="utf-8"))
+for result in results:  # these name paths of this machine
+    result.pop("jvm", None)
+    result.pop("jvmArgs", None)
 pathlib.Path(out).write_text(json.dumps({"machine": machine, "results": results}, indent=1) + "\n", encoding="utf-8")
 PYTHON

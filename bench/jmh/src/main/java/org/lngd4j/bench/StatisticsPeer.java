@@ -57,6 +57,8 @@ public class StatisticsPeer {
     })
     public String layer;
 
+    private static final double MIB = 1 << 20;
+
     @Param({"lngd-full", "lngd-blocks", "nd4j"})
     public String by;
 
@@ -108,7 +110,13 @@ public class StatisticsPeer {
                         .threads(threads)
                         .build();
         optimizer = LngdOptimizer.create(options, List.of(spec));
+        long workspace = optimizer.memory().workspace();
         optimizer.observe(0, inputs, signal, Signal.PRE_ACTIVATIONS);
+        System.out.printf(
+                "  [factors %.2f MiB, workspace of the statistics %.2f MiB, of the layer %.2f MiB] ",
+                optimizer.memory().factors() / MIB,
+                (optimizer.memory().workspace() - workspace) / MIB,
+                workspace / MIB);
         optimizer
                 .plan(
                         List.of(new LayerTensors(0, weights, null, weights.dup(), null)),
