@@ -147,6 +147,12 @@ final class TrainCommand implements Callable<Integer> {
     private Integer statisticsInterval;
 
     @Option(
+            names = "--statistics-samples",
+            paramLabel = "N",
+            description = "LNGD, KFAC: samples of a batch for statistics; 0: all.")
+    private Integer statisticsSamples;
+
+    @Option(
             names = "--inverse-interval",
             paramLabel = "N",
             description = "LNGD, KFAC: steps between inverses.")
@@ -224,6 +230,7 @@ final class TrainCommand implements Callable<Integer> {
                 trustRatio,
                 weightDecay,
                 statisticsInterval,
+                statisticsSamples,
                 inverseInterval,
                 fisher,
                 layerRate,

@@ -49,6 +49,9 @@ final class LngdChoice {
         if (settings.statisticsInterval() != null) {
             builder.statisticsInterval(settings.statisticsInterval());
         }
+        if (settings.statisticsSamples() != null) {
+            builder.statisticsSamples(settings.statisticsSamples());
+        }
         if (settings.inverseInterval() != null) {
             builder.inverseInterval(settings.inverseInterval());
         }

@@ -38,6 +38,7 @@ final class SettingsMap {
                 map.real("trust-ratio"),
                 map.real("weight-decay"),
                 map.whole("statistics-interval"),
+                map.whole("statistics-samples"),
                 map.whole("inverse-interval"),
                 map.get("fisher", String.class),
                 map.get("layer-rate", String.class),

@@ -32,6 +32,7 @@ import org.lngd4j.cli.model.ModelCatalog;
  * @param trustRatio 0 (off) or more
  * @param weightDecay 0 or more
  * @param statisticsInterval steps between statistics, at least 1
+ * @param statisticsSamples samples of a batch that they are taken from, 0: all
  * @param inverseInterval steps between inverses, at least 1
  * @param fisher expected, sampled, provided (back-propagated from targets that the network draws)
  * @param layerRate none, empirical, kronecker
@@ -58,6 +59,7 @@ public record TrainSettings(
         Double trustRatio,
         Double weightDecay,
         Integer statisticsInterval,
+        Integer statisticsSamples,
         Integer inverseInterval,
         String fisher,
         String layerRate,
@@ -89,6 +91,7 @@ public record TrainSettings(
         real("--trust-ratio", trustRatio, x -> x >= 0 && x <= LARGEST_RATE, "0 (off) to 1000");
         real("--weight-decay", weightDecay, x -> x >= 0 && x <= LARGEST_RATE, "0 to 1000");
         whole("--statistics-interval", statisticsInterval, 1, Integer.MAX_VALUE);
+        whole("--statistics-samples", statisticsSamples, 0, Integer.MAX_VALUE);
         whole("--inverse-interval", inverseInterval, 1, Integer.MAX_VALUE);
         whole("--train-samples", trainSamples, 1, Integer.MAX_VALUE);
         whole("--validation", validation, 1, Integer.MAX_VALUE);
@@ -107,6 +110,7 @@ public record TrainSettings(
             forLngdOnly(optimizer, "--damping", damping);
             forLngdOnly(optimizer, "--trust-ratio", trustRatio);
             forLngdOnly(optimizer, "--statistics-interval", statisticsInterval);
+            forLngdOnly(optimizer, "--statistics-samples", statisticsSamples);
             forLngdOnly(optimizer, "--inverse-interval", inverseInterval);
             if (optimizer == OptimizerKind.SGD || optimizer == OptimizerKind.ADAM) {
                 forLngdOnly(optimizer, "--weight-decay", weightDecay);
@@ -180,6 +184,7 @@ public record TrainSettings(
         map.put("trust-ratio", trustRatio);
         map.put("weight-decay", weightDecay);
         map.put("statistics-interval", statisticsInterval);
+        map.put("statistics-samples", statisticsSamples);
         map.put("inverse-interval", inverseInterval);
         map.put("fisher", fisher);
         map.put("layer-rate", layerRate);

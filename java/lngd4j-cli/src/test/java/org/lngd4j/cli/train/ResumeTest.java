@@ -152,6 +152,7 @@ class ResumeTest {
                 null,
                 null,
                 null,
+                null,
                 null);
     }
 
