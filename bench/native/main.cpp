@@ -99,9 +99,13 @@ void add_sweeps(const Options& o, std::vector<Set>& sets) {
 std::vector<Set> sets_of(const Options& o) {
   std::vector<Set> sets;
   add_sweeps(o, sets);
-  for (const char* name : {"mlp", "lenet", "resnet18-cifar"})
+  for (const char* name : {"mlp", "lenet", "resnet18-cifar", "resnet50-imagenet", "transformer-big"})
     for (const Preset& preset : kPresets) {
-      if (o.quick && (preset.block == 0 || !std::strcmp(name, "resnet18-cifar"))) continue;
+      const bool residual18 = !std::strcmp(name, "resnet18-cifar");
+      const bool large = !residual18 && std::strcmp(name, "mlp") && std::strcmp(name, "lenet");
+      if (o.quick && (preset.block == 0 || residual18)) continue;
+      // Made for GPUs: only where they are asked for, and by blocks (full factors are minutes a case).
+      if (large && (o.set.empty() || preset.block == 0)) continue;
       Set set{name, read_layers(o.layers_folder + "/" + name + ".csv"), preset, ""};
       for (Layer& l : set.layers) l.batch = std::min<int64_t>(l.batch, l.conv ? 64 : 256);
       sets.push_back(set);
