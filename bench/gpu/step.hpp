@@ -15,6 +15,8 @@ namespace bench {
 // condition number: with gamma = 1 that number is below d, 4608 here, which leaves three digits.
 constexpr double kStepBound = 1e-3;
 
+constexpr int kDeviceLost = 75; // the exit code that restart.py waits for
+
 class Training {
  public:
   // Throws bench::Failed with the library's message.
