@@ -12,7 +12,8 @@ if [ -n "$dry" ]; then
 else
   jobs=$(nproc) device=cuda smoke=() sets=(bench/layers/resnet18-cifar.csv)
   # One architecture, the card's: each more would take as long again.
-  architectures=$(smi compute_cap 2>/dev/null | head -n 1 | tr -d .)
+  architectures=$(card 3 | tr -d .)
+  [ -n "$architectures" ] || echo "nvidia-smi tells no compute capability: built for sm_90"
   architectures=${architectures:-90}-real
   target+=([wrappers]=simt_wrappers_gpu [backend]=lngd_cuda [step]=lngd_step_bench [kernels]=lngd_gpu_bench)
   file+=([wrappers]=native/simt_wrappers_gpu [backend]=native/liblngd_cuda.so [step]=bench/gpu/lngd_step_bench

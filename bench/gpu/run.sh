@@ -37,6 +37,10 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
+case $only in
+  ncu | cifar10) ;; # hand them on
+  *) [ ${#words[@]} = 0 ] || usage ;;
+esac
 plan_file=bench/gpu/plans/$plan_name.sh
 [[ $plan_name != */* ]] || plan_file=$plan_name # somebody's own
 [ -f "$plan_file" ] || {
@@ -58,11 +62,15 @@ rm -f "$log" "$rows" "$curves" "$OUT"/{results.json,table.md,ncu.txt}
 : >"$rows"
 export PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 
-smi() { nvidia-smi --query-gpu="$1" --format=csv,noheader; }
+# Asked once: each time can take a second.
+card_facts=(gpu driver 'compute capability' memory 'power limit' 'highest SM clock')
+card_line=$(nvidia-smi --query-gpu=name,driver_version,compute_cap,memory.total,power.limit,clocks.max.sm --format=csv,noheader 2>/dev/null |
+  head -n 1)
+card() { cut -d , -f "$1" <<<"$card_line" | sed 's/^ *//'; }
 nvcc_release() { nvcc --version | sed -n 's/.*release \([0-9.]*\).*/\1/p'; }
 # A copy of the tree that travelled without .git cannot tell its commit: LNGD_COMMIT does.
 commit() { git rev-parse HEAD 2>/dev/null || echo "${LNGD_COMMIT:-}"; }
-changes() { git status --porcelain --untracked-files=no 2>/dev/null | wc -l; }
+changes() { git rev-parse HEAD >/dev/null && git status --porcelain --untracked-files=no | wc -l; }
 
 command -v nvcc >/dev/null || PATH=$PATH:${CUDA_HOME:-/usr/local/cuda}/bin
 
@@ -70,20 +78,24 @@ command -v nvcc >/dev/null || PATH=$PATH:${CUDA_HOME:-/usr/local/cuda}/bin
 . bench/gpu/stages.sh
 # shellcheck source=/dev/null
 . "$plan_file"
+chosen >/dev/null || exit 2
 trap stop TERM INT HUP
 
 fact plan echo "$plan_name${dry:+ --dry}${only:+ --only $only}"
 fact date date -u +%Y-%m-%dT%H:%MZ
 fact commit commit
 fact 'changed files' changes
-fact gpu smi name
-fact driver smi driver_version
-fact 'compute capability' smi compute_cap
-fact memory smi memory.total
-fact 'power limit' smi power.limit
-fact 'highest SM clock' smi clocks.max.sm
+for i in "${!card_facts[@]}"; do fact "${card_facts[i]}" card $((i + 1)); done
 fact nvcc nvcc_release
 fact compiler g++ -dumpfullversion
 fact cores nproc
+if [ -n "$dry" ] && [ "$architectures" != as-it-is ]; then
+  # Here, where there may be two cores, building from nothing takes minutes: not a part of the rehearsal's time.
+  echo "building in $build, as long as it takes: $log"
+  mapfile -t needs < <(chosen | awk '{ for (i = 4; i <= NF; ++i) print $i }' | sort -u)
+  build_command "${needs[@]}"
+  [ ${#needs[@]} = 0 ] || "${command[@]}" >>"$log" 2>&1 </dev/null || tail -n 12 "$log"
+  SECONDS=0
+fi
 run_plan
 finish

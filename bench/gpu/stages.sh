@@ -135,7 +135,7 @@ chosen() {
 
 run_plan() {
   local stages name least most needs later=0 names=
-  stages=$(chosen) || exit 2
+  stages=$(chosen)
   while read -r name least _; do
     names+="${names:+,}$(quoted "$name")"
     later=$((later + least))

@@ -180,7 +180,7 @@ class Machine(Rehearsal):
         ignored = shutil.ignore_patterns("out", "__pycache__", "*.cpp", "*.cu", "cifar10*")
         shutil.copytree(HERE, self.root / "bench/gpu", ignore=ignored)
         shutil.copytree(HERE.parent / "layers", self.root / "bench/layers", ignore=shutil.ignore_patterns("*.java"))
-        script(self.bin / "nvidia-smi", 'case $1 in *compute_cap*) echo 9.0 ;; *=name*) echo "NVIDIA \\"Test\\" GPU" ;; *) echo 700.00 W ;; esac\n')
+        script(self.bin / "nvidia-smi", """echo 'NVIDIA "Test" GPU, 580.159.04, 9.0, 81559 MiB, 700.00 W, 1980 MHz'\n""")
         script(self.bin / "nvcc", "echo 'Cuda compilation tools, release 13.0, V13.0.88'\n")
         script(self.bin / "ninja", "exit 9\n")
         # Programs that note how they are called. `begun` rows come from kernels and steps.
@@ -250,6 +250,7 @@ class Machine(Rehearsal):
         self.assertIn("bench/layers/resnet50-imagenet.csv bench/layers/transformer-big.csv", calls[-1])
         facts = {r["name"]: r["value"] for r in self.rows("fact")}
         self.assertEqual(("0123abc", 'NVIDIA "Test" GPU', "13.0"), (facts["commit"], facts["gpu"], facts["nvcc"]))
+        self.assertEqual(("9.0", "1980 MHz", "unknown"), (facts["compute capability"], facts["highest SM clock"], facts["changed files"]))
         self.comes_back()
 
     def test_the_second_call_on_a_warm_and_on_a_bare_machine(self):
@@ -293,7 +294,7 @@ class Machine(Rehearsal):
         self.assertEqual({"peers": f"not run: no PyTorch in {self.bin}/python-alone"}, self.states())
 
     def test_what_is_called_wrongly(self):
-        for words in ((), ("third",), ("first", "--fast"), ("first", "kernels"), ("first", "--only")):
+        for words in ((), ("third",), ("first", "--fast"), ("first", "kernels"), ("first", "--only"), ("first", "--only", "peers", "quickly")):
             self.assertEqual(2, self.call(*words), words)
         self.assertEqual(2, self.call("first", "--only", "sleep"))
         self.assertIn("the stages of first are build, self-test, step", self.printed)

@@ -5,10 +5,10 @@ plan='
 build             40  110  wrappers backend library step kernels
 self-test          3   15  wrappers
 step              12   45  backend library step
-kernels           35  100  kernels
-peers             40  100
+kernels           35   90  kernels
+peers             40   85
 build-tests       12   60  conformance
-conformance       15   60  conformance backend
+conformance       25   60  conformance backend
 memcheck           0   60  kernels
 racecheck          0   60  kernels
 synccheck          0   30  kernels
