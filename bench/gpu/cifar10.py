@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The paper's CIFAR-10 experiment on one GPU: ResNet-18, LNGD and KFAC through lngd.h against SGD, AdamW and Muon in PyTorch.
-cifar10.md beside this file tells what it does, measures and writes.
+cifar10.md tells what it does, measures and writes.
 
 This process only watches. The work is done by a child of it, so that an optimizer that crashes, hangs or breaks the device costs its
 own runs and not those of the others: the child is then started again without it."""

@@ -25,10 +25,10 @@ def load(source, cores=None):
         raise FileNotFoundError(f"--data is {source!r}: neither a folder nor an archive")
     known = os.stat(source)
     name = f"{os.path.basename(source)}-{known.st_size}-{known.st_mtime_ns}-{os.getuid()}"
-    kept = [os.path.join(tempfile.gettempdir(), f"{name}.{part}.npy") for part in ("train", "test")]
+    kept = [os.path.join(tempfile.gettempdir(), f"{name}.{split}.npy") for split in ("train", "test")]
     if all(os.path.isfile(path) for path in kept):
         return tuple(numpy.load(path) for path in kept)
-    out = tuple(numpy.frombuffer(part, numpy.uint8).reshape(-1, RECORD) for part in decode(source, cores))
+    out = tuple(numpy.frombuffer(split, numpy.uint8).reshape(-1, RECORD) for split in decode(source, cores))
     try:
         for path, records in zip(kept, out):
             _save(path, records)
@@ -74,17 +74,17 @@ def decode(archive, cores=None):
     images = {"train": [], "test": []}
     with tarfile.open(archive) as tar:
         for member in tar:
-            parts = member.name.removeprefix("./").split("/")
-            if member.isfile() and len(parts) == 3 and parts[0] in images:
-                images[parts[0]].append((parts[1], parts[2], tar.extractfile(member).read()))
+            names = member.name.removeprefix("./").split("/")
+            if member.isfile() and len(names) == 3 and names[0] in images:
+                images[names[0]].append((names[1], names[2], tar.extractfile(member).read()))
     classes = sorted({label for label, _, _ in images["train"]})
     if not classes or not images["test"]:
         raise ValueError(f"{archive}: no train/CLASS/*.jpg and test/CLASS/*.jpg in it")
     cores = cores or len(os.sched_getaffinity(0))
     out = []
     with concurrent.futures.ProcessPoolExecutor(cores, multiprocessing.get_context("fork")) as pool:
-        for part in ("train", "test"):
-            rows = sorted(images[part])
+        for split in ("train", "test"):
+            rows = sorted(images[split])
             work = [(classes.index(label), data) for label, _, data in rows]
             chunk = max(1, min(512, -(-len(work) // (4 * cores))))
             out.append(bytearray().join(pool.map(_records, [work[i : i + chunk] for i in range(0, len(work), chunk)])))

@@ -44,6 +44,6 @@ def binary_folder(folder, train, test):
         pixels = table[:, 1:].reshape(-1, 32, 32, 3).transpose(0, 3, 1, 2).reshape(len(table), -1)
         return np.concatenate([table[:, :1], pixels], 1)
 
-    for i, part in enumerate(np.array_split(train, 5)):
-        planar(part).tofile(os.path.join(folder, f"data_batch_{i + 1}.bin"))
+    for i, batch in enumerate(np.array_split(train, 5)):
+        planar(batch).tofile(os.path.join(folder, f"data_batch_{i + 1}.bin"))
     planar(test).tofile(os.path.join(folder, "test_batch.bin"))

@@ -29,7 +29,6 @@ class Lngd(Optimizer):
     # preset's own. The other settings are the fields of lngd_config.
     OWN = {"rest_learning_rate": 0.2, "rest_momentum": 0.9, "trust_constant": 0.0}
     CONFIG = {}  # departures from the preset
-    FIXED_GRADIENTS = True
 
     def __init__(self, network, steps, changes, library, device):
         config = self._config(library, steps, changes, device)
@@ -151,7 +150,7 @@ class Lngd(Optimizer):
         self.hooks = []
         if self.provided:
             self._sampled_gradients(logits)
-        # Averages and inverses beside the backward pass.
+        # Averages and inverses while the backward pass runs.
         self.library.call("lngd_refresh", self.plan)
 
     def _sampled_gradients(self, logits):

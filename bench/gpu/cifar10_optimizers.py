@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rivals of cifar10.py, in PyTorch: SGD with Nesterov momentum, AdamW and Muon. All share the schedule (`step(factor)`, factor in
-[0, 1] times the peak) and the averaged weights; none decays batch norm or biases. Where the defaults come from stands beside them."""
+[0, 1] times the peak) and the averaged weights; none decays batch norm or biases. Where the defaults come from: a comment at each."""
 import torch
 
 AVERAGING_WINDOW = 8.0  # avg += 8/(8+t) (W - avg) after step t: about the last eighth of a run, as liblngd has it
@@ -36,17 +36,16 @@ class Optimizer:
     """What cifar10_training.py drives. `settings`: every hyperparameter, those of --try put over DEFAULTS."""
 
     DEFAULTS = {}
-    FIXED_GRADIENTS = False  # p.grad keeps its memory over the run
 
     def __init__(self, network, steps, changes):
         unknown = set(changes) - set(self.DEFAULTS)
         if unknown:
             raise ValueError(f"--try {sorted(unknown)[0]}: allowed are {', '.join(sorted(self.DEFAULTS))}")
         self.network, self.steps, self.settings = network, steps, {**self.DEFAULTS, **changes}
-        self.parts, self.averages = [], None  # torch.optim optimizers with their peak rates
+        self.first_order, self.averages = [], None  # torch.optim optimizers with their peak rates
 
     def add(self, optimizer):
-        self.parts.append((optimizer, [group["lr"] for group in optimizer.param_groups]))
+        self.first_order.append((optimizer, [group["lr"] for group in optimizer.param_groups]))
 
     def zero_gradients(self):
         for parameter in self.network.parameters():
@@ -59,7 +58,7 @@ class Optimizer:
         """Before the backward pass."""
 
     def step(self, factor):
-        for optimizer, rates in self.parts:
+        for optimizer, rates in self.first_order:
             for group, rate in zip(optimizer.param_groups, rates):
                 group["lr"] = rate * factor
             optimizer.step()
@@ -73,7 +72,7 @@ class Optimizer:
         return {}
 
     def close(self):
-        self.parts, self.averages = [], None
+        self.first_order, self.averages = [], None
 
 
 class Sgd(Optimizer):

@@ -18,7 +18,7 @@ def runs(text, epochs, seeds, known):
     """'sgd,lngd:24,muon@2': NAME[:EPOCHS][@SEED]. Without a seed one run for each of 1 to `seeds`, seed after seed, so that a cut
     leaves whole comparisons."""
     fixed, every = [], []
-    for item in filter(None, (part.strip() for part in text.split(","))):
+    for item in filter(None, (item.strip() for item in text.split(","))):
         rest, _, seed = item.partition("@")
         name, _, count = rest.partition(":")
         if base(name) not in known:

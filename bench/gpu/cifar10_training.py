@@ -84,7 +84,7 @@ class Training:
             x, y = bench.train.random_batch(order[at : at + batch], self.generator)
             observed = self.optimizer.before_forward(batch)
             with bench.autocast():
-                # The observing hooks are not part of what was compiled.
+                # What was compiled has no observing hooks.
                 logits = (self.network if observed else self.compiled)(x)
             loss = F.cross_entropy(logits.float(), y)
             self.optimizer.zero_gradients()

@@ -183,11 +183,11 @@ class Data(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             path, old = os.path.join(folder, "a.tar.xz"), tempfile.tempdir
             with tarfile.open(path, "w:xz") as tar:
-                for part, table in (("train", train), ("test", test)):
+                for split, table in (("train", train), ("test", test)):
                     for i in random.Random(3).sample(range(len(table)), len(table)):
                         data = io.BytesIO()
                         Image.fromarray(table[i, 1:].reshape(32, 32, 3)).save(data, "JPEG", quality=95)
-                        info = tarfile.TarInfo(f"./{part}/class{table[i, 0]}/{i:04}.jpg")
+                        info = tarfile.TarInfo(f"./{split}/class{table[i, 0]}/{i:04}.jpg")
                         info.size = data.tell()
                         data.seek(0)
                         tar.addfile(info, data)
