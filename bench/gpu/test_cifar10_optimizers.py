@@ -61,9 +61,10 @@ class AgainstTheFormulas(unittest.TestCase):
 
     def compare(self, kind, device, changes, steps=None):
         targets = torch.tensor([(3 * n) % 4 for n in range(self.BATCH)])
-        drawn, cifar10_lngd.draw = cifar10_lngd.draw, lambda logits: targets[: len(logits)]
+        drawn, cifar10_lngd.draw = cifar10_lngd.draw, lambda logits: targets[: len(logits)].to(logits.device)
         self.addCleanup(setattr, cifar10_lngd, "draw", drawn)
-        network, twin = small_network(), small_network().double()
+        torch_device = "cuda" if device == "cuda" else "cpu"
+        network, twin = small_network().to(torch_device), small_network().double()
         library = lngd_abi.Library(LIBRARY)
         changes = {"statistics_interval": 2, "inverse_interval": 4, "rest_learning_rate": 0.0, **changes}
         optimizer = cifar10_lngd.FROM_LIBRARY[kind](network, self.STEPS, changes, library, device)
@@ -80,7 +81,7 @@ class AgainstTheFormulas(unittest.TestCase):
             m.register_forward_hook(lambda m, inputs, output: seen.__setitem__(m, (inputs[0], output)))
         for t, (x, y) in enumerate(batches(steps or self.STEPS, self.BATCH)):
             factor = plan.factor(t, self.STEPS, 0.2)
-            one_step(network, optimizer, x, y, factor)
+            one_step(network, optimizer, x.to(torch_device), y.to(torch_device), factor)
 
             logits, few = twin(x.double()), int(s["statistics_samples"]) or self.BATCH
             outputs = [seen[m][1] for m in modules]
@@ -113,6 +114,7 @@ class AgainstTheFormulas(unittest.TestCase):
             for i, (m, layer) in enumerate(zip(optimizer.layers, layers)):
                 w = m.weight.detach().flatten(1)
                 w = w if m.bias is None else torch.cat([w, m.bias.detach()[:, None]], 1)
+                w = w.cpu()
                 expected = getattr(layer, weights)
                 moved = np.linalg.norm(layer.w - self.start(i))
                 # float32 forward and backward passes (1e-6 a step) through an inverse of condition below 1e2, six steps.
@@ -147,6 +149,19 @@ class AgainstTheFormulas(unittest.TestCase):
             if error.function != "lngd_create":
                 raise
             self.skipTest(f"this library has no KFAC on CUDA: {error}")
+
+    @unittest.skipUnless(torch and torch.cuda.is_available(), "no GPU")
+    def test_lngd_and_kfac_on_a_gpu(self):
+        tf32 = torch.backends.cudnn.allow_tf32
+        self.addCleanup(setattr, torch.backends.cudnn, "allow_tf32", tf32)
+        torch.backends.cudnn.allow_tf32 = False  # the tolerance is one of float32
+        self.compare("lngd", "cuda", {"statistics_samples": 6, "block_size": 16})
+        self.compare("lngd", "cuda", {"statistics_samples": 0, "block_size": 0, "weight_decay": 0.02, "overlap": 0})
+        try:
+            self.compare("kfac", "cuda", {})
+        except lngd_abi.LngdError as error:
+            if error.function != "lngd_create":
+                raise
 
     def test_settings_that_are_none_are_refused(self):
         library = lngd_abi.Library(LIBRARY)
