@@ -69,8 +69,8 @@ class Lngd(Optimizer):
         for name, _ in config._fields_[1:]:
             self.settings[name] = getattr(config, name)
         self.samples = config.statistics_samples
-        if self.layers[0].weight.is_cuda:
-            lib.call("lngd_set_stream", self.optimizer, torch.cuda.current_stream().cuda_stream)
+        stream = torch.cuda.current_stream().cuda_stream if self.layers[0].weight.is_cuda else None
+        lib.call("lngd_set_stream", self.optimizer, stream)
         self._bind()
         _, rest = weights_and_rest(network)
         mine = {id(p) for m in self.layers for p in m.parameters()}

@@ -257,9 +257,11 @@ class DeviceTensors(unittest.TestCase):
 class Rivals(unittest.TestCase):
     def test_newton_schulz_makes_singular_values_near_one(self):
         torch.manual_seed(1)
-        values = torch.linalg.svdvals(cifar10_optimizers.orthogonalised(torch.randn(3, 8, 40), 5))
-        # The quintic's coefficients do not converge: they leave singular values between about 0.7 and 1.2 (Jordan et al.).
-        self.assertTrue(values.min() > 0.6 and values.max() < 1.3, values)
+        x = torch.randn(3, 8, 40)
+        for kind in (torch.float32, torch.bfloat16):  # as on a CPU, as on a GPU
+            values = torch.linalg.svdvals(cifar10_optimizers.orthogonalised(x.to(kind), 5).float())
+            # The quintic's coefficients do not converge: they leave singular values between about 0.7 and 1.2 (Jordan et al.).
+            self.assertTrue(values.min() > 0.6 and values.max() < 1.3, values)
 
     def test_muon_takes_the_steps_of_the_plain_formula(self):
         network = cifar10_network.ResNet18(2).to(memory_format=torch.channels_last)
