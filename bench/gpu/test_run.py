@@ -139,9 +139,9 @@ class Calls(Rehearsal):
     def test_the_second_call(self):
         self.assertEqual(0, self.call("paper", "--dry", LNGD_GPU_BUILD=BUILD), self.printed)
         states = self.states()
-        self.assertEqual(["build", "cifar10"], list(states))
+        self.assertEqual(["build", "formulas", "cifar10"], list(states))
         if TORCH:
-            self.assertEqual("done", states["cifar10"], self.printed)
+            self.assertEqual(("done", "done"), (states["formulas"], states["cifar10"]), self.printed)
             self.assertIn("Not on a GPU: the times mean nothing", (self.out / "table.md").read_text())
         else:
             self.assertEqual(f"not run: no PyTorch in {sys.executable}", states["cifar10"])
@@ -217,7 +217,7 @@ class Machine(Rehearsal):
             self.bin / "python-with-torch",
             f"""
             case $1 in
-              */peers.py | */cifar10.py) echo "$*" >>{self.folder}/calls ;;
+              */peers.py | */cifar10.py | */test_cifar10_optimizers.py) echo "$*" >>{self.folder}/calls ;;
               -c) exit 0 ;;
               *) exec {sys.executable} "$@" ;;
             esac
@@ -259,12 +259,13 @@ class Machine(Rehearsal):
         (self.root / ".gpu-data/cifar10-jpeg.tar.xz").write_text("")
         for warm in (False, True):
             self.assertEqual(0, self.call("paper", **self.machine), self.printed)
-            self.assertEqual({"build": "done", "cifar10": "done"}, self.states())
+            self.assertEqual({"build": "done", "formulas": "done", "cifar10": "done"}, self.states())
             calls = self.calls()
             self.assertEqual("-S" if warm else "-G", calls[0].split()[1])
             self.assertIn("--target lngd lngd_cuda -- -k 0", calls[1])
             build = self.root / "target/gpu-bench/build"
-            self.assertRegex(calls[2], rf"cifar10.py --library {build}/native --data .gpu-data/cifar10-jpeg.tar.xz --out \S+/cifar10.jsonl --seconds 2\d\d --then \S+$")
+            self.assertRegex(calls[2], r"test_cifar10_optimizers.py AgainstTheFormulas.test_lngd_and_kfac_on_a_gpu$")
+            self.assertRegex(calls[3], rf"cifar10.py --library {build}/native --data .gpu-data/cifar10-jpeg.tar.xz --out \S+/cifar10.jsonl --seconds 2\d\d --then \S+ --try \S+$")
 
     def test_without_images(self):
         (self.root / "bench/gpu/cifar10.py").write_text("")

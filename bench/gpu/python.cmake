@@ -1,5 +1,5 @@
-# The tests of cifar10.py. They want a Python with PyTorch, NumPy and PIL (Debian: python3-torch, python3-pil), which need not be the
-# python3 of the PATH; what is missing is skipped, and the tests say what.
+# Sets `torch_python`, what the Python tests of this folder run with: a python3 with PyTorch, NumPy and PIL (Debian: python3-torch,
+# python3-pil) where there is one, which need not be the python3 of the PATH; otherwise that one, and the tests say what they skip.
 find_program(LNGD_PYTHON3 python3)
 set(LNGD_TORCH_PYTHON "" CACHE FILEPATH "A python3 with PyTorch, for the tests of bench/gpu; empty: looked for")
 set(torch_python "${LNGD_TORCH_PYTHON}")
@@ -14,10 +14,4 @@ endforeach()
 if(NOT torch_python)
   message(STATUS "LNGD: no python3 with PyTorch: most tests of bench/gpu/cifar10.py are skipped")
   set(torch_python ${LNGD_PYTHON3})
-endif()
-if(torch_python)
-  foreach(test cifar10 cifar10_optimizers cifar10_runs)
-    add_test(NAME gpu_${test} COMMAND ${torch_python} -B ${CMAKE_CURRENT_LIST_DIR}/test_${test}.py)
-    set_tests_properties(gpu_${test} PROPERTIES TIMEOUT 600 ENVIRONMENT LNGD_LIBRARY=$<TARGET_FILE_DIR:lngd>)
-  endforeach()
 endif()
