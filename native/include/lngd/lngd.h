@@ -532,9 +532,10 @@ LNGD_API lngd_status lngd_refresh(lngd_plan* plan);
  * lngd_replay counts the step and hands the graph its factor and the present settings; or it does nothing and says
  * allowed = 0 where this step has to be taken by lngd_step: statistics or inverses are due, a layer was observed or has
  * no inverse yet, or the plan has host tensors. The graph reads the tensors of the plan and of the samples where they
- * lay when it was captured, and must not be launched after the plan was destroyed, nor, with the rate EMPIRICAL, after
- * another step of the plan was captured. CPU: allowed = 0. Errors:
- * LNGD_INVALID_STATE while averaged weights are swapped in or the stream is being captured. */
+ * lay when it was captured, and must not be launched after the plan was destroyed. With the rate EMPIRICAL each
+ * captured step takes memory of its own (lngd_memory_report counts it), which is freed with the plan: capture a step
+ * once, not again and again. CPU: allowed = 0. Errors: LNGD_INVALID_STATE while averaged weights are swapped in or the
+ * stream is being captured. */
 LNGD_API lngd_status lngd_replay(lngd_plan* plan, double factor, int32_t* allowed);
 
 /* Exchanges the weights of the plan's tensors with the averaged weights kept by the library; a second call exchanges

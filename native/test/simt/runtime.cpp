@@ -179,14 +179,14 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
 
 cudaError_t cudaMalloc(void** pointer, size_t bytes) {
   SIMT_ENTRY;
-  SIMT_NOT_IN_CAPTURE;
+  SIMT_UNSAFE_IN_CAPTURE;
   const cudaError_t error = allocate(pointer, bytes, true);
   return error ? failed(error) : cudaSuccess;
 }
 
 cudaError_t cudaFree(void* pointer) {
   SIMT_ENTRY_LATE((drain_all(), release(pointer, true)));
-  SIMT_NOT_IN_CAPTURE;
+  SIMT_UNSAFE_IN_CAPTURE;
   drain_all(); // cudaFree synchronises the device
   const cudaError_t error = release(pointer, true);
   return error ? failed(error) : cudaSuccess;
@@ -194,21 +194,21 @@ cudaError_t cudaFree(void* pointer) {
 
 cudaError_t cudaHostAlloc(void** pointer, size_t bytes, unsigned) {
   SIMT_ENTRY;
-  SIMT_NOT_IN_CAPTURE;
+  SIMT_UNSAFE_IN_CAPTURE;
   const cudaError_t error = allocate(pointer, bytes, false);
   return error ? failed(error) : cudaSuccess;
 }
 
 cudaError_t cudaMallocHost(void** pointer, size_t bytes) {
   SIMT_ENTRY;
-  SIMT_NOT_IN_CAPTURE;
+  SIMT_UNSAFE_IN_CAPTURE;
   const cudaError_t error = allocate(pointer, bytes, false);
   return error ? failed(error) : cudaSuccess;
 }
 
 cudaError_t cudaFreeHost(void* pointer) {
   SIMT_ENTRY_LATE((drain_all(), release(pointer, false)));
-  SIMT_NOT_IN_CAPTURE;
+  SIMT_UNSAFE_IN_CAPTURE;
   drain_all();
   const cudaError_t error = release(pointer, false);
   return error ? failed(error) : cudaSuccess;

@@ -27,9 +27,11 @@ std::recursive_mutex& turn();
     work;                                                        \
     return entered;                                              \
   }
-// And in those that CUDA forbids to the capturing thread in global mode.
+// And in those that CUDA forbids while a stream is being captured: always; to threads that are not in relaxed mode.
 #define SIMT_NOT_IN_CAPTURE \
   if (invalidate_captures()) return failed(cudaErrorStreamCaptureUnsupported)
+#define SIMT_UNSAFE_IN_CAPTURE \
+  if (capture_mode() != cudaStreamCaptureModeRelaxed) SIMT_NOT_IN_CAPTURE
 
 cudaError_t allocate(void** pointer, size_t bytes, bool device);
 cudaError_t release(void* pointer, bool device);
@@ -47,6 +49,8 @@ bool known(cudaStream_t stream);
 Live live_streams();
 // Ends all captures that are under way; returns whether there were any.
 bool invalidate_captures();
+// Of the calling thread.
+cudaStreamCaptureMode& capture_mode();
 
 } // namespace simt
 #endif

@@ -130,6 +130,11 @@ bool invalidate_captures() {
   return any;
 }
 
+cudaStreamCaptureMode& capture_mode() {
+  static thread_local cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
+  return mode;
+}
+
 } // namespace simt
 
 using namespace simt;
@@ -274,6 +279,13 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   if (!stream || !known(stream)) return failed(cudaErrorInvalidResourceHandle); // nor may it be the default stream
   if (stream->capture) return failed(cudaErrorInvalidValue);
   stream->capture = new CUgraph_st{{}, false};
+  return cudaSuccess;
+}
+
+cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
+  SIMT_ENTRY;
+  if (!mode) return failed(cudaErrorInvalidValue);
+  std::swap(*mode, capture_mode());
   return cudaSuccess;
 }
 
