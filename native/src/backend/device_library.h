@@ -28,6 +28,10 @@ struct DeviceHooks {
   int (*live)(); // allocations, streams, events, graphs
   void (*schedule)(int order, unsigned seed);
   void (*reset_device)(); // a lost device works again; everything on it is freed
+  void (*set_device)(int device);
+  int (*current_device)(); // whose context is current on this thread; -1: none is
+  bool (*has_context)(int device);
+  void (*forget_contexts)(); // no device has a context any more
 };
 
 // Everything that crosses the border, by size, and a number for changes that sizes do not show.

@@ -116,6 +116,7 @@ void set_stream(Context* base, void* stream) {
 
 bool capturing(Context* base) {
   CudaContext& context = cuda(base);
+  const DeviceScope scope(context);
   return context.is_capturing(context.caller);
 }
 
