@@ -27,6 +27,7 @@ Precision precision_of(int32_t setting) {
 
 bool CudaContext::create(const lngd_config& config) {
   precision = precision_of(config.precision);
+  direction_precision = precision_of(config.direction_precision);
   overlap = config.overlap != 0;
   statistics_samples = config.statistics_samples;
   const auto attribute = [this](int& value, cudaDeviceAttr which) {

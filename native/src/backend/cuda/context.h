@@ -22,7 +22,8 @@ struct CudaContext : Context {
   int device = 0;
   void* device_context = nullptr; // its context (a CUcontext); nullptr before the first DeviceScope
   int32_t multiprocessors = 0;
-  Precision precision = Precision::TripleTf32;
+  Precision precision = Precision::TripleTf32; // of the statistics
+  Precision direction_precision = Precision::TripleTf32;
   bool overlap = true;
   int32_t statistics_samples = 0;
 

@@ -89,7 +89,7 @@ void precondition(Context& base, const StepArgs& args) {
   plan.mirrors.upload(context.calls, Mirrors::kWeights, context.caller);
   context.calls("launch precondition", [&] {
     return launch_precondition(plan.settings, plan.device_layers, plan.tiles, plan.tile_count, plan.sums,
-                               context.caller);
+                               context.direction_precision, context.caller);
   });
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "backend/cuda/statistics.h"
 #include "backend/cuda/step_settings.h"
 
 namespace lngd::cuda {
@@ -94,10 +95,11 @@ struct DirectionSums {
   double psi_gradient;        // <D, Psi^-1 G>
 };
 
-// precondition.cu; sums has one entry for each tile. prepare_precondition is called once before.
+// precondition.cu; sums has one entry for each tile. precision: TripleTf32 or Tf32, of the product with Phi_inv; the
+// sums are those of the D that is stored. prepare_precondition is called once before.
 cudaError_t prepare_precondition();
 cudaError_t launch_precondition(const StepSettings* settings, const DeviceLayer* layers, const DirectionTile* tiles,
-                                int32_t tile_count, DirectionSums* sums, cudaStream_t stream);
+                                int32_t tile_count, DirectionSums* sums, Precision precision, cudaStream_t stream);
 
 } // namespace lngd::cuda
 #endif

@@ -148,6 +148,7 @@ __device__ void store_sums(const DirectionSums& mine, DirectionSums* to) {
   *to = total;
 }
 
+template <Products Count>
 __global__ void __launch_bounds__(kProductThreads, 2)
     precondition_kernel(const StepSettings* settings, const DeviceLayer* layers, const DirectionTile* tiles,
                         DirectionSums* sums) {
@@ -165,7 +166,7 @@ __global__ void __launch_bounds__(kProductThreads, 2)
   const int columns = at.size - at.column0;
   float acc[2][4][4] = {};
   const int warp = static_cast<int>(threadIdx.x) / 32;
-  multiply_tile(
+  multiply_tile<Count>(
       shared, (at.size + kSlice - 1) / kSlice, warp / 4 * 32 < gradient.rows && warp % 4 * 32 < columns,
       [&](float* slot, int k0) { load_rows(gradient, way, slot, k0); },
       [&](float* slot, int k0) { load_columns(inverse, at.ld, columns, at.size, slot, k0); }, acc);
@@ -174,13 +175,18 @@ __global__ void __launch_bounds__(kProductThreads, 2)
 
 } // namespace
 
-cudaError_t prepare_precondition() { return prepare_product(precondition_kernel); }
+cudaError_t prepare_precondition() {
+  const cudaError_t error = prepare_product(precondition_kernel<Products::Three>);
+  return error != cudaSuccess ? error : prepare_product(precondition_kernel<Products::One>);
+}
 
 cudaError_t launch_precondition(const StepSettings* settings, const DeviceLayer* layers, const DirectionTile* tiles,
-                                int32_t tile_count, DirectionSums* sums, cudaStream_t stream) {
+                                int32_t tile_count, DirectionSums* sums, Precision precision, cudaStream_t stream) {
   if (tile_count == 0) return cudaSuccess;
-  return launch(precondition_kernel, dim3(static_cast<unsigned>(tile_count)), dim3(kProductThreads), kProductBytes,
-                stream, settings, layers, tiles, sums);
+  const bool one = precision == Precision::Tf32;
+  return launch(one ? precondition_kernel<Products::One> : precondition_kernel<Products::Three>,
+                dim3(static_cast<unsigned>(tile_count)), dim3(kProductThreads), kProductBytes, stream, settings, layers,
+                tiles, sums);
 }
 
 } // namespace lngd::cuda
