@@ -265,6 +265,10 @@ cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_by
                        Arguments::copy, Arguments::destroy, &arguments, sizeof(Arguments)});
 }
 
+template <class T>
+SIMT_INLINE T* in_global(T* p) {
+  return p;
+}
 SIMT_INLINE void cp_async_16(void* shared, const void* global, int valid_bytes = 16) {
   simt::copy_async(shared, global, 16, valid_bytes);
 }
