@@ -69,7 +69,7 @@ Live live();
 void catch_guard_pages();
 
 struct Counters {
-  long long launches, blocks, switches, mma;
+  long long launches, blocks, switches, mma, prefetches;
 };
 Counters counters();
 

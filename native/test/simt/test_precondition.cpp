@@ -190,6 +190,25 @@ TEST(kernel_precondition_tf32) {
                  layout == Layout::PaddedRows ? 0.3f : 0.0f, 1, 1, Precision::Tf32);
 }
 
+// Every sector of W is asked for once, where W has unit stride one way and the block is not too large.
+TEST(kernel_precondition_prefetches_weights) {
+  start();
+  const struct {
+    Layout layout;
+    int32_t size;
+    int sectors;
+  } cases[] = {{Layout::Rows, 200, 66 * (16 + 9)},    // tiles of 128 and 72 columns
+               {Layout::Columns, 200, 200 * (8 + 1)}, // of 64 and 2 rows
+               {Layout::EveryOther, 200, 0},          // an element a sector, or nearly
+               {Layout::Rows, 520, 0}};
+  for (const auto& c : cases) {
+    const conformance::Scope scope(std::string(name(c.layout)) + ", " + std::to_string(c.size));
+    const long long before = simt::counters().prefetches;
+    check_layers({{{66, c.size, false, c.layout, 0}, 1}}, 0.0f);
+    CHECK_EQ(simt::counters().prefetches - before, static_cast<long long>(c.sectors));
+  }
+}
+
 // Numbers whose squares leave float's range.
 TEST(kernel_precondition_range) {
   start();

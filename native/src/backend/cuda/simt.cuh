@@ -52,6 +52,12 @@ __device__ __forceinline__ uint32_t shared_address(const void* p) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(p));
 }
 
+// Asks for the sector of 32 bytes that holds this address of global memory to be brought into the second cache. Takes
+// no register and no shared memory, and nothing waits for it.
+__device__ __forceinline__ void prefetch_l2(const void* p) {
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(__cvta_generic_to_global(p)));
+}
+
 // Copies 16 bytes from global to shared memory without passing through registers; of these, only the first
 // `valid_bytes` are read, the rest becomes 0. Both addresses are multiples of 16, also where nothing is read.
 __device__ __forceinline__ void cp_async_16(void* shared, const void* global, int valid_bytes = 16) {
