@@ -16,27 +16,9 @@ namespace {
 
 enum RegionKind { kFactors, kInverses, kMomentum, kAverages, kWorkspace };
 
-bool available(int32_t device, std::string& reason) {
-  lngd_backend_description description{};
-  describe_device(device, description);
-  reason = description.reason;
-  return description.available != 0;
-}
-
-// Resolves AUTO.
-const Backend* choose_backend(const lngd_config& config, int32_t& device) {
+const Backend* backend_of(int32_t device) {
   std::string why;
-  if (config.approximation != LNGD_APPROXIMATION_LNGD) {
-    require(device == LNGD_DEVICE_AUTO || device == LNGD_DEVICE_CPU, "device is ", device,
-            ", allowed is LNGD_DEVICE_CPU (1) or AUTO (0) with approximation ", config.approximation,
-            ": only LNGD (0) runs on other devices");
-    device = LNGD_DEVICE_CPU;
-  }
-  if (device == LNGD_DEVICE_AUTO) device = available(LNGD_DEVICE_CUDA, why) ? LNGD_DEVICE_CUDA : LNGD_DEVICE_CPU;
-  if (device != LNGD_DEVICE_CPU) {
-    if (!available(device, why)) fail(LNGD_BACKEND_UNAVAILABLE, "the CUDA backend cannot be used: ", why);
-    return load_device_library(device, nullptr, why)->backend;
-  }
+  if (device != LNGD_DEVICE_CPU) return load_device_library(device, nullptr, why)->backend; // choose_device had it
   char reason[512];
   const Backend* backend = cpu_backend(reason, sizeof reason);
   if (!backend) fail(LNGD_BACKEND_UNAVAILABLE, "the CPU backend cannot be used: ", reason);
@@ -82,11 +64,32 @@ LayerShape make_shape(const lngd_config& config, const lngd_layer_config& layer,
 
 } // namespace
 
+int32_t choose_device(const lngd_config& config, std::string& why_not_cuda) {
+  const int32_t wanted = config.device;
+  if (config.approximation != LNGD_APPROXIMATION_LNGD) {
+    require(wanted == LNGD_DEVICE_AUTO || wanted == LNGD_DEVICE_CPU, "device is ", wanted,
+            ", allowed is LNGD_DEVICE_CPU (1) or AUTO (0) with approximation ", config.approximation,
+            ": only LNGD (0) runs on other devices");
+    return LNGD_DEVICE_CPU;
+  }
+  if (wanted == LNGD_DEVICE_CPU) return wanted;
+  const int32_t device = wanted == LNGD_DEVICE_AUTO ? int32_t{LNGD_DEVICE_CUDA} : wanted;
+  Failure failure;
+  if (usable_device_library(device, config.device_index, failure)) return device;
+  const char* const reason = failure.message;
+  if (failure.status == LNGD_INVALID_ARGUMENT) fail(failure.status, reason);
+  if (wanted != LNGD_DEVICE_AUTO) fail(failure.status, "the CUDA backend cannot be used: ", reason);
+  why_not_cuda = reason;
+  return LNGD_DEVICE_CPU;
+}
+
 Optimizer::Optimizer(const lngd_config& config, const lngd_layer_config* layers, int32_t count) : config_(config) {
   validate(config);
   require(count >= 1, "count is ", count, ", allowed is 1 or more layers");
   for (int32_t i = 0; i < count; ++i) validate(config, layers[i], i);
-  backend_ = choose_backend(config_, config_.device);
+  std::string why_not_cuda;
+  config_.device = choose_device(config_, why_not_cuda);
+  backend_ = backend_of(config_.device);
   for (int32_t i = 0; i < count; ++i)
     require(layers[i].kind != LNGD_LAYER_EMBEDDING || backend_->embeddings, "layers[", i,
             "].kind is LNGD_LAYER_EMBEDDING (2), allowed on the device ", config_.device,

@@ -30,6 +30,10 @@ struct Layer {
 
 class StepPlan;
 
+// The device that an optimizer of this configuration runs on: AUTO is CUDA where that can be used
+// (DeviceLibrary::check), else the CPU with the reason. Throws where a device that was named cannot be used.
+int32_t choose_device(const lngd_config& config, std::string& why_not_cuda);
+
 class Optimizer {
  public:
   // Both throw Error.
