@@ -63,10 +63,7 @@ public enum Device {
             case CUDA, CUDA_EMULATED -> {
                 if (!DeviceLibrary.load(code)) {
                     throw new LngdBackendException(
-                            "the library of the device "
-                                    + this
-                                    + " cannot be loaded: "
-                                    + DeviceLibrary.attempts(code));
+                            "the device " + this + " cannot be used: " + LngdInfo.reason(this));
                 }
             }
             case CPU -> {}

@@ -218,7 +218,7 @@ public record LngdInfo(
      * Of the Java side, which looks in more places than the native library does; without the
      * folders of java.library.path that simply have no such file, which are in the report.
      */
-    private static String reason(Device device) {
+    static String reason(Device device) {
         return "its library cannot be loaded: "
                 + DeviceLibrary.attempts(device.code()).stream()
                         .filter(
