@@ -16,7 +16,8 @@ final class NativeStructs {
         try (lngd_config config = new lngd_config();
                 lngd_layer_config specs = new lngd_layer_config(layers.size())) {
             options.values.write(config);
-            config.device(options.device().prepared());
+            DeviceChoice choice = DeviceChoice.of(options.device(), config).tell();
+            config.device(choice.device().code());
             for (int i = 0; i < layers.size(); i++) {
                 LayerSpec layer = layers.get(i);
                 lngd_layer_config c = specs.position(i);

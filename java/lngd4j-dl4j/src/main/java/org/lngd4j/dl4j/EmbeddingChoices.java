@@ -8,8 +8,8 @@ import org.deeplearning4j.nn.layers.feedforward.embedding.EmbeddingLayer;
 import org.deeplearning4j.nn.layers.feedforward.embedding.EmbeddingSequenceLayer;
 import org.lngd4j.Approximation;
 import org.lngd4j.Device;
+import org.lngd4j.DeviceChoice;
 import org.lngd4j.LayerSpec;
-import org.lngd4j.LngdInfo;
 import org.lngd4j.LngdOptions;
 
 /**
@@ -39,7 +39,7 @@ final class EmbeddingChoices {
         Device device = options.device();
         boolean cpu =
                 device == Device.CPU
-                        || device == Device.AUTO && !LngdInfo.backend(Device.CUDA).available();
+                        || device == Device.AUTO && DeviceChoice.of(options).device() == Device.CPU;
         return cpu ? null : "embeddings are for the CPU backend, and LNGD runs on CUDA here";
     }
 
