@@ -6,8 +6,10 @@
 //                             holds these wrappers (device_emulated.h), so that every kernel is tested without a GPU.
 //
 // Rules that the emulator enforces: blocks are multiples of 32 threads, warp functions take the full mask and are
-// reached by all 32 lanes, no thread returns before a barrier of its block, shared memory above 48 KB is asked for with
-// cudaFuncSetAttribute. test_wrappers.cu compares each wrapper with a plain computation, on the emulator and on a GPU.
+// reached by all 32 lanes, no thread returns before a barrier of its block, shared memory above 48 KB (__shared__
+// variables and dynamic together) is asked for with cudaFuncSetAttribute, __shared__ variables stand in kernels and not
+// in functions that these call, and the name of a kernel ends in _kernel. test_wrappers.cu compares each wrapper with a
+// plain computation, on the emulator and on a GPU.
 #ifndef LNGD_BACKEND_CUDA_SIMT_CUH
 #define LNGD_BACKEND_CUDA_SIMT_CUH
 
