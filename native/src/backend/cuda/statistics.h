@@ -15,6 +15,10 @@
 
 namespace lngd::cuda {
 
+// Rows of a batch at most, and elements of its images. They are numbered in 32 bits, and a quarter of these leaves room
+// for the sums of two such numbers that loops and the last, incomplete piece of work make.
+constexpr int64_t kMostRows = int64_t{1} << 30;
+
 // Of the products in Phi; everything else is float or better.
 enum class Precision : int32_t {
   Float32,    // CUDA cores
@@ -47,6 +51,11 @@ size_t conv_statistics_workspace(const LayerShape& shape, const Activations& inp
                                  int32_t multiprocessors);
 cudaError_t launch_conv_statistics(const ConvStatisticsArgs& args, const StatisticsWorkspace& workspace,
                                    Precision precision, cudaStream_t stream);
+
+// Its first launch (pixel_squares.cu): squares[(group * samples + n) * height * width + y * width + x] gets the sum of
+// the squares of that group's channels. At most kMostRows pixels.
+cudaError_t launch_pixel_squares(const LayerShape& shape, const Activations& inputs, int64_t samples, float* squares,
+                                 cudaStream_t stream);
 
 // q (rows x outputs), r and c (rows x groups), a row for every output position.
 cudaError_t launch_conv_fisher_rows(const ConvStatisticsArgs& args, const StatisticsWorkspace& workspace,
