@@ -163,6 +163,13 @@ size_t conv_statistics_workspace(const LayerShape& shape, const Activations& inp
   return fits(shape, inputs, samples) ? plan_of(shape, inputs, samples, multiprocessors, nullptr).bytes : 0;
 }
 
+cudaError_t launch_syrk(const LayerShape& shape, const Activations& inputs, int64_t samples, const SyrkJob& job,
+                        Precision precision, cudaStream_t stream) {
+  const ConvLoader loader = conv_loader(shape, inputs, ConvRows(shape.conv, inputs, samples));
+  const SyrkArgs<ConvLoader> syrk{loader, job.grid, job.weights, job.sum, job.tiles};
+  return launch_weighted_syrk(syrk, syrk_class(shape.blocks), precision, stream);
+}
+
 cudaError_t launch_conv_statistics(const ConvStatisticsArgs& args, const StatisticsWorkspace& workspace,
                                    Precision precision, cudaStream_t stream) {
   const LayerShape& shape = *args.shape;
@@ -172,9 +179,8 @@ cudaError_t launch_conv_statistics(const ConvStatisticsArgs& args, const Statist
   if (error != cudaSuccess) return error;
   error = launch_rows(args, plan, {}, stream);
   if (error != cudaSuccess) return error;
-  const ConvLoader loader = conv_loader(shape, args.inputs, ConvRows(shape.conv, args.inputs, args.samples));
-  const SyrkArgs<ConvLoader> syrk{loader, plan.grid, plan.weights, args.memory->phi_sum, plan.tiles};
-  error = launch_weighted_syrk(syrk, syrk_class(shape.blocks), precision, stream);
+  const SyrkJob job{plan.grid, plan.weights, args.memory->phi_sum, plan.tiles};
+  error = launch_syrk(shape, args.inputs, args.samples, job, precision, stream);
   if (error != cudaSuccess) return error;
   return launch_finish_statistics(shape, *args.memory, plan, args.samples, stream);
 }

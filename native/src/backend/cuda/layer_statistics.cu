@@ -93,6 +93,14 @@ size_t layer_statistics_workspace(const LayerShape& shape, int64_t samples, int3
   return plan_of(shape, samples, multiprocessors, nullptr).bytes;
 }
 
+cudaError_t launch_syrk(const LayerShape& shape, const Strided& a, int64_t samples, const SyrkJob& job,
+                        Precision precision, cudaStream_t stream) {
+  const DenseLoader loader{a, static_cast<int32_t>(samples), static_cast<int32_t>(shape.inputs), a.rs == 1 && a.cs != 1,
+                           a.cs == 1 && a.rs % 4 == 0 && reinterpret_cast<uintptr_t>(a.data) % 16 == 0};
+  const SyrkArgs<DenseLoader> syrk{loader, job.grid, job.weights, job.sum, job.tiles};
+  return launch_weighted_syrk(syrk, syrk_class(shape.blocks), precision, stream);
+}
+
 cudaError_t launch_layer_statistics(const StatisticsArgs& args, const StatisticsWorkspace& workspace,
                                     Precision precision, cudaStream_t stream) {
   const LayerShape& shape = *args.shape;
@@ -102,12 +110,8 @@ cudaError_t launch_layer_statistics(const StatisticsArgs& args, const Statistics
   if (plan.bytes > workspace.bytes) return cudaErrorInvalidValue;
   cudaError_t error = launch_fisher_rows_kernel(row_pass(args, plan), plan.row_blocks, 1, stream);
   if (error != cudaSuccess) return error;
-  const Strided& a = args.inputs;
-  const DenseLoader loader{a, static_cast<int32_t>(args.samples), static_cast<int32_t>(shape.inputs),
-                           a.rs == 1 && a.cs != 1,
-                           a.cs == 1 && a.rs % 4 == 0 && reinterpret_cast<uintptr_t>(a.data) % 16 == 0};
-  const SyrkArgs<DenseLoader> syrk{loader, plan.grid, plan.weights, args.memory->phi_sum, plan.tiles};
-  error = launch_weighted_syrk(syrk, syrk_class(shape.blocks), precision, stream);
+  const SyrkJob job{plan.grid, plan.weights, args.memory->phi_sum, plan.tiles};
+  error = launch_syrk(shape, args.inputs, args.samples, job, precision, stream);
   if (error != cudaSuccess) return error;
   return launch_finish_statistics(shape, *args.memory, plan, args.samples, stream);
 }
