@@ -27,7 +27,8 @@ struct DeviceHooks {
   int (*calls_counted)();
   int (*live)(); // allocations, streams, events, graphs
   void (*schedule)(int order, unsigned seed);
-  void (*reset_device)(); // a lost device works again; everything on it is freed
+  bool (*set_device)(const char* name); // nullptr: as the environment says
+  void (*reset_device)();               // a lost device works again; everything on it is freed
 };
 
 // Everything that crosses the border, by size, and a number for changes that sizes do not show.

@@ -96,6 +96,8 @@ void start_fiber(Fiber& fiber) {
   for (int i = 2; i <= 7; ++i) top[-i] = nullptr;
   fiber.stack_pointer = top - 7;
   fiber.wait = Wait::Ready;
+  fiber.path = 0;
+  fiber.path_length = 0;
   fiber.groups = 0;
   fiber.copies = 0;
 }
@@ -192,7 +194,39 @@ void check_alignment(int warp) {
   }
 }
 
+// Hardware need not have brought lanes together again that went different branches, and what an aligned instruction
+// does that only some of them execute is undefined. What the emulator sees of a branch are the accesses in it.
+void check_together(int warp) {
+  const Fiber* const fibers = block.fibers + warp * kWarp;
+  for (int lane = 1; lane < kWarp; ++lane) {
+    const Fiber &a = fibers[0], &b = fibers[lane];
+    if (a.path == b.path) continue;
+    int at = 0; // where they parted, as far as it was kept
+    while (at + 1 < kPathKept && at < a.path_length && at < b.path_length && a.path_begin[at] == b.path_begin[at]) ++at;
+    const auto access = [at](const Fiber& f) {
+      return thread_name(f.id) +
+             (at < f.path_length ? ": access at " + source_line(f.path_begin[at]) : std::string(": none"));
+    };
+    report(Kind::Divergence, std::string(a.what) + " at " + source_line(a.site) +
+                                 " by lanes that went different branches, without a __syncwarp behind these:\n    " +
+                                 access(a) + "\n    " + access(b));
+  }
+}
+
 } // namespace
+
+void note_access(const void* site) {
+  current->path = (current->path + reinterpret_cast<uintptr_t>(site)) * 0x9e3779b97f4a7c15ull;
+  if (current->path_length < kPathKept) current->path_begin[current->path_length] = site;
+  ++current->path_length;
+}
+
+void reconverge(int warp) {
+  for (int lane = 0; lane < kWarp; ++lane) {
+    block.fibers[warp * kWarp + lane].path = 0;
+    block.fibers[warp * kWarp + lane].path_length = 0;
+  }
+}
 
 void set_schedule(Order new_order, unsigned seed) {
   order = new_order;
@@ -231,7 +265,10 @@ int block_barrier(BlockVote kind, int predicate) {
     wait(Wait::Block);
     return block.vote_result;
   }
-  for (int w = 0; w < block.threads / kWarp; ++w) check_alignment(w);
+  for (int w = 0; w < block.threads / kWarp; ++w) {
+    check_alignment(w);
+    reconverge(w);
+  }
   block.arrived = 0;
   block.vote_result = kind == BlockVote::Or    ? block.votes > 0
                       : kind == BlockVote::And ? block.votes == block.threads
@@ -243,7 +280,7 @@ int block_barrier(BlockVote kind, int predicate) {
   return block.vote_result;
 }
 
-void warp_collective(WarpFunction function, void* operand, const char* what, const void* site) {
+void warp_collective(WarpFunction function, void* operand, const char* what, const void* site, bool aligned) {
   Fiber& me = *current;
   const int index = me.id / kWarp, lane = me.id % kWarp;
   Warp& warp = block.warps[index];
@@ -259,6 +296,7 @@ void warp_collective(WarpFunction function, void* operand, const char* what, con
   if (++warp.arrived == kWarp) {
     warp.arrived = 0;
     check_alignment(index);
+    if (aligned) check_together(index);
     function(warp.operand);
     for (int i = 0; i < kWarp; ++i) make_ready(index * kWarp + i);
   }

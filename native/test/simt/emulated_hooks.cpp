@@ -15,6 +15,7 @@ void add_emulator_hooks(DeviceHooks& hooks) {
     return live.device_allocations + live.host_allocations + live.streams + live.events + live.graphs;
   };
   hooks.schedule = [](int order, unsigned seed) { simt::set_schedule(static_cast<simt::Order>(order), seed); };
+  hooks.set_device = [](const char* name) { return simt::set_device(name); };
   hooks.reset_device = [] { simt::reset(); };
 }
 

@@ -49,8 +49,23 @@ void inject_fault(const char* function, int nth, cudaError_t error);
 // Calls of that function since inject_fault(function, 0, cudaSuccess) began to count.
 int calls_counted();
 
-// The device: 80 or 90 decides the shared memory limit (166912 or 232448 bytes a block).
-void set_architecture(int sm);
+// What the emulator stands for: one product of an architecture. Sizes in bytes.
+struct Device {
+  const char* name; // "sm_86"
+  const char* product;
+  int major, minor;
+  int multiprocessors;
+  int shared_per_block; // static and dynamic, after cudaFuncSetAttribute; without it 48 KB
+  int shared_per_multiprocessor;
+  int registers;       // of a multiprocessor, and the most of a block
+  int threads, blocks; // of a multiprocessor
+  int l2_bytes;
+};
+Device device();
+// By name: "sm_80", "sm_86", "sm_89", "sm_90" or "sm_120", with ":N" for another number of multiprocessors. nullptr: as
+// the environment variable LNGD_SIMT_DEVICE names it, or, without one, sm_80 with few multiprocessors. Returns whether
+// there is such a device. What was asked for kernels before is forgotten.
+bool set_device(const char* name);
 
 struct Live {
   int device_allocations, host_allocations, streams, events, graphs;

@@ -17,8 +17,7 @@ constexpr int kPiece = 1024;       // elements of a tile for one block
 constexpr double kOverflow = 1e37; // sums stay below this: float ends at 3.4e38
 
 // 32 outputs: a lane each, the row blocks shared out among the warps.
-__device__ void finish_psi(const FinishArgs& args, int first) {
-  __shared__ double part[kWarps][32];
+__device__ void finish_psi(const FinishArgs& args, int first, double (&part)[kWarps][32]) {
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
   const int each = (args.row_blocks + kWarps - 1) / kWarps, i = first + lane;
   double sum = 0;
@@ -70,13 +69,14 @@ __device__ void finish_tile(const FinishArgs& args, int task, int piece) {
 }
 
 __global__ void __launch_bounds__(kThreads) finish_statistics_kernel(const FinishArgs args) {
+  __shared__ double part[kWarps][32];
   const int block = static_cast<int>(blockIdx.x), pieces = args.tile * args.tile / kPiece;
   if (block >= args.psi_tasks) {
     finish_tile(args, (block - args.psi_tasks) / pieces, (block - args.psi_tasks) % pieces);
     return;
   }
   if (block == 0) finish_record(args);
-  finish_psi(args, 32 * block);
+  finish_psi(args, 32 * block, part);
 }
 
 } // namespace

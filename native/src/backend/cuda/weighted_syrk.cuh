@@ -110,6 +110,7 @@ __global__ void __launch_bounds__(kSyrkThreads, 1) weighted_syrk_kernel(const Sy
                         stages + next % kSyrkStages * Shape::kStage);
     cp_async_commit(); // an empty group at the end, so that the wait always means the same
     const SyrkOperands<Shape> operands(warp, stages + s % kSyrkStages * Shape::kStage, tile.diagonal());
+    __syncwarp();
     SyrkMultiply<Shape, P>::add(warp, operands, acc);
   }
   cp_async_wait<0>();
