@@ -117,7 +117,7 @@ StatisticsPlan plan_of(const LayerShape& shape, const Activations& inputs, int64
 bool fits(const LayerShape& shape, const Activations& inputs, int64_t samples) {
   const int64_t positions = shape.conv.positions(0, inputs.height) * shape.conv.positions(1, inputs.width);
   const int64_t most = std::max(positions, int64_t{inputs.height} * inputs.width);
-  return positions > 0 && samples <= INT32_MAX / most && shape.groups <= 65535 &&
+  return positions > 0 && samples <= kMostRows / most && shape.groups <= 65535 &&
          (shape.conv.kernel[0] - int64_t{1}) * shape.conv.dilation[0] <= INT16_MAX;
 }
 
@@ -156,7 +156,7 @@ cudaError_t plan_call(const ConvStatisticsArgs& args, const StatisticsWorkspace&
 
 } // namespace
 
-cudaError_t prepare_conv_statistics() { return prepare_weighted_syrk<ConvLoader>(); }
+cudaError_t prepare_conv_statistics(int32_t shared_bytes) { return prepare_weighted_syrk<ConvLoader>(shared_bytes); }
 
 size_t conv_statistics_workspace(const LayerShape& shape, const Activations& inputs, int64_t samples,
                                  int32_t multiprocessors) {
@@ -166,8 +166,8 @@ size_t conv_statistics_workspace(const LayerShape& shape, const Activations& inp
 cudaError_t launch_syrk(const LayerShape& shape, const Activations& inputs, int64_t samples, const SyrkJob& job,
                         Precision precision, cudaStream_t stream) {
   const ConvLoader loader = conv_loader(shape, inputs, ConvRows(shape.conv, inputs, samples));
-  const SyrkArgs<ConvLoader> syrk{loader, job.grid, job.weights, job.sum, job.tiles};
-  return launch_weighted_syrk(syrk, syrk_class(shape.blocks), precision, stream);
+  const SyrkArgs<ConvLoader> syrk{loader, job.grid, job.weights, job.sum, job.tiles, 0};
+  return launch_weighted_syrk(syrk, syrk_class(shape.blocks), precision, job.shared_bytes, stream);
 }
 
 cudaError_t launch_conv_statistics(const ConvStatisticsArgs& args, const StatisticsWorkspace& workspace,
@@ -179,7 +179,7 @@ cudaError_t launch_conv_statistics(const ConvStatisticsArgs& args, const Statist
   if (error != cudaSuccess) return error;
   error = launch_rows(args, plan, {}, stream);
   if (error != cudaSuccess) return error;
-  const SyrkJob job{plan.grid, plan.weights, args.memory->phi_sum, plan.tiles};
+  const SyrkJob job{plan.grid, plan.weights, args.memory->phi_sum, plan.tiles, workspace.shared_bytes};
   error = launch_syrk(shape, args.inputs, args.samples, job, precision, stream);
   if (error != cudaSuccess) return error;
   return launch_finish_statistics(shape, *args.memory, plan, args.samples, stream);

@@ -153,6 +153,7 @@ struct SyrkJob {
   const float* weights; // groups x rows
   float* sum;           // lower triangles
   float* tiles;         // splits x tasks x tile x tile, where splits > 1: launch_add_tiles then adds them
+  int32_t shared_bytes; // as in StatisticsWorkspace
 };
 // layer_statistics.cu: rows are samples. conv_statistics.cu: rows are output positions.
 cudaError_t launch_syrk(const LayerShape& shape, const Strided& inputs, int64_t samples, const SyrkJob& job,
