@@ -82,10 +82,10 @@ function(lngd_add_cuda_backend)
     lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/layer_statistics.cu
                    "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32" "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"
                    "cvt.rna.tf32.f32" "cvt.rn.bf16x2.f32" "fma.rn.f32" "cp.async.cg.shared.global" "cp.async.ca.shared.global"
-                   "cp.async.wait_group")
+                   "cp.async.wait_group" "ld.shared.v2.f32")
     lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/conv_statistics.cu
                    "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32" "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"
-                   "cp.async.cg.shared.global" "cp.async.ca.shared.global" "cp.async.wait_group" "mul.hi.u32")
+                   "cp.async.cg.shared.global" "cp.async.ca.shared.global" "cp.async.wait_group" "ld.shared.v2.f32" "mul.hi.u32")
     lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/apply_update.cu "ld.global.v4.f32" "st.global.v4.f32")
     lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/running_average.cu "ld.global.v4.f32" "st.global.v4.f32")
     # Without 16 bytes a load and store, and fused multiply-add, these are several times slower.

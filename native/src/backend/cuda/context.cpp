@@ -44,9 +44,8 @@ bool CudaContext::create(const lngd_config& config) {
   const auto attribute = [this](int& value, cudaDeviceAttr which) {
     calls("cudaDeviceGetAttribute", [&] { return cudaDeviceGetAttribute(&value, which, device); });
   };
-  int processors = 0;
-  attribute(processors, cudaDevAttrMultiProcessorCount);
-  multiprocessors = processors;
+  attribute(multiprocessors, cudaDevAttrMultiProcessorCount);
+  attribute(shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin);
   // `own` keeps CUDA's order with the default stream: a caller who never heard of streams works there. The side stream
   // gives that up, or the caller's kernels on the default stream would wait for the inverses.
   calls("cudaStreamCreateWithFlags", [&] { return cudaStreamCreateWithFlags(&own, cudaStreamDefault); });
@@ -55,8 +54,8 @@ bool CudaContext::create(const lngd_config& config) {
     calls("cudaStreamCreateWithFlags", [&] { return cudaStreamCreateWithFlags(&beside, cudaStreamNonBlocking); });
   for (cudaEvent_t* event : {&caller_event_, &step_event_, &side_event_})
     calls("cudaEventCreateWithFlags", [&] { return cudaEventCreateWithFlags(event, cudaEventDisableTiming); });
-  calls("cudaFuncSetAttribute", [] { return prepare_layer_statistics(); });
-  calls("cudaFuncSetAttribute", [] { return prepare_conv_statistics(); });
+  calls("cudaFuncSetAttribute", [this] { return prepare_layer_statistics(shared_bytes); });
+  calls("cudaFuncSetAttribute", [this] { return prepare_conv_statistics(shared_bytes); });
   calls("cudaFuncSetAttribute", [] { return prepare_factor_inverse(); });
   calls("cudaFuncSetAttribute", [] { return prepare_precondition(); });
   calls("cudaFuncSetAttribute", [] { return prepare_layer_rate(); });

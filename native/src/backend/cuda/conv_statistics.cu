@@ -93,11 +93,18 @@ cudaError_t plan_call(const ConvStatisticsArgs& args, const StatisticsWorkspace&
 
 } // namespace
 
-cudaError_t prepare_conv_statistics() { return prepare_weighted_syrk<ConvLoader>(); }
+cudaError_t prepare_conv_statistics(int32_t shared_bytes) { return prepare_weighted_syrk<ConvLoader>(shared_bytes); }
 
 size_t conv_statistics_workspace(const LayerShape& shape, const Activations& inputs, int64_t samples,
                                  int32_t multiprocessors) {
   return fits(shape, inputs, samples) ? plan_of(shape, inputs, samples, multiprocessors, nullptr).bytes : 0;
+}
+
+cudaError_t launch_syrk(const LayerShape& shape, const Activations& inputs, int64_t samples, const SyrkJob& job,
+                        Precision precision, cudaStream_t stream) {
+  const ConvLoader loader = conv_loader(shape, inputs, ConvRows(shape.conv, inputs, samples));
+  const SyrkArgs<ConvLoader> syrk{loader, job.grid, job.weights, job.sum, job.tiles, 0};
+  return launch_weighted_syrk(syrk, syrk_class(shape.blocks), precision, job.shared_bytes, stream);
 }
 
 cudaError_t launch_conv_statistics(const ConvStatisticsArgs& args, const StatisticsWorkspace& workspace,
@@ -109,9 +116,8 @@ cudaError_t launch_conv_statistics(const ConvStatisticsArgs& args, const Statist
   if (error != cudaSuccess) return error;
   error = launch_rows(args, plan, {}, stream);
   if (error != cudaSuccess) return error;
-  const ConvLoader loader = conv_loader(shape, args.inputs, ConvRows(shape.conv, args.inputs, args.samples));
-  const SyrkArgs<ConvLoader> syrk{loader, plan.grid, plan.weights, args.memory->phi_sum, plan.tiles};
-  error = launch_weighted_syrk(syrk, syrk_class(shape.blocks), precision, stream);
+  const SyrkJob job{plan.grid, plan.weights, args.memory->phi_sum, plan.tiles, workspace.shared_bytes};
+  error = launch_syrk(shape, args.inputs, args.samples, job, precision, stream);
   if (error != cudaSuccess) return error;
   return launch_finish_statistics(shape, *args.memory, plan, args.samples, stream);
 }

@@ -103,4 +103,15 @@ cudaError_t launch_finish_statistics(const LayerShape& shape, const LayerMemory&
                 stream, args);
 }
 
+cudaError_t launch_add_tiles(const BlockLayout& blocks, const SyrkJob& job, cudaStream_t stream) {
+  if (job.grid.splits <= 1) return cudaSuccess;
+  FinishArgs args{};
+  args.grid = job.grid;
+  args.tiles = job.tiles;
+  args.phi = job.sum;
+  args.tile = tile_of(syrk_class(blocks));
+  const int tile_blocks = args.grid.tasks * (args.tile * args.tile / kPiece);
+  return launch(finish_statistics_kernel, dim3(static_cast<unsigned>(tile_blocks)), dim3(kThreads), 0, stream, args);
+}
+
 } // namespace lngd::cuda

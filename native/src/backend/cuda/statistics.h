@@ -33,10 +33,12 @@ struct StatisticsWorkspace {
   void* memory;
   size_t bytes;
   int32_t multiprocessors; // of the device
+  int32_t shared_bytes;    // cudaDevAttrMaxSharedMemoryPerBlockOptin of the device: how deep the kernels' pipelines are
 };
 
-// Called once for each device before the first launch: the shared memory that the kernels ask for.
-cudaError_t prepare_layer_statistics();
+// Called once for each device before the first launch: the shared memory that the kernels ask for, out of
+// `shared_bytes` as in StatisticsWorkspace.
+cudaError_t prepare_layer_statistics(int32_t shared_bytes);
 size_t layer_statistics_workspace(const LayerShape& shape, int64_t samples, int32_t multiprocessors);
 cudaError_t launch_layer_statistics(const StatisticsArgs& args, const StatisticsWorkspace& workspace,
                                     Precision precision, cudaStream_t stream);
@@ -46,7 +48,7 @@ cudaError_t launch_fisher_rows(const StatisticsArgs& args, const StatisticsWorks
                                cudaStream_t stream);
 
 // The same for a convolution; `inputs` gives the height and width of the input.
-cudaError_t prepare_conv_statistics();
+cudaError_t prepare_conv_statistics(int32_t shared_bytes);
 size_t conv_statistics_workspace(const LayerShape& shape, const Activations& inputs, int64_t samples,
                                  int32_t multiprocessors);
 cudaError_t launch_conv_statistics(const ConvStatisticsArgs& args, const StatisticsWorkspace& workspace,
