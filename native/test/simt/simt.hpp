@@ -71,6 +71,9 @@ Device device();
 // the environment variable LNGD_SIMT_DEVICE names it, or, without one, sm_80 with few multiprocessors. Returns whether
 // there is such a device. What was asked for kernels before is forgotten.
 bool set_device(const char* name);
+// The first kernel since then whose code was not loaded before it was launched (cudaFuncGetAttributes does that); ""
+// where there was none. Such a launch breaks a capture.
+std::string first_late_kernel();
 
 struct Live {
   int device_allocations, host_allocations, streams, events, graphs;

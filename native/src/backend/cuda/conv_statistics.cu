@@ -93,7 +93,12 @@ cudaError_t plan_call(const ConvStatisticsArgs& args, const StatisticsWorkspace&
 
 } // namespace
 
-cudaError_t prepare_conv_statistics(int32_t shared_bytes) { return prepare_weighted_syrk<ConvLoader>(shared_bytes); }
+cudaError_t prepare_conv_statistics(int32_t shared_bytes) {
+  cudaError_t error = prepare_pixel_squares();
+  if (error == cudaSuccess) error = prepare_fisher_rows<ConvSource>();
+  if (error == cudaSuccess) error = prepare_weighted_syrk<ConvLoader>(shared_bytes);
+  return error == cudaSuccess ? prepare_finish_statistics() : error;
+}
 
 size_t conv_statistics_workspace(const LayerShape& shape, const Activations& inputs, int64_t samples,
                                  int32_t multiprocessors) {

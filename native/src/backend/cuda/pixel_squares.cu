@@ -60,6 +60,8 @@ __global__ void __launch_bounds__(kPixelThreads) pixel_squares_kernel(const Pixe
 
 } // namespace
 
+cudaError_t prepare_pixel_squares() { return prepare_kernel(pixel_squares_kernel); }
+
 cudaError_t launch_pixel_squares(const LayerShape& shape, const Activations& a, int64_t samples, float* squares,
                                  cudaStream_t stream) {
   const int64_t area = int64_t{a.height} * a.width, pixels = samples * area;

@@ -56,6 +56,7 @@ cudaError_t launch_conv_statistics(const ConvStatisticsArgs& args, const Statist
 
 // Its first launch (pixel_squares.cu): squares[(group * samples + n) * height * width + y * width + x] gets the sum of
 // the squares of that group's channels. At most kMostRows pixels.
+cudaError_t prepare_pixel_squares();
 cudaError_t launch_pixel_squares(const LayerShape& shape, const Activations& inputs, int64_t samples, float* squares,
                                  cudaStream_t stream);
 
