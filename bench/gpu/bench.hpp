@@ -36,6 +36,7 @@ struct Device {
   std::string name;
   int compute_capability = 0;
   int multiprocessors = 1;
+  int shared_bytes = 0; // that a block may ask for
   int64_t l2_bytes = 0;
 };
 Device device();

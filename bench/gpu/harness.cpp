@@ -123,6 +123,7 @@ Device device() {
   d.name = properties.name;
   d.compute_capability = 10 * properties.major + properties.minor;
   d.multiprocessors = properties.multiProcessorCount;
+  BENCH_CUDA(cudaDeviceGetAttribute(&d.shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0));
 #if !defined(SIMT_EMU)
   d.l2_bytes = properties.l2CacheSize;
 #endif

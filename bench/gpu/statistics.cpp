@@ -55,11 +55,13 @@ void time_layer(const Options& options, const Layer& layer, const Preset& preset
     const int count = slots_for(options, d, row.work.bytes);
     for (int i = 0; i < count; ++i) bench.slots.push_back(std::make_unique<Slot>(layer, preset, order));
     bench.reference = bench.slots[0]->data.reference();
-    BENCH_CUDA(layer.conv ? lngd::cuda::prepare_conv_statistics() : lngd::cuda::prepare_layer_statistics());
+    BENCH_CUDA(layer.conv ? lngd::cuda::prepare_conv_statistics(d.shared_bytes)
+                          : lngd::cuda::prepare_layer_statistics(d.shared_bytes));
   }
   const auto launch = [&](int i, cudaStream_t stream) {
     Slot& slot = *bench.slots[static_cast<size_t>(i)];
-    const lngd::cuda::StatisticsWorkspace workspace{slot.workspace.get(), slot.bytes, d.multiprocessors};
+    const lngd::cuda::StatisticsWorkspace workspace{slot.workspace.get(), slot.bytes, d.multiprocessors,
+                                                    d.shared_bytes};
     if (layer.conv)
       BENCH_CUDA(lngd::cuda::launch_conv_statistics(slot.data.conv(), workspace, kind.precision, stream));
     else

@@ -25,6 +25,7 @@ bool abandoned;
 Order order = Order::Forward;
 uint64_t random_state = 1;
 const Launch* launch_now;
+uint64_t window_first, window_count; // 0: all blocks
 unsigned ready[kMaxThreads / kWarp]; // lanes that can run
 
 } // namespace
@@ -96,6 +97,8 @@ void start_fiber(Fiber& fiber) {
   for (int i = 2; i <= 7; ++i) top[-i] = nullptr;
   fiber.stack_pointer = top - 7;
   fiber.wait = Wait::Ready;
+  fiber.path = 0;
+  fiber.path_length = 0;
   fiber.groups = 0;
   fiber.copies = 0;
 }
@@ -192,7 +195,39 @@ void check_alignment(int warp) {
   }
 }
 
+// Hardware need not have brought lanes together again that went different branches, and what an aligned instruction
+// does that only some of them execute is undefined. What the emulator sees of a branch are the accesses in it.
+void check_together(int warp) {
+  const Fiber* const fibers = block.fibers + warp * kWarp;
+  for (int lane = 1; lane < kWarp; ++lane) {
+    const Fiber &a = fibers[0], &b = fibers[lane];
+    if (a.path == b.path) continue;
+    int at = 0; // where they parted, as far as it was kept
+    while (at + 1 < kPathKept && at < a.path_length && at < b.path_length && a.path_begin[at] == b.path_begin[at]) ++at;
+    const auto access = [at](const Fiber& f) {
+      return thread_name(f.id) +
+             (at < f.path_length ? ": access at " + source_line(f.path_begin[at]) : std::string(": none"));
+    };
+    report(Kind::Divergence, std::string(a.what) + " at " + source_line(a.site) +
+                                 " by lanes that went different branches, without a __syncwarp behind these:\n    " +
+                                 access(a) + "\n    " + access(b));
+  }
+}
+
 } // namespace
+
+void note_access(const void* site) {
+  current->path = (current->path + reinterpret_cast<uintptr_t>(site)) * 0x9e3779b97f4a7c15ull;
+  if (current->path_length < kPathKept) current->path_begin[current->path_length] = site;
+  ++current->path_length;
+}
+
+void reconverge(int warp) {
+  for (int lane = 0; lane < kWarp; ++lane) {
+    block.fibers[warp * kWarp + lane].path = 0;
+    block.fibers[warp * kWarp + lane].path_length = 0;
+  }
+}
 
 void set_schedule(Order new_order, unsigned seed) {
   order = new_order;
@@ -200,6 +235,11 @@ void set_schedule(Order new_order, unsigned seed) {
 }
 
 Order schedule() { return order; }
+
+void set_grid_window(uint64_t first, uint64_t count) {
+  window_first = first;
+  window_count = count;
+}
 
 unsigned random_number() { // xorshift64*
   random_state ^= random_state >> 12;
@@ -231,7 +271,10 @@ int block_barrier(BlockVote kind, int predicate) {
     wait(Wait::Block);
     return block.vote_result;
   }
-  for (int w = 0; w < block.threads / kWarp; ++w) check_alignment(w);
+  for (int w = 0; w < block.threads / kWarp; ++w) {
+    check_alignment(w);
+    reconverge(w);
+  }
   block.arrived = 0;
   block.vote_result = kind == BlockVote::Or    ? block.votes > 0
                       : kind == BlockVote::And ? block.votes == block.threads
@@ -243,7 +286,7 @@ int block_barrier(BlockVote kind, int predicate) {
   return block.vote_result;
 }
 
-void warp_collective(WarpFunction function, void* operand, const char* what, const void* site) {
+void warp_collective(WarpFunction function, void* operand, const char* what, const void* site, bool aligned) {
   Fiber& me = *current;
   const int index = me.id / kWarp, lane = me.id % kWarp;
   Warp& warp = block.warps[index];
@@ -259,6 +302,7 @@ void warp_collective(WarpFunction function, void* operand, const char* what, con
   if (++warp.arrived == kWarp) {
     warp.arrived = 0;
     check_alignment(index);
+    if (aligned) check_together(index);
     function(warp.operand);
     for (int i = 0; i < kWarp; ++i) make_ready(index * kWarp + i);
   }
@@ -282,12 +326,15 @@ void run_grid(const Launch& launch) {
   block.shared = map_guarded((launch.shared_bytes + 15) / 16 * 16, &map, &map_bytes);
   checker_begin_launch();
   ++counter.launches;
-  const unsigned blocks = launch.grid.x * launch.grid.y * launch.grid.z;
-  const unsigned start = order == Order::Random ? random_number() % blocks : 0;
-  for (unsigned i = 0; i < blocks && !abandoned; ++i) {
-    const unsigned at = order == Order::Reverse ? blocks - 1 - i : (start + i) % blocks;
+  const uint64_t x = launch.grid.x, y = launch.grid.y, all = x * y * launch.grid.z;
+  const uint64_t first = window_count ? std::min(window_first, all) : 0;
+  const uint64_t blocks = window_count ? std::min(window_count, all - first) : all;
+  const uint64_t start = order == Order::Random && blocks ? random_number() % blocks : 0;
+  for (uint64_t i = 0; i < blocks && !abandoned; ++i) {
+    const uint64_t at = first + (order == Order::Reverse ? blocks - 1 - i : (start + i) % blocks);
     block.linear = at;
-    registers.block = {at % launch.grid.x, at / launch.grid.x % launch.grid.y, at / launch.grid.x / launch.grid.y};
+    registers.block = {static_cast<unsigned>(at % x), static_cast<unsigned>(at / x % y),
+                       static_cast<unsigned>(at / x / y)};
     run_block();
   }
   if (!any_report()) checker_end_launch();

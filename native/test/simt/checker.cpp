@@ -235,6 +235,7 @@ void checker_host_write(const void* address, size_t bytes) {
 
 void checker_access(const void* address, size_t bytes, Access access, const void* site) {
   if (!on || !current) return;
+  note_access(site);
   const char* const p = static_cast<const char*>(address);
   if (p >= current->stack_low && p < current->stack_high) return;
   if (within(p, &registers, sizeof registers) || within(p, block.arguments, block.argument_bytes)) return;

@@ -4,6 +4,7 @@
 // bind. All devices are the same memory; a launch into a stream of another device than the current one is refused.
 #include <cstring>
 
+#include "device.hpp"
 #include "runtime.hpp"
 
 struct CUctx_st {
@@ -57,6 +58,7 @@ using namespace simt;
 
 cudaError_t cudaGetDeviceCount(int* count) {
   SIMT_ENTRY_ANYWHERE;
+  if (!device_model()) return failed(cudaErrorNoDevice); // the environment names none
   *count = kDevices;
   return cudaSuccess;
 }

@@ -75,7 +75,9 @@ struct Batch {
     args.seed = kSeed;
     return args;
   }
-  StatisticsWorkspace room() const { return {workspace.data, bytes, c.multiprocessors}; }
+  StatisticsWorkspace room() const {
+    return {workspace.data, bytes, c.multiprocessors, simt::device().shared_per_block};
+  }
 
   RowTwin twin() const {
     lngd_layer_config layer{};

@@ -19,6 +19,12 @@ void add_emulator_hooks(DeviceHooks& hooks) {
   hooks.current_device = [] { return simt::current_device(); };
   hooks.has_context = [](int device) { return simt::has_context(device); };
   hooks.forget_contexts = [] { simt::forget_contexts(); };
+  hooks.set_device_model = [](const char* name) { return simt::set_device(name); };
+  hooks.late_kernel = [] {
+    static std::string name;
+    name = simt::first_late_kernel();
+    return name.c_str();
+  };
   hooks.reset_device = [] { simt::reset(); };
 }
 

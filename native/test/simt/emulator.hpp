@@ -12,6 +12,7 @@ namespace simt {
 constexpr int kMaxThreads = 1024;
 constexpr int kWarp = 32;
 constexpr int kMaxPendingCopies = 128;
+constexpr int kPathKept = 64;
 
 // Called by functions whose caller's line matters.
 #define SIMT_SITE __builtin_extract_return_addr(__builtin_return_address(0))
@@ -34,6 +35,10 @@ struct Fiber {
   const char* what; // in what
   int id;
   Wait wait;
+  // Accesses since the lanes of its warp were last together: a hash of their sites, and the first of these.
+  uint64_t path;
+  int path_length;
+  const void* path_begin[kPathKept];
   unsigned groups; // committed
   int copies;
   PendingCopy copy[kMaxPendingCopies];
@@ -56,7 +61,7 @@ struct Block {
   int votes;
   int vote_kind;
   int vote_result;
-  unsigned linear; // its number in the grid
+  uint64_t linear; // its number in the grid
   Warp warps[kMaxThreads / kWarp];
   char* shared; // dynamic; ends (rounded to 16) at a guard page
   size_t shared_bytes;
@@ -69,7 +74,12 @@ extern Block block;
 
 // block.cpp
 void run_grid(const Launch& launch);
-void warp_collective(WarpFunction function, void* operand, const char* what, const void* site);
+// `aligned`: an instruction that all lanes must execute as one (.sync.aligned), not only each at some time.
+void warp_collective(WarpFunction function, void* operand, const char* what, const void* site, bool aligned = false);
+// An access of the running thread. Lanes whose accesses differ have taken different branches.
+void note_access(const void* site);
+// The lanes of a warp are together again.
+void reconverge(int warp);
 unsigned random_number();
 Order schedule();
 // Leaves the kernel for good; from inside a fiber.

@@ -134,6 +134,34 @@ __global__ void divergent_shuffle(Data d) {
   d.out[t] = x;
 }
 
+// Half of the lanes copy for the next stage. Nothing brings the warp together again before it loads as one.
+template <bool Bug>
+__global__ void branch_before_ldmatrix(Data d) {
+  SIMT_DYNAMIC_SHARED(float, stages);
+  const unsigned t = threadIdx.x;
+  stages[t] = d.in[t];
+  __syncthreads();
+  if (t % 2) cp_async_4(stages + kThreads + t, d.in + t); // [branch_before_ldmatrix]
+  if (!Bug) __syncwarp();
+  uint32_t r[4];
+  ldmatrix_x4(r, stages + 4 * (t % 32)); // [branch_before_ldmatrix]
+  cp_async_wait<0>();
+  d.out[t] = __uint_as_float(r[0]);
+}
+
+template <bool Bug>
+__global__ void divergent_mma(Data d) {
+  const unsigned t = threadIdx.x;
+  const uint32_t a[4] = {__float_as_uint(d.in[t]), 0, 0, 0}, b[2] = {__float_as_uint(d.in[t]), 0};
+  float low[4] = {}, high[4] = {};
+  if (!Bug || t % 32 < 16) {
+    mma_tf32(low, a, b); // [divergent_mma]
+  } else {
+    mma_tf32(high, a, b); // [divergent_mma]
+  }
+  d.out[t] = low[0] + high[0];
+}
+
 template <bool Bug>
 __global__ void uninitialised_shared(Data d) {
   SIMT_DYNAMIC_SHARED(float, tile);
@@ -229,9 +257,9 @@ __global__ void wrong_fragment(Data d) {
   const int lane = static_cast<int>(threadIdx.x), g = lane / 4, t = lane % 4;
   const float *a = d.in, *b = d.in + 16 * 8;
   const int row = Bug ? g + 4 : g + 8;
-  const uint32_t fa[4] = {to_tf32(a[g * 8 + t]), to_tf32(a[row * 8 + t]), to_tf32(a[g * 8 + t + 4]),
-                          to_tf32(a[(g + 8) * 8 + t + 4])};
-  const uint32_t fb[2] = {to_tf32(b[t * 8 + g]), to_tf32(b[(t + 4) * 8 + g])};
+  const uint32_t fa[4] = {tf32_operand(a[g * 8 + t]), tf32_operand(a[row * 8 + t]), tf32_operand(a[g * 8 + t + 4]),
+                          tf32_operand(a[(g + 8) * 8 + t + 4])};
+  const uint32_t fb[2] = {tf32_operand(b[t * 8 + g]), tf32_operand(b[(t + 4) * 8 + g])};
   float c[4] = {};
   mma_tf32(c, fa, fb);
   for (int i = 0; i < 4; ++i) d.out[(g + i / 2 * 8) * 8 + 2 * t + i % 2] = c[i];

@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rest of the emulated runtime API: what devices are, memory copies, launches, errors; and injected faults.
+// The rest of the emulated runtime API: memory copies, errors; and injected faults.
 #include "runtime.hpp"
 
-#include <cstdio>
 #include <cstring>
-#include <map>
-#include <memory>
+
+#include "device.hpp"
 
 namespace simt {
 namespace {
 
-int architecture = 80;
 cudaError_t sticky = cudaSuccess;
 cudaError_t last = cudaSuccess;
-std::map<const void*, int> shared_opt_in;
 
 struct Fault {
   std::string function;
@@ -25,8 +22,6 @@ struct Fault {
 bool is_sticky(cudaError_t error) {
   return error >= cudaErrorIllegalAddress && error != cudaErrorLaunchOutOfResources && error < cudaErrorNotSupported;
 }
-
-int shared_limit() { return architecture >= 90 ? 232448 : 166912; }
 
 } // namespace
 
@@ -54,8 +49,6 @@ void inject_fault(const char* function, int nth, cudaError_t error) {
 
 int calls_counted() { return fault.seen; }
 
-void set_architecture(int sm) { architecture = sm; }
-
 void reset() {
   drain_all();
   take_reports();
@@ -69,92 +62,9 @@ Live live() {
           memory.device_bytes};
 }
 
-cudaError_t set_function_attribute(const void* kernel, cudaFuncAttribute attribute, int value) {
-  const std::lock_guard<std::recursive_mutex> hold_turn(turn());
-  if (const cudaError_t error = entry_error("cudaFuncSetAttribute")) return error;
-  need_context();
-  if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
-  if (value < 0 || value > shared_limit()) return failed(cudaErrorInvalidValue);
-  shared_opt_in[kernel] = value;
-  return cudaSuccess;
-}
-
-cudaError_t launch(const Launch& request) {
-  const std::lock_guard<std::recursive_mutex> hold_turn(turn());
-  if (const cudaError_t error = entry_error("launch")) return error;
-  need_context();
-  if (!on_current_device(request.stream)) return failed(cudaErrorInvalidResourceHandle);
-  const dim3 &g = request.grid, &b = request.block;
-  const size_t threads = size_t{b.x} * b.y * b.z;
-  if (g.x == 0 || g.y == 0 || g.z == 0 || threads == 0 || threads > kMaxThreads || g.x > 0x7fffffffu || g.y > 65535 ||
-      g.z > 65535 || b.z > 64)
-    return failed(cudaErrorInvalidConfiguration);
-  const auto opted = shared_opt_in.find(request.kernel);
-  const int allowed = std::max(48 * 1024, opted == shared_opt_in.end() ? 0 : opted->second);
-  if (request.shared_bytes > static_cast<size_t>(allowed)) return failed(cudaErrorInvalidValue);
-  // Hardware runs them; our rule is stricter (simt.cuh).
-  if (threads % kWarp) {
-    report(Kind::Usage, "a launch of blocks that are no multiple of 32 threads");
-    return failed(cudaErrorInvalidConfiguration);
-  }
-  // Shared: a graph runs it many times.
-  const std::shared_ptr<void> arguments(const_cast<void*>(request.copy(request.arguments)), request.destroy);
-  Launch copied = request;
-  copied.arguments = arguments.get();
-  return submit(request.stream, false, [copied, arguments] { run_grid(copied); });
-}
-
 } // namespace simt
 
 using namespace simt;
-
-cudaError_t cudaDriverGetVersion(int* version) {
-  SIMT_ENTRY_ANYWHERE;
-  *version = 13000;
-  return cudaSuccess;
-}
-
-cudaError_t cudaRuntimeGetVersion(int* version) {
-  SIMT_ENTRY_ANYWHERE;
-  *version = 13000;
-  return cudaSuccess;
-}
-
-cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
-  SIMT_ENTRY_ANYWHERE;
-  if (device < 0 || device >= kDevices) return failed(cudaErrorInvalidDevice);
-  switch (attribute) {
-    case cudaDevAttrMultiProcessorCount:
-      *value = 4;
-      return cudaSuccess;
-    case cudaDevAttrComputeCapabilityMajor:
-      *value = architecture / 10;
-      return cudaSuccess;
-    case cudaDevAttrComputeCapabilityMinor:
-      *value = architecture % 10;
-      return cudaSuccess;
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
-      *value = shared_limit();
-      return cudaSuccess;
-  }
-  return failed(cudaErrorInvalidValue);
-}
-
-cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int device) {
-  SIMT_ENTRY_ANYWHERE;
-  if (device < 0 || device >= kDevices) return failed(cudaErrorInvalidDevice);
-  *p = cudaDeviceProp{};
-  std::snprintf(p->name, sizeof p->name, "SIMT emulator (sm_%d)", architecture);
-  p->totalGlobalMem = kDeviceBytes;
-  p->sharedMemPerBlock = 48 * 1024;
-  p->sharedMemPerBlockOptin = static_cast<size_t>(shared_limit());
-  p->major = architecture / 10;
-  p->minor = architecture % 10;
-  p->multiProcessorCount = 4; // few, so that grids sized by it have work left over for each block
-  p->maxThreadsPerBlock = kMaxThreads;
-  p->warpSize = kWarp;
-  return cudaSuccess;
-}
 
 cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
   SIMT_ENTRY;
@@ -282,6 +192,7 @@ const char* cudaGetErrorName(cudaError_t error) {
     SIMT_NAME(cudaErrorMemoryAllocation);
     SIMT_NAME(cudaErrorInitializationError);
     SIMT_NAME(cudaErrorInvalidConfiguration);
+    SIMT_NAME(cudaErrorInvalidDeviceFunction);
     SIMT_NAME(cudaErrorInsufficientDriver);
     SIMT_NAME(cudaErrorNoDevice);
     SIMT_NAME(cudaErrorInvalidDevice);
@@ -303,8 +214,11 @@ const char* cudaGetErrorName(cudaError_t error) {
   return "unrecognized error code";
 }
 
-// A kernel that was ended by a report: what it says.
+// A kernel that was ended by a report: what it says. And what is wrong with the emulated device itself.
 const char* cudaGetErrorString(cudaError_t error) {
-  const char* const text = error == cudaErrorLaunchFailure ? first_report() : nullptr;
-  return text ? text : cudaGetErrorName(error);
+  const char* const report = error == cudaErrorLaunchFailure ? first_report() : nullptr;
+  if (report) return report;
+  if (error == cudaErrorNoDevice && !device_problem().empty()) return device_problem().c_str();
+  if (error == cudaErrorInvalidDeviceFunction && !symbols_problem().empty()) return symbols_problem().c_str();
+  return cudaGetErrorName(error);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // conv_statistics.cu against patches that are written out, in double precision.
+#include "backend/cuda/conv_loader.cuh"
 #include "statistics_fixture.hpp"
 
 namespace {
@@ -180,7 +181,9 @@ struct Batch {
             kStep,
             kSeed};
   }
-  StatisticsWorkspace room() const { return {workspace->data, bytes, c.multiprocessors}; }
+  StatisticsWorkspace room() const {
+    return {workspace->data, bytes, c.multiprocessors, simt::device().shared_per_block};
+  }
 
   // Patches as the comment of ConvGeometry says, and q of every position, group by group.
   std::vector<RowTwin> twin() const {
@@ -235,9 +238,10 @@ void check_case(const Case& c) {
   CHECK_EQ(sums.record().poisoned, 0);
 }
 
-void begin(const Schedule& schedule = kSchedules[0]) {
+void begin(const Schedule& schedule = kSchedules[0], const char* device = nullptr) {
   start();
-  REQUIRE(lngd::cuda::prepare_conv_statistics() == cudaSuccess);
+  REQUIRE(simt::set_device(device));
+  REQUIRE(lngd::cuda::prepare_conv_statistics(simt::device().shared_per_block) == cudaSuccess);
   simt::set_schedule(schedule.order, schedule.seed);
 }
 
@@ -283,6 +287,69 @@ TEST(kernel_conv_statistics_blocks) {
   }
 }
 
+// Channels side by side, 16 bytes at a time where four of them begin with a multiple of 4: channels that are and are
+// not, groups that begin with one and do not, dilation, blocks that cut channels apart, several chunks, two stages and
+// three.
+TEST(kernel_conv_statistics_channels_last) {
+  for (const char* device : {"sm_80", "sm_86", "sm_90"})
+    for (const Schedule& schedule : kSchedules) {
+      if (schedule.order != simt::Order::Forward && std::string(device) != "sm_86") continue;
+      const conformance::Scope scope(device);
+      begin(schedule, device);
+      const auto check = [](Case c) {
+        c.order = Order::Nhwc;
+        check_case(c);
+      };
+      check({4, 20, 6, 5, 5, square(3, 1, 1), 1, true, 128});  // 128 + 53, 4 chunks
+      check({4, 16, 6, 5, 6, square(3, 1, 2, 2), 1, true, 0}); // dilation; a square tile and one of 17 below it
+      check({3, 24, 6, 4, 5, square(3, 1, 1), 2, false, 128}); // groups of 12: quads
+      check({5, 12, 6, 4, 5, square(3, 1, 1), 2, true, 128});  // groups of 6: quads of the first begin with 0, of the
+                                                               // second with 2
+      if (schedule.order != simt::Order::Forward || std::string(device) != "sm_80") continue;
+      check({3, 10, 6, 6, 6, square(3, 2, 1), 1, true, 128}); // no quads
+      check({2, 12, 6, 7, 7, square(5, 1, 2), 1, true, 100}); // 25 elements, blocks that begin amid a channel
+      check({9, 8, 6, 4, 4, square(2, 1, 0), 1, true, 128});  // 33 columns
+      check({9, 4, 6, 6, 4, square(2, 2, 0), 1, true, 128});  // 17 columns
+    }
+  begin();
+}
+
+// Places of a tile's columns: each once, copies of 16 bytes aligned and of one kernel element, as many as there can be.
+TEST(conv_loader_places) {
+  using Places = lngd::cuda::ConvLoader::Places;
+  long wrong = 0;
+  for (const int taps : {2, 4, 9, 25, 49})
+    for (const int offset : {0, 6, 12, 13})
+      for (const int first : {0, 1, 64, 128, 300})
+        for (const int count : {0, 1, 5, 37, 100, 128})
+          for (const bool aligned : {true, false}) {
+            Places p{taps, offset, first, first + count, aligned, 0};
+            int most = 0;
+            for (int tap = 0; tap < taps; ++tap) {
+              p.quads += (p.range(tap).last - p.range(tap).first) / 4;
+              for (int c = 0; aligned && c * taps + tap < first + count; ++c)
+                most += (offset + c) % 4 == 0 && c * taps + tap >= first && (c + 3) * taps + tap < first + count;
+            }
+            wrong += p.quads != most;
+            std::vector<int> at(static_cast<size_t>(count), -1);
+            for (int j = first; j < first + count; ++j) {
+              const lngd::cuda::SyrkPlace place = p.of(j);
+              const bool inside = place.position >= 0 && place.position < count;
+              wrong += !inside || at[static_cast<size_t>(place.position)] >= 0;
+              if (!inside) continue;
+              at[static_cast<size_t>(place.position)] = j;
+              const bool quad = place.position < 4 * p.quads;
+              wrong += place.copy != (quad ? place.position / 4 : place.position - 3 * p.quads);
+              wrong += place.begins != (!quad || place.position % 4 == 0);
+            }
+            for (int q = 0; q < p.quads; ++q)
+              for (int e = 0; e < 4; ++e)
+                wrong += at[static_cast<size_t>(4 * q + e)] != at[static_cast<size_t>(4 * q)] + e * taps ||
+                         (offset + at[static_cast<size_t>(4 * q)] / taps) % 4 != 0;
+          }
+  CHECK_EQ(wrong, 0);
+}
+
 TEST(kernel_conv_statistics_precisions) {
   begin();
   for (const Precision precision : {Precision::Float32, Precision::TripleTf32, Precision::Tf32, Precision::Bfloat16}) {
@@ -297,7 +364,7 @@ TEST(kernel_conv_statistics_splits) {
   for (const Schedule& schedule : kSchedules) {
     begin(schedule);
     for (const int32_t multiprocessors : {1, 132}) {
-      Case c{3, 3, 140, 12, 12, square(3, 1, 1)};
+      Case c{5, 3, 140, 12, 12, square(3, 1, 1)};
       c.multiprocessors = multiprocessors;
       check_case(c);
     }

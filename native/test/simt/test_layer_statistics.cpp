@@ -27,9 +27,10 @@ void check_case(const Case& c) {
   CHECK_EQ(batch.inputs.read() == batch.a, true); // and nothing between
 }
 
-void begin(const Schedule& schedule = kSchedules[0]) {
+void begin(const Schedule& schedule = kSchedules[0], const char* device = nullptr) {
   start();
-  REQUIRE(lngd::cuda::prepare_layer_statistics() == cudaSuccess);
+  REQUIRE(simt::set_device(device));
+  REQUIRE(lngd::cuda::prepare_layer_statistics(simt::device().shared_per_block) == cudaSuccess);
   simt::set_schedule(schedule.order, schedule.seed);
 }
 
@@ -100,6 +101,41 @@ TEST(kernel_layer_statistics_splits) {
   simt::set_schedule(simt::Order::Random, 77);
   launch(batch, two);
   CHECK(one.phi() == two.phi() && one.psi() == two.psi() && one.denominator() == two.denominator());
+  begin();
+}
+
+// The depth of the pipeline goes by the device's shared memory: three stages or two, the same bits. Several chunks, off
+// the diagonal and on it, rows of 16 bytes and rows that are none.
+TEST(kernel_layer_statistics_devices) {
+  for (const Precision precision : {Precision::Float32, Precision::TripleTf32, Precision::Tf32, Precision::Bfloat16})
+    for (const Layout layout : {Layout::Rows, Layout::OffByOne}) {
+      std::vector<float> first;
+      for (const char* device : {"sm_80", "sm_86", "sm_90", "sm_120"}) {
+        if (std::string(device) != "sm_80" && std::string(device) != "sm_86" && precision != Precision::Tf32) continue;
+        const conformance::Scope scope(device);
+        begin(kSchedules[0], device);
+        const Batch batch({100, 140, 6, true, 0, layout, precision});
+        Sums sums(batch.shape);
+        launch(batch, sums);
+        check_sums(batch.shape, sums, {batch.twin()}, precision, kTanhError);
+        if (first.empty()) first = sums.phi();
+        CHECK(sums.phi() == first);
+        check_case({110, 70, 6, true, 128, layout, precision});
+        check_case({270, 40, 6, false, 64, layout, precision});
+      }
+    }
+  begin();
+}
+
+// More rows than the row pass takes at once, and more columns than it sums at once.
+TEST(kernel_layer_statistics_row_batches) {
+  begin();
+  Case c{1100, 3, 530, true, 128, Layout::Rows};
+  c.multiprocessors = 1; // 550 rows for each of two blocks: batches of 256, 256 and 38
+  check_case(c);
+  c.fisher = LNGD_FISHER_SAMPLED;
+  c.activation = LNGD_ACTIVATION_IDENTITY;
+  check_case(c);
   begin();
 }
 

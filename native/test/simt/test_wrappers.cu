@@ -43,9 +43,14 @@ float with_bits(uint32_t bits) {
   return x;
 }
 
-__global__ void round_kernel(const float* in, uint32_t* tf32, uint32_t* bf16, int count) {
+// Of the operand only the bits that count.
+__global__ void round_kernel(const float* in, uint32_t* tf32, uint32_t* operand, uint32_t* high, uint32_t* low,
+                             uint32_t* bf16, int count) {
   for (int i = static_cast<int>(threadIdx.x); i < count; i += 32) {
     tf32[i] = to_tf32(in[i]);
+    operand[i] = tf32_operand(in[i]) & kTf32Bits;
+    split_tf32(in[i], high[i], low[i]);
+    low[i] &= kTf32Bits;
     bf16[i] = pack_bf16(in[i], -in[i]);
   }
 }
@@ -66,12 +71,17 @@ TEST(wrapper_rounding) {
   for (const uint32_t bits : {0x3f801000u, 0x3f803000u, 0x3f808000u, 0x3f818000u, 0x3f800fffu, 0x3fffffffu, 0u})
     in.push_back(with_bits(bits)); // ties, and a carry into the exponent
   const Array<float> device(in);
-  const Array<uint32_t> tf32(in.size()), bf16(in.size());
-  run(round_kernel, 32, 0, device.data, tf32.data, bf16.data, static_cast<int>(in.size()));
-  const std::vector<uint32_t> t = tf32.read(), b = bf16.read();
+  const Array<uint32_t> tf32(in.size()), operand(in.size()), high(in.size()), low(in.size()), bf16(in.size());
+  run(round_kernel, 32, 0, device.data, tf32.data, operand.data, high.data, low.data, bf16.data,
+      static_cast<int>(in.size()));
+  const std::vector<uint32_t> t = tf32.read(), o = operand.read(), h = high.read(), l = low.read(), b = bf16.read();
   for (size_t i = 0; i < in.size(); ++i) {
     const double x = in[i];
     CHECK_EQ(static_cast<double>(with_bits(t[i])), x == 0 ? 0 : rounded(x, 10, false));
+    CHECK_EQ(o[i], t[i]);
+    CHECK_EQ(h[i] & ~kTf32Bits, 0u);
+    CHECK(std::fabs(x - static_cast<double>(with_bits(h[i])) - static_cast<double>(with_bits(l[i]))) <=
+          0x1p-22 * std::fabs(x));
     CHECK_EQ(static_cast<double>(with_bits(b[i] << 16)), x == 0 ? 0 : rounded(x, 7, true));
     CHECK_EQ(b[i] >> 16, (b[i] & 0xffffu) ^ 0x8000u);
   }
@@ -83,9 +93,9 @@ namespace {
 // random numbers then show the rounding.
 __global__ void tf32_kernel(const float* a, const float* b, const float* c, float* d) {
   const int lane = static_cast<int>(threadIdx.x), g = lane / 4, t = lane % 4;
-  const uint32_t fa[4] = {to_tf32(a[g * 8 + t]), to_tf32(a[(g + 8) * 8 + t]), to_tf32(a[g * 8 + t + 4]),
-                          to_tf32(a[(g + 8) * 8 + t + 4])};
-  const uint32_t fb[2] = {to_tf32(b[t * 8 + g]), to_tf32(b[(t + 4) * 8 + g])};
+  const uint32_t fa[4] = {tf32_operand(a[g * 8 + t]), tf32_operand(a[(g + 8) * 8 + t]), tf32_operand(a[g * 8 + t + 4]),
+                          tf32_operand(a[(g + 8) * 8 + t + 4])};
+  const uint32_t fb[2] = {tf32_operand(b[t * 8 + g]), tf32_operand(b[(t + 4) * 8 + g])};
   float acc[4];
   for (int i = 0; i < 4; ++i) acc[i] = c[(g + i / 2 * 8) * 8 + 2 * t + i % 2];
   mma_tf32(acc, fa, fb);

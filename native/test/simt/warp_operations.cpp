@@ -48,7 +48,11 @@ void do_vote(void* const* operands) {
   }
 }
 
-void do_syncwarp(void* const*) { ++block.warps[current->id / kWarp].epoch; }
+void do_syncwarp(void* const*) {
+  const int warp = current->id / kWarp;
+  ++block.warps[warp].epoch;
+  reconverge(warp);
+}
 
 struct MatrixOperand {
   uint32_t* registers;
@@ -165,22 +169,23 @@ void load_matrices(uint32_t* to, const void* row, bool transposed) {
   if (!in_shared(row, 16)) report(Kind::Bounds, "ldmatrix row outside of shared memory at " + source_line(site));
   checker_access(row, 16, Read, site);
   MatrixOperand o{to, static_cast<const char*>(row)};
-  warp_collective(transposed ? do_load_transposed : do_load_plain, &o, "ldmatrix", site);
+  warp_collective(transposed ? do_load_transposed : do_load_plain, &o, "ldmatrix", site, true);
 }
 
 void multiply_tf32(float* d, const uint32_t* a, const uint32_t* b) {
   ProductOperand o{d, a, b};
-  warp_collective(do_tf32, &o, "mma", SIMT_SITE);
+  warp_collective(do_tf32, &o, "mma", SIMT_SITE, true);
 }
 
 void multiply_bf16(float* d, const uint32_t* a, const uint32_t* b) {
   ProductOperand o{d, a, b};
-  warp_collective(do_bf16, &o, "mma", SIMT_SITE);
+  warp_collective(do_bf16, &o, "mma", SIMT_SITE, true);
 }
 
 void copy_async(void* shared, const void* global, int bytes, int valid) {
   const void* const site = SIMT_SITE;
   Fiber& me = *current;
+  note_access(site);
   const auto unaligned = [bytes](const void* p) {
     return reinterpret_cast<uintptr_t>(p) % static_cast<unsigned>(bytes);
   };

@@ -3,9 +3,7 @@
 
 #include <cstdio>
 
-#include "backend/cuda/factor_inverse.h"
-#include "backend/cuda/kernels.h"
-#include "backend/cuda/layer_rate.h"
+#include "backend/cuda/cuda_plan.h"
 
 namespace lngd::cuda {
 namespace {
@@ -33,9 +31,8 @@ bool CudaContext::create(const lngd_config& config) {
   const auto attribute = [this](int& value, cudaDeviceAttr which) {
     calls("cudaDeviceGetAttribute", [&] { return cudaDeviceGetAttribute(&value, which, device); });
   };
-  int processors = 0;
-  attribute(processors, cudaDevAttrMultiProcessorCount);
-  multiprocessors = processors;
+  attribute(multiprocessors, cudaDevAttrMultiProcessorCount);
+  attribute(shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin);
   // `own` keeps CUDA's order with the default stream: a caller who never heard of streams works there. The side stream
   // gives that up, or the caller's kernels on the default stream would wait for the inverses.
   calls("cudaStreamCreateWithFlags", [&] { return cudaStreamCreateWithFlags(&own, cudaStreamDefault); });
@@ -44,11 +41,15 @@ bool CudaContext::create(const lngd_config& config) {
     calls("cudaStreamCreateWithFlags", [&] { return cudaStreamCreateWithFlags(&beside, cudaStreamNonBlocking); });
   for (cudaEvent_t* event : {&caller_event_, &step_event_, &side_event_})
     calls("cudaEventCreateWithFlags", [&] { return cudaEventCreateWithFlags(event, cudaEventDisableTiming); });
-  calls("cudaFuncSetAttribute", [] { return prepare_layer_statistics(); });
-  calls("cudaFuncSetAttribute", [] { return prepare_conv_statistics(); });
-  calls("cudaFuncSetAttribute", [] { return prepare_factor_inverse(); });
-  calls("cudaFuncSetAttribute", [] { return prepare_precondition(); });
-  calls("cudaFuncSetAttribute", [] { return prepare_layer_rate(); });
+  // Every kernel that there is: the first step may be one that is captured.
+  calls("prepare layer_statistics", [this] { return prepare_layer_statistics(shared_bytes); });
+  calls("prepare conv_statistics", [this] { return prepare_conv_statistics(shared_bytes); });
+  calls("prepare running_average", [] { return prepare_running_average(); });
+  calls("prepare factor_inverse", [] { return prepare_factor_inverse(); });
+  calls("prepare precondition", [] { return prepare_precondition(); });
+  calls("prepare layer_rate", [] { return prepare_layer_rate(); });
+  calls("prepare apply_update", [] { return prepare_apply_update(); });
+  calls("prepare store_settings", [] { return prepare_store_settings(); });
   return calls.ok();
 }
 

@@ -11,7 +11,7 @@ namespace {
 constexpr int64_t kReservedSamples = 256;
 
 StatisticsWorkspace workspace(const CudaContext& context) {
-  return {context.workspace, context.workspace_bytes, context.multiprocessors};
+  return {context.workspace, context.workspace_bytes, context.multiprocessors, context.shared_bytes};
 }
 
 size_t workspace_needed(const CudaContext& context, const StatisticsArgs& args) {

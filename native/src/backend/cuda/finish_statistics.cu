@@ -17,8 +17,7 @@ constexpr int kPiece = 1024;       // elements of a tile for one block
 constexpr double kOverflow = 1e37; // sums stay below this: float ends at 3.4e38
 
 // 32 outputs: a lane each, the row blocks shared out among the warps.
-__device__ void finish_psi(const FinishArgs& args, int first) {
-  __shared__ double part[kWarps][32];
+__device__ void finish_psi(const FinishArgs& args, int first, double (&part)[kWarps][32]) {
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32;
   const int each = (args.row_blocks + kWarps - 1) / kWarps, i = first + lane;
   double sum = 0;
@@ -70,16 +69,19 @@ __device__ void finish_tile(const FinishArgs& args, int task, int piece) {
 }
 
 __global__ void __launch_bounds__(kThreads) finish_statistics_kernel(const FinishArgs args) {
+  __shared__ double part[kWarps][32];
   const int block = static_cast<int>(blockIdx.x), pieces = args.tile * args.tile / kPiece;
   if (block >= args.psi_tasks) {
     finish_tile(args, (block - args.psi_tasks) / pieces, (block - args.psi_tasks) % pieces);
     return;
   }
   if (block == 0) finish_record(args);
-  finish_psi(args, 32 * block);
+  finish_psi(args, 32 * block, part);
 }
 
 } // namespace
+
+cudaError_t prepare_finish_statistics() { return prepare_kernel(finish_statistics_kernel); }
 
 cudaError_t launch_finish_statistics(const LayerShape& shape, const LayerMemory& memory, const StatisticsPlan& plan,
                                      int64_t samples, cudaStream_t stream) {
@@ -101,6 +103,17 @@ cudaError_t launch_finish_statistics(const LayerShape& shape, const LayerMemory&
   const int tile_blocks = plan.grid.splits > 1 ? plan.grid.tasks * (args.tile * args.tile / kPiece) : 0;
   return launch(finish_statistics_kernel, dim3(static_cast<unsigned>(args.psi_tasks + tile_blocks)), dim3(kThreads), 0,
                 stream, args);
+}
+
+cudaError_t launch_add_tiles(const BlockLayout& blocks, const SyrkJob& job, cudaStream_t stream) {
+  if (job.grid.splits <= 1) return cudaSuccess;
+  FinishArgs args{};
+  args.grid = job.grid;
+  args.tiles = job.tiles;
+  args.phi = job.sum;
+  args.tile = tile_of(syrk_class(blocks));
+  const int tile_blocks = args.grid.tasks * (args.tile * args.tile / kPiece);
+  return launch(finish_statistics_kernel, dim3(static_cast<unsigned>(tile_blocks)), dim3(kThreads), 0, stream, args);
 }
 
 } // namespace lngd::cuda

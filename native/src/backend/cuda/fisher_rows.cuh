@@ -4,8 +4,11 @@
 //
 // A block takes kRows rows at a time (dense: samples; convolution: output positions). q goes through a tile of shared
 // memory, written along whichever index is contiguous in the caller's memory, and is summed from there both ways: over
-// i for r, over n for psi. c_n is taken before. What a block has of psi and of the denominator goes to the workspace,
-// and finish_statistics adds it up in the order of the blocks: no atomics, the same bits each time.
+// i for r, over n for psi. c_n of up to kBatchRows rows is taken before; then the columns are gone through, and of each
+// panel of columns all of these rows, so that psi stays in registers and is written once for a batch (chunk by chunk,
+// as first written, it was read and written in double for every 8 or 32 rows: half as many bytes again as the signal
+// has). What a block has of psi and of the denominator goes to the workspace, and finish_statistics adds it up in the
+// order of the blocks: no atomics, the same bits each time.
 //
 // Source (layer_statistics.cu, conv_statistics.cu) says where a row lies:
 //   kRows                          rows at a time
@@ -21,6 +24,7 @@
 namespace lngd::cuda {
 
 constexpr int kRowThreads = 256;
+constexpr int kBatchRows = 256;
 
 template <class Source>
 struct RowPass {
@@ -59,19 +63,23 @@ struct RowTile {
   static constexpr int kParts = kRowThreads / kRows; // threads of a row
   static constexpr int kColumns = 4096 / kRows;      // a tile is 4096 elements: 16 loads in flight in each thread
   static constexpr int kPitch = kColumns + 8;        // 4 rows at once, or lanes over 8 rows: few bank conflicts
+  static constexpr int kSums = (kColumns + kRowThreads - 1) / kRowThreads; // columns of a thread
   static_assert(kParts <= 32, "a row's threads are in one warp");
+  static_assert(kBatchRows % kRows == 0, "a batch is whole chunks");
 
   float q[kRows * kPitch];
   float eps[Sampled ? kRows * kPitch : 1];
   double part[kRowThreads];
-  int64_t base[kRows]; // of the row's signal
-  float c[kRows];
-  RowParameters row[kRows];
+  // Of the batch's rows.
+  int64_t base[kBatchRows]; // of the signal
+  double r[kBatchRows];
+  float c[kBatchRows];
+  RowParameters row[kBatchRows];
 };
 
-// c of the rows of a chunk, and where their signals lie.
+// c of the rows of a chunk, and where their signals lie; `at` is the chunk's first row in the batch.
 template <class Source, bool Sampled>
-__device__ void take_inputs(const RowPass<Source>& pass, RowTile<Source, Sampled>& tile, int group, int row0) {
+__device__ void take_inputs(const RowPass<Source>& pass, RowTile<Source, Sampled>& tile, int group, int row0, int at) {
   using Tile = RowTile<Source, Sampled>;
   const int thread = static_cast<int>(threadIdx.x);
   const bool by_rows = pass.source.inputs_by_rows;
@@ -79,20 +87,22 @@ __device__ void take_inputs(const RowPass<Source>& pass, RowTile<Source, Sampled
   const int part = by_rows ? thread / Tile::kRows : thread % Tile::kParts;
   tile.part[row * Tile::kParts + part] =
       row0 + row < pass.rows ? pass.source.input_square(group, row0 + row, part, Tile::kParts) : 0.0;
-  if (thread < Tile::kRows)
-    tile.base[thread] = row0 + thread < pass.rows
-                            ? pass.source.signal_at(row0 + thread) + group * pass.group_size * pass.source.stride
-                            : 0;
+  if (thread < Tile::kRows) {
+    tile.base[at + thread] = row0 + thread < pass.rows
+                                 ? pass.source.signal_at(row0 + thread) + group * pass.group_size * pass.source.stride
+                                 : 0;
+    tile.r[at + thread] = 0;
+  }
   __syncthreads();
   const double c = row_sum<Tile::kParts>(tile.part[thread]) + (pass.bias ? 1.0 : 0.0);
-  if (thread % Tile::kParts == 0) tile.c[thread / Tile::kParts] = static_cast<float>(c);
+  if (thread % Tile::kParts == 0) tile.c[at + thread / Tile::kParts] = static_cast<float>(c);
   if (pass.model.row_first()) { // over all outputs: groups share a softmax
     for (int r = thread / 32; r < Tile::kRows && row0 + r < pass.rows; r += kRowThreads / 32) {
       const float* const x = pass.source.signal + pass.source.signal_at(row0 + r);
       const uint64_t first = pass.first_element(0, row0 + r);
       const RowParameters parameters = row_parameters<Sampled>(pass.model, pass.stream, pass.outputs, first,
                                                                [&](int32_t i) { return x[i * pass.source.stride]; });
-      if (thread % 32 == 0) tile.row[r] = parameters;
+      if (thread % 32 == 0) tile.row[at + r] = parameters;
     }
   }
   __syncthreads();
@@ -145,7 +155,7 @@ struct TileOrder {
 // q of the tile's columns, 0 in rows beyond the last. The signal comes first, all loads at once, and waits in the place
 // of its q.
 template <class Source, bool Sampled>
-__device__ void fill_squares(const RowPass<Source>& pass, RowTile<Source, Sampled>& tile, int group, int row0,
+__device__ void fill_squares(const RowPass<Source>& pass, RowTile<Source, Sampled>& tile, int group, int row0, int at,
                              int column0) {
   using Tile = RowTile<Source, Sampled>;
   constexpr int kMostTurns = Tile::kRows * Tile::kColumns / kRowThreads;
@@ -156,7 +166,7 @@ __device__ void fill_squares(const RowPass<Source>& pass, RowTile<Source, Sample
     const int row = order.row(k), column = order.column(k);
     if (k >= order.turns || row >= Tile::kRows || column >= columns) continue;
     float x = 0;
-    if (row < rows) x = pass.source.signal[tile.base[row] + (column0 + column) * pass.source.stride];
+    if (row < rows) x = pass.source.signal[tile.base[at + row] + (column0 + column) * pass.source.stride];
     tile.q[row * Tile::kPitch + column] = x;
   }
 #pragma unroll 1
@@ -170,7 +180,7 @@ __device__ void fill_squares(const RowPass<Source>& pass, RowTile<Source, Sample
       if (pass.model.normals()) eps = tile.eps[row * Tile::kPitch + column];
     }
     const int output = group * pass.group_size + i;
-    q = fisher_square<Sampled>(pass.model, pass.stream, tile.row[row], q, output, element, eps);
+    q = fisher_square<Sampled>(pass.model, pass.stream, tile.row[at + row], q, output, element, eps);
     if (pass.out.q) pass.out.q[int64_t{row0 + row} * pass.outputs + output] = q;
   }
 }
@@ -181,50 +191,68 @@ __global__ void __launch_bounds__(kRowThreads, Sampled ? 1 : 2) fisher_rows_kern
   __shared__ Tile tile;
   const int thread = static_cast<int>(threadIdx.x), group = static_cast<int>(blockIdx.y);
   const int block = static_cast<int>(blockIdx.x), my_row = thread / Tile::kParts, my_part = thread % Tile::kParts;
-  const int first = block * pass.block_chunks * Tile::kRows;
-  const int last = min(pass.rows, first + pass.block_chunks * Tile::kRows);
+  const int64_t block_rows = int64_t{pass.block_chunks} * Tile::kRows, first = block * block_rows;
+  const int last = static_cast<int>(min(int64_t{pass.rows}, first + block_rows));
+  double* const psi = pass.psi + int64_t{block} * pass.outputs + group * pass.group_size;
   double denominator = 0;
-  for (int row0 = first; row0 < last; row0 += Tile::kRows) {
-    take_inputs(pass, tile, group, row0);
-    double r = 0;
+  for (int batch = static_cast<int>(first); batch < last; batch += kBatchRows) {
+    const int rows = min(kBatchRows, last - batch);
+    for (int at = 0; at < rows; at += Tile::kRows) take_inputs(pass, tile, group, batch + at, at);
     for (int column0 = 0; column0 < pass.group_size; column0 += Tile::kColumns) {
-      if constexpr (Sampled) {
-        fill_normals(pass, tile, group, row0, column0);
-        __syncthreads();
-      }
-      fill_squares(pass, tile, group, row0, column0);
-      __syncthreads();
       const int columns = min(Tile::kColumns, pass.group_size - column0);
-      float run = 0;
+      double sums[Tile::kSums] = {};
+      for (int at = 0; at < rows; at += Tile::kRows) {
+        if constexpr (Sampled) {
+          fill_normals(pass, tile, group, batch + at, column0);
+          __syncthreads();
+        }
+        fill_squares(pass, tile, group, batch + at, at, column0);
+        __syncthreads();
+        float run = 0;
 #pragma unroll 4
-      for (int k = my_part; k < columns; k += Tile::kParts) run += tile.q[my_row * Tile::kPitch + k];
-      r += static_cast<double>(run);
-      for (int k = thread; k < columns; k += kRowThreads) {
-        float sum = 0;
-        for (int row = 0; row < Tile::kRows && row0 + row < pass.rows; ++row)
-          sum += tile.c[row] * tile.q[row * Tile::kPitch + k];
-        double& psi = pass.psi[int64_t{block} * pass.outputs + group * pass.group_size + column0 + k];
-        psi = row0 == first ? static_cast<double>(sum) : psi + static_cast<double>(sum);
+        for (int k = my_part; k < columns; k += Tile::kParts) run += tile.q[my_row * Tile::kPitch + k];
+        const double r = row_sum<Tile::kParts>(static_cast<double>(run));
+        if (my_part == 0) tile.r[at + my_row] += r;
+#pragma unroll
+        for (int i = 0; i < Tile::kSums; ++i) {
+          const int k = thread + i * kRowThreads;
+          if (k >= columns) continue;
+          float sum = 0;
+          for (int row = 0; row < Tile::kRows && at + row < rows; ++row)
+            sum += tile.c[at + row] * tile.q[row * Tile::kPitch + k];
+          sums[i] += static_cast<double>(sum);
+        }
+        __syncthreads(); // the tile has been read
       }
-      __syncthreads(); // the tile has been read
+#pragma unroll
+      for (int i = 0; i < Tile::kSums; ++i) {
+        const int k = thread + i * kRowThreads;
+        if (k < columns) psi[column0 + k] = batch == first ? sums[i] : psi[column0 + k] + sums[i];
+      }
     }
-    r = row_sum<Tile::kParts>(r);
-    if (my_part == 0 && row0 + my_row < pass.rows) {
+    for (int row = thread; row < rows; row += kRowThreads) {
+      const double r = tile.r[row];
       // With c as a float: where it overflows, psi has, and the update is kept out.
-      denominator += static_cast<double>(tile.c[my_row]) * r;
-      pass.weights[int64_t{group} * pass.rows + row0 + my_row] = static_cast<float>(sqrt(r));
-      const int64_t at = int64_t{row0 + my_row} * gridDim.y + group;
+      denominator += static_cast<double>(tile.c[row]) * r;
+      pass.weights[int64_t{group} * pass.rows + batch + row] = static_cast<float>(sqrt(r));
+      const int64_t at = int64_t{batch + row} * gridDim.y + group;
       if (pass.out.r) pass.out.r[at] = static_cast<float>(r);
-      if (pass.out.c) pass.out.c[at] = tile.c[my_row];
+      if (pass.out.c) pass.out.c[at] = tile.c[row];
     }
   }
-  if (my_part == 0) tile.part[my_row] = denominator;
+  denominator = warp_sum(denominator);
+  if (thread % 32 == 0) tile.part[thread / 32] = denominator;
   __syncthreads();
   if (thread == 0) {
     double sum = 0;
-    for (int row = 0; row < Tile::kRows; ++row) sum += tile.part[row];
+    for (int warp = 0; warp < kRowThreads / 32; ++warp) sum += tile.part[warp];
     pass.denominator[block * static_cast<int>(gridDim.y) + group] = sum;
   }
+}
+
+template <class Source>
+cudaError_t prepare_fisher_rows() {
+  return prepare_kernels(0, fisher_rows_kernel<Source, false>, fisher_rows_kernel<Source, true>);
 }
 
 template <class Source>

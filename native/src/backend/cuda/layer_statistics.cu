@@ -42,25 +42,19 @@ struct DenseSource {
   }
 };
 
-// The inputs as operand of weighted_syrk, with the constant 1 of a bias in column d_w.
+// The inputs as operand of weighted_syrk.
 struct DenseLoader {
-  static constexpr bool kQuads = true;
-  struct Row {
-    const float* base;
-    bool valid;
-  };
-  Strided inputs;
-  int32_t rows, columns;
+  static constexpr bool kPlaces = false;
+  Strided matrix;
+  int32_t rows, inputs;
   bool by_rows, aligned;
 
-  __device__ const float* base() const { return inputs.data; }
-  __device__ bool sorted() const { return false; }
-  __device__ bool quads(int column) const { return aligned && column % 4 == 0; }
-  __device__ SyrkColumn column(int /*group*/, int j) const {
-    return {j * inputs.cs, 0, 0, 0, j < columns ? ColumnKind::Data : ColumnKind::One};
+  __device__ __forceinline__ bool quads(int column) const { return aligned && column % 4 == 0; }
+  __device__ __forceinline__ SyrkColumn column(int /*group*/, int j) const { return {j * matrix.cs, 0, 0}; }
+  __device__ __forceinline__ SyrkRow row(int64_t n) const {
+    return {matrix.data + n * matrix.rs, n < rows ? 0 : -1, 0};
   }
-  __device__ Row row(int /*group*/, int n) const { return {inputs.data + n * inputs.rs, n < rows}; }
-  __device__ const float* address(const Row& row, const SyrkColumn& column) const { return row.base + column.offset; }
+  __device__ __forceinline__ bool inside(const SyrkRow& row, const SyrkColumn&) const { return row.y >= 0; }
 };
 
 StatisticsPlan plan_of(const LayerShape& shape, int64_t samples, int32_t multiprocessors, void* memory) {
@@ -87,27 +81,35 @@ RowPass<DenseSource> row_pass(const StatisticsArgs& args, const StatisticsPlan& 
 
 } // namespace
 
-cudaError_t prepare_layer_statistics() { return prepare_weighted_syrk<DenseLoader>(); }
+cudaError_t prepare_layer_statistics(int32_t shared_bytes) {
+  cudaError_t error = prepare_fisher_rows<DenseSource>();
+  if (error == cudaSuccess) error = prepare_weighted_syrk<DenseLoader>(shared_bytes);
+  return error == cudaSuccess ? prepare_finish_statistics() : error;
+}
 
 size_t layer_statistics_workspace(const LayerShape& shape, int64_t samples, int32_t multiprocessors) {
   return plan_of(shape, samples, multiprocessors, nullptr).bytes;
+}
+
+cudaError_t launch_syrk(const LayerShape& shape, const Strided& a, int64_t samples, const SyrkJob& job,
+                        Precision precision, cudaStream_t stream) {
+  const DenseLoader loader{a, static_cast<int32_t>(samples), static_cast<int32_t>(shape.inputs), a.rs == 1 && a.cs != 1,
+                           a.cs == 1 && a.rs % 4 == 0 && reinterpret_cast<uintptr_t>(a.data) % 16 == 0};
+  const SyrkArgs<DenseLoader> syrk{loader, job.grid, job.weights, job.sum, job.tiles, 0};
+  return launch_weighted_syrk(syrk, syrk_class(shape.blocks), precision, job.shared_bytes, stream);
 }
 
 cudaError_t launch_layer_statistics(const StatisticsArgs& args, const StatisticsWorkspace& workspace,
                                     Precision precision, cudaStream_t stream) {
   const LayerShape& shape = *args.shape;
   if (args.samples == 0) return cudaSuccess;
-  if (args.samples > INT32_MAX) return cudaErrorInvalidValue;
+  if (args.samples > kMostRows) return cudaErrorInvalidValue;
   const StatisticsPlan plan = plan_of(shape, args.samples, workspace.multiprocessors, workspace.memory);
   if (plan.bytes > workspace.bytes) return cudaErrorInvalidValue;
   cudaError_t error = launch_fisher_rows_kernel(row_pass(args, plan), plan.row_blocks, 1, stream);
   if (error != cudaSuccess) return error;
-  const Strided& a = args.inputs;
-  const DenseLoader loader{a, static_cast<int32_t>(args.samples), static_cast<int32_t>(shape.inputs),
-                           a.rs == 1 && a.cs != 1,
-                           a.cs == 1 && a.rs % 4 == 0 && reinterpret_cast<uintptr_t>(a.data) % 16 == 0};
-  const SyrkArgs<DenseLoader> syrk{loader, plan.grid, plan.weights, args.memory->phi_sum, plan.tiles};
-  error = launch_weighted_syrk(syrk, syrk_class(shape.blocks), precision, stream);
+  const SyrkJob job{plan.grid, plan.weights, args.memory->phi_sum, plan.tiles, workspace.shared_bytes};
+  error = launch_syrk(shape, args.inputs, args.samples, job, precision, stream);
   if (error != cudaSuccess) return error;
   return launch_finish_statistics(shape, *args.memory, plan, args.samples, stream);
 }
@@ -115,7 +117,7 @@ cudaError_t launch_layer_statistics(const StatisticsArgs& args, const Statistics
 cudaError_t launch_fisher_rows(const StatisticsArgs& args, const StatisticsWorkspace& workspace, const FisherRows& out,
                                cudaStream_t stream) {
   if (args.samples == 0) return cudaSuccess;
-  if (args.samples > INT32_MAX) return cudaErrorInvalidValue;
+  if (args.samples > kMostRows) return cudaErrorInvalidValue;
   const StatisticsPlan plan = plan_of(*args.shape, args.samples, workspace.multiprocessors, workspace.memory);
   if (plan.bytes > workspace.bytes) return cudaErrorInvalidValue;
   RowPass<DenseSource> pass = row_pass(args, plan);

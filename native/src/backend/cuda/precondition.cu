@@ -169,8 +169,8 @@ __device__ DirectionSums finish(const DeviceLayer& layer, const DirectionTile& a
 }
 
 // Over the block, always in the same order.
-__device__ void store_sums(const DirectionSums& mine, DirectionSums* to) {
-  __shared__ DirectionSums of_warp[kProductThreads / 32];
+__device__ void store_sums(const DirectionSums& mine, DirectionSums (&of_warp)[kProductThreads / 32],
+                           DirectionSums* to) {
   const DirectionSums sums{warp_sum(mine.direction_gradient), warp_sum(mine.direction_direction),
                            warp_sum(mine.weight_weight), warp_sum(mine.direction_psi), warp_sum(mine.psi_gradient)};
   if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = sums;
@@ -192,6 +192,7 @@ __global__ void __launch_bounds__(kProductThreads, 2)
     precondition_kernel(const StepSettings* settings, const DeviceLayer* layers, const DirectionTile* tiles,
                         DirectionSums* sums) {
   SIMT_DYNAMIC_SHARED(float, shared);
+  __shared__ DirectionSums of_warp[kProductThreads / 32];
   const DirectionTile at = tiles[blockIdx.x];
   const DeviceLayer& layer = layers[at.layer];
   if (!layer.record->has_inverse) return; // the whole block; layer_rate skips the layer
@@ -211,7 +212,7 @@ __global__ void __launch_bounds__(kProductThreads, 2)
   multiply_tile<Count>(
       shared, (at.size + kSlice - 1) / kSlice, active, [&](float* slot, int k0) { load_rows(gradient, way, slot, k0); },
       [&](float* slot, int k0) { load_columns(inverse, at.ld, columns, at.size, slot, k0); }, acc);
-  store_sums(finish(layer, at, gradient, shared, active, acc), sums + blockIdx.x);
+  store_sums(finish(layer, at, gradient, shared, active, acc), of_warp, sums + blockIdx.x);
 }
 
 } // namespace

@@ -90,7 +90,7 @@ struct ConvSamples {
     const int number = static_cast<int>(sample) * layer.positions + position;
     const ConvPosition p = patches(layer).conv.position(number);
     const int64_t* const s = layer.conv_deltas.stride;
-    table.row[row] = patches(layer).row(0, number);
+    table.row[row] = patches(layer).row(number);
     table.delta[row] = p.sample * s[0] + p.oy * s[2] + p.ox * s[3];
   }
   __device__ void begin() const {
@@ -103,13 +103,13 @@ struct ConvSamples {
       table.column[k / kSlice % kRowSlots][lane] = patches(layer).column(group, k);
   }
   __device__ Along way() const {
-    return patches(layer).by_rows ? Along::Rows : patches(layer).aligned ? Along::Quads : Along::Columns;
+    return patches(layer).by_rows ? Along::Rows : patches(layer).whole ? Along::Quads : Along::Columns;
   }
   __device__ __forceinline__ const float* find(int row, int k) const {
     if (row >= rows || k >= columns) return nullptr;
     return loader.address(table.row[row], table.column[k / kSlice % kRowSlots][k % kSlice]);
   }
-  // Four channels of a position side by side (aligned).
+  // Four channels of a position side by side (`whole`).
   __device__ __forceinline__ const float* find_quad(int row, int k) const {
     return k + 3 < columns ? find(row, k) : nullptr;
   }
@@ -201,7 +201,7 @@ __global__ void __launch_bounds__(kProductThreads, 2)
 
 } // namespace
 
-cudaError_t prepare_layer_rate() {
+cudaError_t prepare_rate_projections() {
   const cudaError_t error = prepare_product(projection_kernel<DenseSamples>);
   return error != cudaSuccess ? error : prepare_product(projection_kernel<ConvSamples>);
 }

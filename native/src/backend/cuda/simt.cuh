@@ -6,8 +6,10 @@
 //                             holds these wrappers (device_emulated.h), so that every kernel is tested without a GPU.
 //
 // Rules that the emulator enforces: blocks are multiples of 32 threads, warp functions take the full mask and are
-// reached by all 32 lanes, no thread returns before a barrier of its block, shared memory above 48 KB is asked for with
-// cudaFuncSetAttribute. test_wrappers.cu compares each wrapper with a plain computation, on the emulator and on a GPU.
+// reached by all 32 lanes, no thread returns before a barrier of its block, shared memory above 48 KB (__shared__
+// variables and dynamic together) is asked for with cudaFuncSetAttribute, __shared__ variables stand in kernels and not
+// in functions that these call, and the name of a kernel ends in _kernel. test_wrappers.cu compares each wrapper with a
+// plain computation, on the emulator and on a GPU.
 #ifndef LNGD_BACKEND_CUDA_SIMT_CUH
 #define LNGD_BACKEND_CUDA_SIMT_CUH
 
@@ -122,9 +124,10 @@ __device__ __forceinline__ void mma_bf16(float (&d)[4], const uint32_t (&a)[4], 
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
-// Rounds to TF32, to nearest with ties away from zero: without it the tensor cores truncate, which is biased. The low
-// 13 bits of the result are 0 (PTX does not promise it; the self-test checks it), so it is the rounded float as well.
-__device__ __forceinline__ uint32_t to_tf32(float x) {
+// Rounded to TF32, to nearest with ties away from zero: without it the tensor cores truncate, which is biased. For
+// mma_tf32 and nothing else, which ignores the low 13 bits: PTX does not say what they are (the emulator leaves
+// rubbish).
+__device__ __forceinline__ uint32_t tf32_operand(float x) {
   uint32_t bits;
   asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
   return bits;
@@ -143,7 +146,42 @@ __device__ __forceinline__ uint32_t pack_bf16(float low, float high) {
 
 namespace lngd::cuda {
 
+// Once for each kernel and device, before its first launch. Loads its code, which CUDA otherwise does at that launch:
+// there it may allocate, and breaks a capture that is under way. And gives leave to `dynamic_bytes` of shared memory;
+// an error where the device has less in a block than these and the kernel's __shared__ variables.
+template <class... P>
+cudaError_t prepare_kernel(void (*kernel)(P...), size_t dynamic_bytes = 0) {
+  cudaFuncAttributes attributes;
+  const cudaError_t error = cudaFuncGetAttributes(&attributes, kernel);
+  if (error != cudaSuccess || dynamic_bytes <= static_cast<size_t>(attributes.maxDynamicSharedSizeBytes)) return error;
+  return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(dynamic_bytes));
+}
+
+// The same for several kernels, which want none or the same: the first error.
+template <class... Kernels>
+cudaError_t prepare_kernels(size_t dynamic_bytes, Kernels... kernels) {
+  cudaError_t error = cudaSuccess;
+  const auto one = [&](auto kernel) {
+    if (error == cudaSuccess) error = prepare_kernel(kernel, dynamic_bytes);
+  };
+  (one(kernels), ...);
+  return error;
+}
+
 constexpr unsigned kFullWarp = 0xffffffffu;
+constexpr uint32_t kTf32Bits = 0xffffe000u; // of a float: what a tensor core looks at
+
+// The same as a number: the float that the tensor cores see. One more instruction.
+__device__ __forceinline__ uint32_t to_tf32(float x) { return tf32_operand(x) & kTf32Bits; }
+
+// x = high + low for 3xTF32, but for 2^-22 of x at most: three instructions. `high` is cut and not rounded, because the
+// subtraction needs it as a number: rounded, it would have to be masked as well. The price is in a product's missing
+// term, low low', below 2^-20 instead of 2^-22 of it, and of the product's sign: 2^-23 of a product in the mean, which
+// makes a sum of them smaller as if by one factor.
+__device__ __forceinline__ void split_tf32(float x, uint32_t& high, uint32_t& low) {
+  high = __float_as_uint(x) & kTf32Bits;
+  low = tf32_operand(x - __uint_as_float(high));
+}
 
 // The sum over the warp, in every lane, always added in the same order.
 template <class T>

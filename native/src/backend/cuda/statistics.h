@@ -15,6 +15,10 @@
 
 namespace lngd::cuda {
 
+// Rows of a batch at most, and elements of its images. They are numbered in 32 bits, and a quarter of these leaves room
+// for the sums of two such numbers that loops and the last, incomplete piece of work make.
+constexpr int64_t kMostRows = int64_t{1} << 30;
+
 // Of the products in Phi; everything else is float or better.
 enum class Precision : int32_t {
   Float32,    // CUDA cores
@@ -29,10 +33,12 @@ struct StatisticsWorkspace {
   void* memory;
   size_t bytes;
   int32_t multiprocessors; // of the device
+  int32_t shared_bytes;    // cudaDevAttrMaxSharedMemoryPerBlockOptin of the device: how deep the kernels' pipelines are
 };
 
-// Called once for each device before the first launch: the shared memory that the kernels ask for.
-cudaError_t prepare_layer_statistics();
+// Called once for each device before the first launch: the shared memory that the kernels ask for, out of
+// `shared_bytes` as in StatisticsWorkspace.
+cudaError_t prepare_layer_statistics(int32_t shared_bytes);
 size_t layer_statistics_workspace(const LayerShape& shape, int64_t samples, int32_t multiprocessors);
 cudaError_t launch_layer_statistics(const StatisticsArgs& args, const StatisticsWorkspace& workspace,
                                     Precision precision, cudaStream_t stream);
@@ -42,11 +48,17 @@ cudaError_t launch_fisher_rows(const StatisticsArgs& args, const StatisticsWorks
                                cudaStream_t stream);
 
 // The same for a convolution; `inputs` gives the height and width of the input.
-cudaError_t prepare_conv_statistics();
+cudaError_t prepare_conv_statistics(int32_t shared_bytes);
 size_t conv_statistics_workspace(const LayerShape& shape, const Activations& inputs, int64_t samples,
                                  int32_t multiprocessors);
 cudaError_t launch_conv_statistics(const ConvStatisticsArgs& args, const StatisticsWorkspace& workspace,
                                    Precision precision, cudaStream_t stream);
+
+// Its first launch (pixel_squares.cu): squares[(group * samples + n) * height * width + y * width + x] gets the sum of
+// the squares of that group's channels. At most kMostRows pixels.
+cudaError_t prepare_pixel_squares();
+cudaError_t launch_pixel_squares(const LayerShape& shape, const Activations& inputs, int64_t samples, float* squares,
+                                 cudaStream_t stream);
 
 // q (rows x outputs), r and c (rows x groups), a row for every output position.
 cudaError_t launch_conv_fisher_rows(const ConvStatisticsArgs& args, const StatisticsWorkspace& workspace,

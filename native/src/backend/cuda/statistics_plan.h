@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "backend/backend.h"
+#include "backend/cuda/statistics.h"
 
 namespace lngd::cuda {
 
@@ -146,6 +147,20 @@ inline StatisticsPlan statistics_plan(const LayerShape& shape, int64_t rows, int
   return plan;
 }
 
+// weighted_syrk of one layer, alone: rows of the layer's inputs, each times its weight, into the sums of shape.blocks.
+struct SyrkJob {
+  SyrkGrid grid;
+  const float* weights; // groups x rows
+  float* sum;           // lower triangles
+  float* tiles;         // splits x tasks x tile x tile, where splits > 1: launch_add_tiles then adds them
+  int32_t shared_bytes; // as in StatisticsWorkspace
+};
+// layer_statistics.cu: rows are samples. conv_statistics.cu: rows are output positions.
+cudaError_t launch_syrk(const LayerShape& shape, const Strided& inputs, int64_t samples, const SyrkJob& job,
+                        Precision precision, cudaStream_t stream);
+cudaError_t launch_syrk(const LayerShape& shape, const Activations& inputs, int64_t samples, const SyrkJob& job,
+                        Precision precision, cudaStream_t stream);
+
 // finish_statistics.cu: the parts of all blocks into the sums, in order; then the record.
 struct FinishArgs {
   SyrkGrid grid;
@@ -159,8 +174,11 @@ struct FinishArgs {
   int64_t samples;
   int32_t tile, row_blocks, outputs, groups, psi_tasks;
 };
+cudaError_t prepare_finish_statistics();
 cudaError_t launch_finish_statistics(const LayerShape& shape, const LayerMemory& memory, const StatisticsPlan& plan,
                                      int64_t samples, cudaStream_t stream);
+// Its tiles alone: nothing where the rows were not split.
+cudaError_t launch_add_tiles(const BlockLayout& blocks, const SyrkJob& job, cudaStream_t stream);
 
 } // namespace lngd::cuda
 #endif

@@ -107,14 +107,9 @@ __device__ __forceinline__ void load_columns(const float* b, int64_t ld, int row
   }
 }
 
-// x = high + low + what is below 2^-22 of x.
 __device__ __forceinline__ void split(const uint32_t (&x)[4], uint32_t (&high)[4], uint32_t (&low)[4]) {
 #pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    const float value = __uint_as_float(x[i]);
-    high[i] = to_tf32(value);
-    low[i] = to_tf32(value - __uint_as_float(high[i]));
-  }
+  for (int i = 0; i < 4; ++i) split_tf32(__uint_as_float(x[i]), high[i], low[i]);
 }
 
 // Products of TF32 numbers for one of floats.
@@ -122,7 +117,7 @@ enum class Products { One, Three };
 
 __device__ __forceinline__ void round_all(const uint32_t (&x)[4], uint32_t (&high)[4]) {
 #pragma unroll
-  for (int i = 0; i < 4; ++i) high[i] = to_tf32(__uint_as_float(x[i]));
+  for (int i = 0; i < 4; ++i) high[i] = tf32_operand(__uint_as_float(x[i]));
 }
 
 // A warp's part of the product of one slice, summed from zero and then added.
@@ -199,6 +194,7 @@ __device__ __forceinline__ void multiply_tile(float* shared, int slices, bool ac
     cp_async_commit(); // empty groups at the end, so that the wait always means the same
     if (s + 3 < slices) load_a(rows + (s + 3) % kRowSlots * kRowSlot, (s + 3) * kSlice);
     cp_async_commit();
+    __syncwarp(); // the copies went different branches; ldmatrix and mma.sync are executed by a warp as one
     if (active) multiply_slice<Count>(rows + s % kRowSlots * kRowSlot, columns + s % kColumnSlots * kColumnSlot, sums);
   }
 }
@@ -207,8 +203,7 @@ __device__ __forceinline__ void multiply_tile(float* shared, int slices, bool ac
 // can be shared, since the default may be the split that fits one block.
 template <class Kernel>
 cudaError_t prepare_product(Kernel* kernel) {
-  const cudaError_t error =
-      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(kProductBytes));
+  const cudaError_t error = prepare_kernel(kernel, kProductBytes);
   if (error != cudaSuccess) return error;
   return cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout, 100); // per cent
 }

@@ -2,13 +2,19 @@
 // weighted_syrk: Phi += A^T diag(r) A, the lower triangle of every diagonal block of a layer, in one launch.
 //
 // A block of 8 warps sums one tile over a range of rows, which come through a pipeline of cp.async stages in chunks
-// (syrk_load.cuh) and are multiplied as fragments (syrk_multiply.cuh). Where the tiles do not fill the chip, the rows
-// are split among several blocks; their tiles then go to the workspace, and finish_statistics adds them in order.
+// (syrk_load.cuh), are shared out among the warps (syrk_shape.cuh) and multiplied as fragments (syrk_fragment.cuh,
+// syrk_multiply.cuh). Where the tiles do not fill the chip, the rows are split among several blocks; their tiles then
+// go to the workspace, and finish_statistics adds them in order.
+//
+// Rejected, by the counts of docs/kernels.md: a pass that weights and rounds a stage once for all warps (it saves a
+// fifth of the instructions and doubles the traffic of shared memory), and wgmma for full factors (the same pass, to
+// transpose the chunk, costs what it gains).
 #ifndef LNGD_BACKEND_CUDA_WEIGHTED_SYRK_CUH
 #define LNGD_BACKEND_CUDA_WEIGHTED_SYRK_CUH
 
 #include "backend/cuda/statistics_plan.h"
-#include "backend/cuda/syrk_load.cuh"
+#include "backend/cuda/syrk_multiply.cuh"
+#include "backend/cuda/syrk_store.cuh"
 
 namespace lngd::cuda {
 
@@ -19,115 +25,105 @@ struct SyrkArgs {
   const float* weights; // groups x rows: sqrt(r)
   float* phi;
   float* partial; // splits x tasks x tile x tile; used where splits > 1
+  int32_t stages; // 2 or kMostSyrkStages
 };
+
+constexpr int kRowSlots = kMostSyrkStages; // chunks whose rows are known at once
+
+// What a block needs of its tile besides the chunks.
+template <class Shape>
+struct SyrkShared {
+  SyrkColumns<Shape> columns[Shape::kOperands]; // of the tile's rows, of its columns
+  SyrkRow rows[kRowSlots][Shape::kRows];
+};
+
+template <class Shape, class Loader>
+__device__ __forceinline__ void make_rows(const SyrkArgs<Loader>& args, int chunk, SyrkShared<Shape>& shared) {
+  const int k = static_cast<int>(threadIdx.x);
+  if (k < Shape::kRows) shared.rows[chunk % kRowSlots][k] = args.loader.row(int64_t{chunk} * Shape::kRows + k);
+}
 
 // Chunk `chunk` of the rows into a stage.
 template <class Shape, class Loader>
 __device__ __forceinline__ void load_stage(const SyrkArgs<Loader>& args, const SyrkTile& tile, int chunk,
-                                           bool row_quads, bool column_quads, const SyrkColumn* columns, float* stage) {
-  const int row0 = chunk * Shape::kRows, rows = args.grid.rows;
-  load_operand<Shape>(args.loader, tile.group, row0, row_quads, columns, stage);
-  if (Shape::kSquare && !tile.diagonal())
-    load_operand<Shape>(args.loader, tile.group, row0, column_quads, columns + Shape::kTile, stage + Shape::kOperand);
-  const float* const weights = args.weights + int64_t{tile.group} * rows;
-  float* const to = stage + (Shape::kSquare ? 2 : 1) * Shape::kOperand;
-  for (int k = static_cast<int>(threadIdx.x); k < Shape::kRows; k += kSyrkThreads)
-    cp_async_4(to + k, weights + (row0 + k < rows ? row0 + k : 0), row0 + k < rows ? 4 : 0);
-}
-
-// The sums of the groups of warps into those of the first, in order. All stages have been read and are free.
-template <class Shape>
-__device__ __forceinline__ void add_parts(const SyrkWarp& w, float* scratch, float (&acc)[Shape::kFragments][4]) {
-  const int lane = static_cast<int>(threadIdx.x) % 32;
-  constexpr int kWarpFloats = Shape::kFragments * 4 * 32;
-  if (w.part > 0) {
-    float* const to = scratch + ((w.part - 1) * Shape::kPairs + w.pair) * kWarpFloats + lane;
-#pragma unroll
-    for (int f = 0; f < Shape::kFragments; ++f)
-#pragma unroll
-      for (int e = 0; e < 4; ++e) to[(f * 4 + e) * 32] = acc[f][e];
+                                           const SyrkShared<Shape>& shared,
+                                           const SyrkExtent (&extent)[Shape::kOperands], float* stage) {
+  const SyrkRow* const rows = shared.rows[chunk % kRowSlots];
+  load_operand<Shape>(args.loader, rows, shared.columns[0].copy, extent[0], stage);
+  if constexpr (Shape::kSquare) {
+    if (!tile.diagonal())
+      load_operand<Shape>(args.loader, rows, shared.columns[1].copy, extent[1], stage + Shape::kOperand);
   }
-  __syncthreads();
-  if (w.part > 0) return;
-#pragma unroll 1
-  for (int part = 1; part < Shape::kParts; ++part) {
-    const float* const from = scratch + ((part - 1) * Shape::kPairs + w.pair) * kWarpFloats + lane;
-#pragma unroll
-    for (int f = 0; f < Shape::kFragments; ++f)
-#pragma unroll
-      for (int e = 0; e < 4; ++e) acc[f][e] += from[(f * 4 + e) * 32];
-  }
-}
-
-// Stores or adds a fragment, as far as it belongs to the lower triangle: `rows` are left in the diagonal block.
-__device__ __forceinline__ void store_fragment(const float (&acc)[4], int first_row, int first_column, int rows,
-                                               bool diagonal, bool add, float* to, int64_t ld) {
-  const int lane = static_cast<int>(threadIdx.x) % 32;
-#pragma unroll
-  for (int e = 0; e < 4; ++e) {
-    const int row = first_row + e / 2 * 8 + lane / 4, column = first_column + lane % 4 * 2 + e % 2;
-    if (row >= rows || (diagonal && column > row)) continue;
-    float& x = to[row * ld + column];
-    x = add ? x + acc[e] : acc[e];
-  }
+  const int k = static_cast<int>(threadIdx.x);
+  const int64_t row = int64_t{chunk} * Shape::kRows + k;
+  if (k < Shape::kRows)
+    cp_async_4(stage + Shape::kOperands * Shape::kOperand + k,
+               args.weights + int64_t{tile.group} * args.grid.rows + (row < args.grid.rows ? row : 0),
+               row < args.grid.rows ? 4 : 0);
 }
 
 template <class Shape, Precision P, class Loader>
 __global__ void __launch_bounds__(kSyrkThreads, 1) weighted_syrk_kernel(const SyrkArgs<Loader> args) {
   SIMT_DYNAMIC_SHARED(float, stages);
-  __shared__ SyrkColumn columns[(Shape::kSquare ? 2 : 1) * Shape::kTile];
+  __shared__ SyrkShared<Shape> shared;
   const int task = static_cast<int>(blockIdx.x) % args.grid.tasks,
             split = static_cast<int>(blockIdx.x) / args.grid.tasks;
   const SyrkTile tile = args.grid.tile(task, Shape::kTile);
-  make_columns<Shape>(args.loader, tile.group, tile.begin + tile.row0, tile.begin + tile.size, columns);
-  if (Shape::kSquare && !tile.diagonal())
-    make_columns<Shape>(args.loader, tile.group, tile.begin + tile.column0, tile.begin + tile.size,
-                        columns + Shape::kTile);
-  __syncthreads();
-  if (args.loader.sorted()) {
-    sort_columns<Shape>(columns);
-    if (Shape::kSquare && !tile.diagonal()) sort_columns<Shape>(columns + Shape::kTile);
-    __syncthreads();
-  }
-  const bool row_quads = args.loader.quads(tile.begin + tile.row0),
-             column_quads = args.loader.quads(tile.begin + tile.column0);
-  const SyrkWarp warp = syrk_warp<Shape>(tile.diagonal(), tile.size - tile.row0);
+  const bool diagonal = !Shape::kSquare || tile.diagonal();
   const int first = split * args.grid.split_chunks;
   const int count = min(args.grid.split_chunks, args.grid.chunks - first);
-  float acc[Shape::kFragments][4] = {};
+
+  SyrkExtent extent[Shape::kOperands]{};
 #pragma unroll
-  for (int s = 0; s < kSyrkStages - 1; ++s) {
-    if (s < count)
-      load_stage<Shape>(args, tile, first + s, row_quads, column_quads, columns, stages + s * Shape::kStage);
+  for (int i = 0; i < Shape::kOperands; ++i) {
+    if (i > 0 && diagonal) continue;
+    extent[i] = make_columns<Shape>(args.loader, tile.group, tile.begin + (i == 0 ? tile.row0 : tile.column0),
+                                    tile.begin + tile.size, shared.columns[i]);
+    fill_constants<Shape>(extent[i], stages + i * Shape::kOperand, args.stages);
+  }
+  for (int s = 0; s < args.stages; ++s) make_rows(args, first + s, shared);
+  __syncthreads();
+
+  const SyrkWarp warp = syrk_warp<Shape>();
+  SyrkBlock acc[Shape::kBlocks] = {};
+  for (int s = 0; s < args.stages - 1; ++s) {
+    if (s < count) load_stage(args, tile, first + s, shared, extent, stages + s * Shape::kStage);
     cp_async_commit();
   }
+  int stage = 0, next = args.stages - 1;
   for (int s = 0; s < count; ++s) {
-    cp_async_wait<kSyrkStages - 2>();
-    __syncthreads(); // stage s has come, stage s - 1 has been read
-    const int next = s + kSyrkStages - 1;
-    if (next < count)
-      load_stage<Shape>(args, tile, first + next, row_quads, column_quads, columns,
-                        stages + next % kSyrkStages * Shape::kStage);
+    if (args.stages == kMostSyrkStages) {
+      cp_async_wait<kMostSyrkStages - 2>();
+    } else {
+      cp_async_wait<0>();
+    }
+    __syncthreads(); // stage s has come, stage s - 1 and the rows of chunk s have been read
+    const int ahead = s + args.stages - 1;
+    if (ahead < count) load_stage(args, tile, first + ahead, shared, extent, stages + next * Shape::kStage);
     cp_async_commit(); // an empty group at the end, so that the wait always means the same
-    const SyrkOperands<Shape> operands(warp, stages + s % kSyrkStages * Shape::kStage, tile.diagonal());
-    SyrkMultiply<Shape, P>::add(warp, operands, acc);
+    if (ahead + 1 < count) make_rows(args, first + ahead + 1, shared);
+    __syncwarp(); // the lanes had different copies; what follows is for all of them at once
+    const SyrkStage<Shape> operands(stages + stage * Shape::kStage, diagonal);
+    if (!diagonal || warp.column0 < warp.row0 + Shape::kTile / 2)
+      SyrkMultiply<Shape, P>::add(warp, operands, tile.size - tile.row0, acc);
+    stage = stage + 1 == args.stages ? 0 : stage + 1;
+    next = next + 1 == args.stages ? 0 : next + 1;
   }
   cp_async_wait<0>();
   __syncthreads();
   add_parts<Shape>(warp, stages, acc);
-  if (warp.part > 0) return;
 
   const bool split_rows = args.grid.splits > 1;
   const int64_t ld = split_rows ? Shape::kTile : padded_size(tile.size);
-  float* const to = split_rows ? args.partial + (int64_t{split} * args.grid.tasks + task) * Shape::kTile * Shape::kTile
-                               : args.phi + args.grid.offset(tile) + tile.row0 * ld + tile.column0;
-  const int rows = tile.size - tile.row0;
-#pragma unroll
-  for (int j = 0; j < Shape::kColumns; ++j) {
-    if (j < warp.high) store_fragment(acc[j], warp.high_row, 8 * j, rows, tile.diagonal(), !split_rows, to, ld);
-    if (j < Shape::kLowMost && j < warp.low)
-      store_fragment(acc[Shape::low(j)], warp.low_row, 8 * j, rows, tile.diagonal(), !split_rows, to, ld);
-  }
+  float* const to = split_rows
+                        ? args.partial + (int64_t{split} * args.grid.tasks + task) * (Shape::kTile * Shape::kTile)
+                        : args.phi + args.grid.offset(tile) + tile.row0 * ld + tile.column0;
+  const SyrkTarget target{to, ld, min(Shape::kTile, tile.size - tile.row0), diagonal, !split_rows};
+  if (extent[0].moved)
+    store_moved<Shape>(warp, target, shared.columns[0].column,
+                       shared.columns[diagonal ? 0 : Shape::kOperands - 1].column, acc, stages);
+  else if (warp.part == 0)
+    store_blocks<Shape>(warp, target, acc);
 }
 
 } // namespace lngd::cuda

@@ -14,6 +14,7 @@ enum cudaError_t {
   cudaErrorInitializationError = 3,
   cudaErrorInvalidConfiguration = 9,
   cudaErrorInsufficientDriver = 35,
+  cudaErrorInvalidDeviceFunction = 98,
   cudaErrorNoDevice = 100,
   cudaErrorInvalidDevice = 101,
   cudaErrorInvalidResourceHandle = 400,
@@ -45,10 +46,26 @@ enum cudaFuncAttribute {
 };
 
 enum cudaDeviceAttr {
+  cudaDevAttrMaxThreadsPerBlock = 1,
+  cudaDevAttrMaxSharedMemoryPerBlock = 8,
+  cudaDevAttrMaxRegistersPerBlock = 12,
   cudaDevAttrMultiProcessorCount = 16,
+  cudaDevAttrL2CacheSize = 38,
+  cudaDevAttrMaxThreadsPerMultiProcessor = 39,
   cudaDevAttrComputeCapabilityMajor = 75,
   cudaDevAttrComputeCapabilityMinor = 76,
-  cudaDevAttrMaxSharedMemoryPerBlockOptin = 97
+  cudaDevAttrMaxSharedMemoryPerMultiprocessor = 81,
+  cudaDevAttrMaxRegistersPerMultiprocessor = 82,
+  cudaDevAttrMaxSharedMemoryPerBlockOptin = 97,
+  cudaDevAttrMaxBlocksPerMultiprocessor = 106
+};
+
+// What the emulator knows of a kernel. Registers it does not.
+struct cudaFuncAttributes {
+  size_t sharedSizeBytes; // of its __shared__ variables
+  int maxThreadsPerBlock;
+  int binaryVersion;
+  int maxDynamicSharedSizeBytes;
 };
 
 enum cudaMemoryType {
@@ -84,10 +101,16 @@ struct cudaDeviceProp {
   size_t totalGlobalMem;
   size_t sharedMemPerBlock;
   size_t sharedMemPerBlockOptin;
+  size_t sharedMemPerMultiprocessor;
+  int regsPerBlock;
+  int regsPerMultiprocessor;
   int major;
   int minor;
   int multiProcessorCount;
   int maxThreadsPerBlock;
+  int maxThreadsPerMultiProcessor;
+  int maxBlocksPerMultiProcessor;
+  int l2CacheSize;
   int warpSize;
 };
 
@@ -159,11 +182,16 @@ const char* cudaGetErrorString(cudaError_t error);
 
 namespace simt {
 cudaError_t set_function_attribute(const void* kernel, cudaFuncAttribute attribute, int value);
-}
+cudaError_t get_function_attributes(cudaFuncAttributes* attributes, const void* kernel);
+} // namespace simt
 
 template <class T>
 cudaError_t cudaFuncSetAttribute(T* kernel, cudaFuncAttribute attribute, int value) {
   return simt::set_function_attribute(reinterpret_cast<const void*>(kernel), attribute, value);
+}
+template <class T>
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, T* kernel) {
+  return simt::get_function_attributes(attributes, reinterpret_cast<const void*>(kernel));
 }
 template <class T>
 cudaError_t cudaMalloc(T** pointer, size_t bytes) {

@@ -290,10 +290,11 @@ SIMT_INLINE void mma_tf32(float (&d)[4], const uint32_t (&a)[4], const uint32_t 
 SIMT_INLINE void mma_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
   simt::multiply_bf16(d, a, b);
 }
-SIMT_INLINE uint32_t to_tf32(float x) {
-  const uint32_t bits = __float_as_uint(x);
-  if ((bits & 0x7f800000u) == 0x7f800000u) return bits & 0xffffe000u; // Inf, and NaN of the kinds arithmetic makes
-  return (bits + 0x1000u) & 0xffffe000u;
+SIMT_INLINE uint32_t tf32_operand(float x) {
+  const uint32_t bits = __float_as_uint(x), rubbish = (bits * 2654435761u) >> 19; // 13 bits that mean nothing
+  if ((bits & 0x7f800000u) == 0x7f800000u) // Inf, and NaN of the kinds arithmetic makes
+    return (bits & 0xffffe000u) | rubbish;
+  return ((bits + 0x1000u) & 0xffffe000u) | rubbish;
 }
 SIMT_INLINE uint32_t bf16_bits(float x) {
   const uint32_t bits = __float_as_uint(x);
