@@ -8,23 +8,6 @@
 #include "backend/cuda/layer_rate.h"
 
 namespace lngd::cuda {
-namespace {
-
-Precision precision_of(int32_t setting) {
-  switch (setting) {
-    case LNGD_PRECISION_TF32:
-      return Precision::Tf32;
-    case LNGD_PRECISION_BF16:
-      return Precision::Bfloat16;
-    case LNGD_PRECISION_FP32:
-      return Precision::Float32;
-    default:
-      return Precision::TripleTf32;
-  }
-}
-
-} // namespace
-
 DeviceScope::DeviceScope(CudaContext& context) {
   int now = -1;
   context.calls("cudaGetDevice", [&] { return cudaGetDevice(&now); });
@@ -38,7 +21,6 @@ DeviceScope::~DeviceScope() {
 
 bool CudaContext::create(const lngd_config& config) {
   device = config.device_index;
-  precision = precision_of(config.precision);
   overlap = config.overlap != 0;
   statistics_samples = config.statistics_samples;
   const auto attribute = [this](int& value, cudaDeviceAttr which) {

@@ -22,7 +22,6 @@ struct CudaContext : Context {
   int device = 0;
   int32_t multiprocessors = 0;
   int32_t shared_bytes = 0; // that a block may ask for
-  Precision precision = Precision::TripleTf32;
   bool overlap = true;
   int32_t statistics_samples = 0;
 

@@ -6,6 +6,19 @@
 namespace lngd::cuda {
 namespace {
 
+Precision precision_of(int32_t setting) {
+  switch (setting) {
+    case LNGD_PRECISION_TF32:
+      return Precision::Tf32;
+    case LNGD_PRECISION_BF16:
+      return Precision::Bfloat16;
+    case LNGD_PRECISION_FP32:
+      return Precision::Float32;
+    default:
+      return Precision::TripleTf32;
+  }
+}
+
 // Samples for which reserve_statistics makes room where the configuration takes all of a batch. A larger batch makes
 // its own at its first coming.
 constexpr int64_t kReservedSamples = 256;
@@ -26,10 +39,10 @@ int64_t input_columns(const StatisticsArgs& args) { return args.shape->inputs; }
 int64_t input_columns(const ConvStatisticsArgs& args) { return conv_channels(*args.shape); }
 
 cudaError_t launch(const StatisticsArgs& args, const CudaContext& context) {
-  return launch_layer_statistics(args, workspace(context), context.precision, context.side());
+  return launch_layer_statistics(args, workspace(context), precision_of(args.precision), context.side());
 }
 cudaError_t launch(const ConvStatisticsArgs& args, const CudaContext& context) {
-  return launch_conv_statistics(args, workspace(context), context.precision, context.side());
+  return launch_conv_statistics(args, workspace(context), precision_of(args.precision), context.side());
 }
 
 cudaError_t launch_rows(const StatisticsArgs& args, const CudaContext& context, const FisherRows& out) {
