@@ -22,7 +22,7 @@ constexpr int64_t kMostRows = int64_t{1} << 30;
 // Of the products in Phi; everything else is float or better.
 enum class Precision : int32_t {
   Float32,    // CUDA cores
-  TripleTf32, // tensor cores, x = high + low: as good as float, the default
+  TripleTf32, // tensor cores, x = high + low: as good as float
   Tf32,       // 11 bits of each element
   Bfloat16    // 8 bits
 };
