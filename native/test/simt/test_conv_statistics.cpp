@@ -179,7 +179,8 @@ struct Batch {
             count < 0 ? c.samples : count,
             c.first_sample + first,
             kStep,
-            kSeed};
+            kSeed,
+            LNGD_PRECISION_TF32X3};
   }
   StatisticsWorkspace room() const {
     return {workspace->data, bytes, c.multiprocessors, simt::device().shared_per_block};
