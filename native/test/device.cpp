@@ -57,6 +57,11 @@ const lngd::DeviceHooks& emulator_hooks() {
   return hooks;
 }
 
+void check_loaded_kernels() {
+  const lngd::DeviceHooks* const hooks = find_hooks();
+  if (hooks && hooks->late_kernel) CHECK_EQ(std::string(hooks->late_kernel()), std::string());
+}
+
 Schedule::Schedule(int order, unsigned seed) {
   const lngd::DeviceHooks* const hooks = find_hooks();
   if (hooks && hooks->schedule) hooks->schedule(order, seed);

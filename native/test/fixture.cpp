@@ -175,7 +175,10 @@ Optimizer::Optimizer(const lngd_config& config, const std::vector<lngd_layer_con
   REQUIRE_OK(lngd_create(&config, layers.data(), static_cast<int>(layers.size()), &handle_));
 }
 
-Optimizer::~Optimizer() { lngd_destroy(handle_); }
+Optimizer::~Optimizer() {
+  lngd_destroy(handle_);
+  check_loaded_kernels();
+}
 
 lngd_health Optimizer::health(int layer) const {
   lngd_health health{};

@@ -126,6 +126,8 @@ class Optimizer {
   lngd_optimizer* handle_ = nullptr;
 };
 
+// On the emulator: that no kernel was launched so far whose code was not loaded when its optimizer was created.
+void check_loaded_kernels();
 // lngd_device of --device.
 int device();
 // Skips the test where another device is tested on a machine without OpenBLAS (a bare one with a GPU).

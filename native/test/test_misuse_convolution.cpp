@@ -88,6 +88,13 @@ TEST(conv_init_and_misuse_of_geometry) {
       with("padding_before" + at, [=](lngd_layer_config& l) { l.padding_before[axis] = bad; });
       with("padding_after" + at, [=](lngd_layer_config& l) { l.padding_after[axis] = bad; });
     }
+  for (int axis = 0; axis < 2; ++axis) // 2^30 elements and some more between the first and the last of a kernel
+    with("dilation[" + std::to_string(axis) + "]", [=](lngd_layer_config& l) {
+      l.kernel[1 - axis] = 1;
+      l.kernel[axis] = 32769;
+      l.dilation[axis] = 32769;
+      l.padding = LNGD_PADDING_SAME;
+    });
   for (const int bad : {0, -1, 4, 3, 5, 65536}) with("groups", [bad](lngd_layer_config& l) { l.groups = bad; });
   with("groups", [](lngd_layer_config& l) { l.groups = 3, l.outputs = 7; });
   with("rank", [](lngd_layer_config& l) { l.rank = 0, l.groups = 0; }); // a dense layer whose kind was changed

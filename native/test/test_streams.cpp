@@ -324,6 +324,19 @@ TEST(graph_replays_give_the_bits_of_steps) {
     }
 }
 
+// Nothing was launched before, so nothing was loaded by a launch.
+TEST(graph_of_a_first_step) {
+  const lngd::DeviceHooks& hooks = emulator_hooks();
+  REQUIRE(hooks.set_device(nullptr)); // which forgets what earlier tests have loaded
+  const Stream stream;
+  Resident resident(resident_config(), stream.handle(), kSteps);
+  REQUIRE(hooks.capture_begin(stream.handle()) == 0);
+  CHECK_OK(resident.step(1));
+  void* const graph = hooks.capture_end(stream.handle());
+  REQUIRE(graph != nullptr);
+  hooks.graph_destroy(graph);
+}
+
 TEST(graph_of_host_tensors_is_refused) {
   const lngd::DeviceHooks& hooks = device_hooks();
   const Stream stream;

@@ -445,7 +445,8 @@ typedef enum lngd_signal {
  * inputs N x C x H x W, signal N x m x OH x OW with the output positions of that H and W (rank 1: N x C x L and N x m x
  * OL). EMBEDDING: inputs N x T, indices as floats; signal N x m x T (for T = 1 also inputs N and signal N x m). An
  * index that is not a whole number in [0, d_w) is not an error status: it keeps the update out (skipped_statistics), as
- * NaN does. These are logical orders: NHWC is a matter of strides. float32, any strides and byte alignment, N >= 1.
+ * NaN does. These are logical orders: NHWC is a matter of strides. float32, any strides and byte alignment, N >= 1; on
+ * CUDA N, N times H W and N times the output positions are 2^30 at most, in samples of lngd_step too.
  * Several calls before one step add up (sums and counts; the running average is taken once, by lngd_step). A call where
  * lngd_needs does not ask for statistics, or beyond statistics_samples, returns LNGD_OK and does nothing. Host tensors
  * are not read after return. Device tensors must stay unchanged until the next lngd_step of the layer has been called:

@@ -103,7 +103,7 @@ lngd_status lngd_observe(lngd_optimizer* handle, int32_t index, const lngd_tenso
       locked.optimizer().observe(layer, a.samples, a.view, s, signal_kind);
       return;
     }
-    const Matrix a = matrix(locked.optimizer(), inputs, "inputs", -1, layer.shape.inputs);
+    const Matrix a = batch(locked.optimizer(), inputs, "inputs", layer.shape.inputs);
     const Matrix s = matrix(locked.optimizer(), signal, "signal", a.rows, layer.shape.outputs);
     locked.optimizer().observe(layer, a.rows, a.view, s.view, signal_kind);
   });
@@ -120,7 +120,7 @@ lngd_status lngd_observe_strided(lngd_optimizer* handle, int32_t index, int64_t 
     const auto view = [samples, &locked](const float* data, int64_t s0, int64_t s1, int64_t cols, const char* name) {
       int64_t shape[2] = {samples, cols}, strides[2] = {s0, s1};
       const lngd_tensor tensor{const_cast<float*>(data), 1, 0, 2, 2, 32, 1, shape, strides, 0};
-      return matrix(locked.optimizer(), &tensor, name, -1, cols).view;
+      return batch(locked.optimizer(), &tensor, name, cols).view;
     };
     const Strided a = view(inputs, in_stride0, in_stride1, layer.shape.inputs, "inputs");
     const Strided s = view(signal, signal_stride0, signal_stride1, layer.shape.outputs, "signal");

@@ -129,7 +129,7 @@ lngd_status lngd_step(lngd_plan* handle, double factor, const lngd_samples* samp
         checked[i] = {{}, {}, images.view, deltas, images.samples};
         continue;
       }
-      const Matrix a = matrix(plan.optimizer(), &samples[i].inputs, name, -1, shape.inputs);
+      const Matrix a = batch(plan.optimizer(), &samples[i].inputs, name, shape.inputs);
       std::snprintf(name, sizeof name, "samples[%d].deltas", i);
       const Matrix delta = matrix(plan.optimizer(), &samples[i].deltas, name, a.rows, shape.outputs);
       checked[i] = {a.view, delta.view, {}, {}, a.rows};

@@ -70,7 +70,7 @@ lngd_status lngd_fisher_rows(const lngd_optimizer* handle, int32_t index, int64_
                                      FisherRows{q, r, c});
       return;
     }
-    const Matrix a = matrix(locked.optimizer(), inputs, "inputs", -1, layer.shape.inputs);
+    const Matrix a = batch(locked.optimizer(), inputs, "inputs", layer.shape.inputs);
     const Matrix s = matrix(locked.optimizer(), signal, "signal", a.rows, layer.shape.outputs);
     locked.optimizer().fisher_rows(layer, step, a.rows, a.view, s.view, signal_kind, FisherRows{q, r, c});
   });

@@ -147,6 +147,23 @@ Matrix matrix(const Optimizer& optimizer, const lngd_tensor* t, const char* name
   return {{start(t), rs, t->shape[1] == 1 ? 1 : cs, device}, t->shape[0], t->shape[1]};
 }
 
+namespace {
+
+// `each`: rows (or elements of an image) of a sample, and what they are called.
+void check_rows(const Optimizer& optimizer, const char* name, int64_t samples, int64_t each, const char* what) {
+  const int64_t most = optimizer.most_rows();
+  require(samples <= most / each, name, " has ", samples, " samples of ", each, " ", what, ", allowed on ",
+          optimizer.device_name(), " are ", most, " in all");
+}
+
+} // namespace
+
+Matrix batch(const Optimizer& optimizer, const lngd_tensor* t, const char* name, int64_t cols) {
+  const Matrix rows = matrix(optimizer, t, name, -1, cols);
+  check_rows(optimizer, name, rows.rows, 1, "row");
+  return rows;
+}
+
 Strided vector(const Optimizer& optimizer, const lngd_tensor* t, const char* name, int64_t length) {
   const bool device = check_header(optimizer, t, name, 1);
   check_size(name, "elements", t->shape[0], length);
@@ -191,6 +208,7 @@ Images positional_inputs(const Optimizer& optimizer, const lngd_tensor* t, const
   if (shape.embedding) {
     images.view = indices(optimizer, t, name);
     images.samples = t->shape[0];
+    check_rows(optimizer, name, images.samples, images.view.width, "positions");
     return images;
   }
   images.view = activations(optimizer, t, name, layer.rank, -1, layer.inputs, nullptr);
@@ -200,6 +218,9 @@ Images positional_inputs(const Optimizer& optimizer, const lngd_tensor* t, const
     require(shape.conv.positions(axis, size[axis]) >= 1, name, " has ", size[axis], " elements along spatial axis ",
             axis - (2 - layer.rank), ", allowed are at least ", reach(shape.conv, axis),
             " (the reach of the kernel less the padding)");
+  check_rows(optimizer, name, images.samples, size[0] * size[1], "elements a channel");
+  check_rows(optimizer, name, images.samples, shape.conv.positions(0, size[0]) * shape.conv.positions(1, size[1]),
+             "output positions");
   return images;
 }
 

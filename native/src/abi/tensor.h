@@ -18,6 +18,8 @@ struct Matrix {
 // rank 2; rows or cols of -1: any number >= 1. In memory that the optimizer's backend takes. Throws
 // LNGD_INVALID_ARGUMENT naming `name`.
 Matrix matrix(const Optimizer& optimizer, const lngd_tensor* tensor, const char* name, int64_t rows, int64_t cols);
+// The rows of a batch: rank 2, any number of rows that the backend takes.
+Matrix batch(const Optimizer& optimizer, const lngd_tensor* tensor, const char* name, int64_t cols);
 // rank 1, as a column: rs is the stride.
 Strided vector(const Optimizer& optimizer, const lngd_tensor* tensor, const char* name, int64_t length);
 

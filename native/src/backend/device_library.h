@@ -28,6 +28,7 @@ struct DeviceHooks {
   int (*live)(); // allocations, streams, events, graphs
   void (*schedule)(int order, unsigned seed);
   bool (*set_device)(const char* name); // nullptr: as the environment says
+  const char* (*late_kernel)();         // the first since then that was not loaded before its launch, or ""
   void (*reset_device)();               // a lost device works again; everything on it is freed
 };
 

@@ -55,7 +55,8 @@ struct ConvGeometry {
     if (!same) return g;
     const int64_t size[2] = {height, width};
     for (int axis = 0; axis < 2; ++axis) {
-      const int64_t reach = (positions(axis, size[axis]) - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1;
+      const int64_t reach =
+          (positions(axis, size[axis]) - 1) * stride[axis] + dilation[axis] * (int64_t{kernel[axis]} - 1) + 1;
       const int64_t total = std::max<int64_t>(reach - size[axis], 0);
       g.before[axis] = static_cast<int32_t>(total / 2);
       g.after[axis] = static_cast<int32_t>(total - total / 2);

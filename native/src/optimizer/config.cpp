@@ -11,6 +11,7 @@ namespace lngd {
 namespace {
 
 constexpr int64_t kMaxWidth = int64_t{1} << 24;
+constexpr int64_t kMaxReach = int64_t{1} << 30; // kernels add to it in 32 bits
 constexpr int32_t kMaxGeometry = 65535; // of kernel, stride, padding, dilation: their products stay far inside int64_t
 
 void check_range(const char* name, double value, double low, bool low_open, double high, bool high_open) {
@@ -68,6 +69,11 @@ void validate_geometry(const std::string& at, const lngd_layer_config& layer) {
       require(value >= field.low && value <= high, at, field.name, "[", axis, "] is ", value, ", allowed is ",
               field.low, axis < layer.rank ? " to 65535" : " where rank is 1");
     }
+  for (int axis = 0; axis < 2; ++axis) {
+    const int64_t across = (int64_t{layer.kernel[axis]} - 1) * layer.dilation[axis];
+    require(across <= kMaxReach, at, "dilation[", axis, "] is ", layer.dilation[axis], " with kernel[", axis, "] ",
+            layer.kernel[axis], ": the kernel would reach over ", across, " elements, allowed is ", kMaxReach);
+  }
   check_enum((at + "padding").c_str(), layer.padding, 2);
   for (int axis = 0; layer.padding == LNGD_PADDING_SAME && axis < 2; ++axis)
     require(layer.padding_before[axis] == 0 && layer.padding_after[axis] == 0, at, "padding_before[", axis, "] is ",

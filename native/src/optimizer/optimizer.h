@@ -45,6 +45,7 @@ class Optimizer {
     return backend_->accepts(context_, device_type, device_id, device);
   }
   const char* device_name() const { return backend_->name; }
+  int64_t most_rows() const { return backend_->most_rows; }
   void set_stream(void* stream);
   void synchronize() const;
   void* device_allocate(int64_t bytes);

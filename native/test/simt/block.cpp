@@ -25,6 +25,7 @@ bool abandoned;
 Order order = Order::Forward;
 uint64_t random_state = 1;
 const Launch* launch_now;
+uint64_t window_first, window_count; // 0: all blocks
 unsigned ready[kMaxThreads / kWarp]; // lanes that can run
 
 } // namespace
@@ -235,6 +236,11 @@ void set_schedule(Order new_order, unsigned seed) {
 
 Order schedule() { return order; }
 
+void set_grid_window(uint64_t first, uint64_t count) {
+  window_first = first;
+  window_count = count;
+}
+
 unsigned random_number() { // xorshift64*
   random_state ^= random_state >> 12;
   random_state ^= random_state << 25;
@@ -320,12 +326,15 @@ void run_grid(const Launch& launch) {
   block.shared = map_guarded((launch.shared_bytes + 15) / 16 * 16, &map, &map_bytes);
   checker_begin_launch();
   ++counter.launches;
-  const unsigned blocks = launch.grid.x * launch.grid.y * launch.grid.z;
-  const unsigned start = order == Order::Random ? random_number() % blocks : 0;
-  for (unsigned i = 0; i < blocks && !abandoned; ++i) {
-    const unsigned at = order == Order::Reverse ? blocks - 1 - i : (start + i) % blocks;
+  const uint64_t x = launch.grid.x, y = launch.grid.y, all = x * y * launch.grid.z;
+  const uint64_t first = window_count ? std::min(window_first, all) : 0;
+  const uint64_t blocks = window_count ? std::min(window_count, all - first) : all;
+  const uint64_t start = order == Order::Random && blocks ? random_number() % blocks : 0;
+  for (uint64_t i = 0; i < blocks && !abandoned; ++i) {
+    const uint64_t at = first + (order == Order::Reverse ? blocks - 1 - i : (start + i) % blocks);
     block.linear = at;
-    registers.block = {at % launch.grid.x, at / launch.grid.x % launch.grid.y, at / launch.grid.x / launch.grid.y};
+    registers.block = {static_cast<unsigned>(at % x), static_cast<unsigned>(at / x % y),
+                       static_cast<unsigned>(at / x / y)};
     run_block();
   }
   if (!any_report()) checker_end_launch();

@@ -25,6 +25,8 @@ void forget_functions();
 // library that holds it cannot be read (a stripped file); symbols_problem() then says so.
 bool static_shared_bytes(const void* kernel, size_t& bytes);
 const std::string& symbols_problem();
+// What the source calls it, or an address.
+std::string function_name(const void* kernel);
 
 } // namespace simt
 #endif

@@ -16,6 +16,11 @@ void add_emulator_hooks(DeviceHooks& hooks) {
   };
   hooks.schedule = [](int order, unsigned seed) { simt::set_schedule(static_cast<simt::Order>(order), seed); };
   hooks.set_device = [](const char* name) { return simt::set_device(name); };
+  hooks.late_kernel = [] {
+    static std::string name;
+    name = simt::first_late_kernel();
+    return name.c_str();
+  };
   hooks.reset_device = [] { simt::reset(); };
 }
 

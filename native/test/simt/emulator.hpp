@@ -61,7 +61,7 @@ struct Block {
   int votes;
   int vote_kind;
   int vote_result;
-  unsigned linear; // its number in the grid
+  uint64_t linear; // its number in the grid
   Warp warps[kMaxThreads / kWarp];
   char* shared; // dynamic; ends (rounded to 16) at a guard page
   size_t shared_bytes;

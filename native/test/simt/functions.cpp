@@ -12,8 +12,10 @@ namespace {
 struct Function {
   size_t static_shared = 0;
   size_t dynamic_limit = 0;
+  bool loaded = false;
 };
 std::map<const void*, Function> functions;
+std::string loaded_late; // the first kernel that its launch had to load
 
 // What is known of a kernel; nullptr where nothing can be.
 Function* find_function(const void* kernel) {
@@ -27,13 +29,19 @@ Function* find_function(const void* kernel) {
 
 } // namespace
 
-void forget_functions() { functions.clear(); }
+void forget_functions() {
+  functions.clear();
+  loaded_late.clear();
+}
+
+std::string first_late_kernel() { return loaded_late; }
 
 cudaError_t set_function_attribute(const void* kernel, cudaFuncAttribute attribute, int value) {
   const std::lock_guard<std::recursive_mutex> hold_turn(turn());
   if (const cudaError_t error = entry_error("cudaFuncSetAttribute")) return error;
   Function* const function = find_function(kernel);
   if (!function) return failed(cudaErrorInvalidDeviceFunction);
+  function->loaded = true;
   if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
   const Device* const d = current_device();
   if (!d) return failed(cudaErrorNoDevice);
@@ -47,8 +55,9 @@ cudaError_t get_function_attributes(cudaFuncAttributes* attributes, const void* 
   const std::lock_guard<std::recursive_mutex> hold_turn(turn());
   if (const cudaError_t error = entry_error("cudaFuncGetAttributes")) return error;
   const Device* const d = current_device();
-  const Function* const function = find_function(kernel);
+  Function* const function = find_function(kernel);
   if (!d || !function) return failed(d ? cudaErrorInvalidDeviceFunction : cudaErrorNoDevice);
+  function->loaded = true;
   *attributes = {function->static_shared, kMaxThreads, 10 * d->major + d->minor,
                  static_cast<int>(function->dynamic_limit)};
   return cudaSuccess;
@@ -62,8 +71,15 @@ cudaError_t launch(const Launch& request) {
   if (g.x == 0 || g.y == 0 || g.z == 0 || threads == 0 || threads > kMaxThreads || g.x > 0x7fffffffu || g.y > 65535 ||
       g.z > 65535 || b.z > 64)
     return failed(cudaErrorInvalidConfiguration);
-  const Function* const function = find_function(request.kernel);
+  Function* const function = find_function(request.kernel);
   if (!function) return failed(cudaErrorInvalidDeviceFunction);
+  // CUDA loads a kernel's code when it is first launched, unless somebody has asked for its attributes before. That may
+  // allocate and synchronise, which breaks a capture; whether it does depends on the driver, so here it always does.
+  if (!function->loaded) {
+    if (loaded_late.empty()) loaded_late = function_name(request.kernel);
+    if (invalidate_captures()) return failed(cudaErrorStreamCaptureUnsupported);
+    function->loaded = true;
+  }
   if (request.shared_bytes > function->dynamic_limit) return failed(cudaErrorInvalidValue);
   // Hardware runs them; our rule is stricter (simt.cuh).
   if (threads % kWarp) {

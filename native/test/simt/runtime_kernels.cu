@@ -72,6 +72,8 @@ cudaError_t fill(float* values, int count, float value, cudaStream_t stream) {
   return launch(fill_kernel, dim3(static_cast<unsigned>(count / 32)), dim3(32), 0, stream, values, value);
 }
 
+cudaError_t load_double() { return lngd::cuda::prepare_kernel(double_kernel); }
+
 cudaError_t double_into(const float* from, float* to, int count, cudaStream_t stream) {
   return launch(double_kernel, dim3(static_cast<unsigned>(count / 32)), dim3(32), 0, stream, from, to);
 }

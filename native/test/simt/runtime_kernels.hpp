@@ -15,6 +15,7 @@ cudaError_t static_shared_attributes(cudaFuncAttributes& attributes);
 cudaError_t launch_blocks(unsigned blocks, unsigned threads);
 // `count` is a multiple of 32.
 cudaError_t fill(float* values, int count, float value, cudaStream_t stream);
+cudaError_t load_double(); // cudaFuncGetAttributes of the next
 cudaError_t double_into(const float* from, float* to, int count, cudaStream_t stream);
 // seen[i] += i + 1 for the number i of each thread in the grid.
 cudaError_t mark_threads(int* seen, dim3 grid, dim3 block);

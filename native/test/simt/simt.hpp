@@ -49,6 +49,11 @@ void inject_fault(const char* function, int nth, cudaError_t error);
 // Calls of that function since inject_fault(function, 0, cudaSuccess) began to count.
 int calls_counted();
 
+// Launches run only these blocks of their grids, by their number (x first, then y, z); count 0: all. So a grid that
+// would take hours, or memory that nobody has, can be run where it is of interest: at its end. A test that does so
+// passes pointers to where its few elements would have to begin.
+void set_grid_window(uint64_t first, uint64_t count);
+
 // What the emulator stands for: one product of an architecture. Sizes in bytes.
 struct Device {
   const char* name; // "sm_86"
@@ -66,6 +71,9 @@ Device device();
 // the environment variable LNGD_SIMT_DEVICE names it, or, without one, sm_80 with few multiprocessors. Returns whether
 // there is such a device. What was asked for kernels before is forgotten.
 bool set_device(const char* name);
+// The first kernel since then whose code was not loaded before it was launched (cudaFuncGetAttributes does that); ""
+// where there was none. Such a launch breaks a capture.
+std::string first_late_kernel();
 
 struct Live {
   int device_allocations, host_allocations, streams, events, graphs;

@@ -4,6 +4,7 @@
 // symbol table of this program or library tells all of it, without a word in the kernels' sources. (Rejected: a
 // constant beside each kernel, which somebody has to keep true.) The loader does not map that table; it is read from
 // the file.
+#include <cxxabi.h>
 #include <dlfcn.h>
 #include <elf.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <string>
@@ -31,10 +33,12 @@ struct Variable {
   size_t bytes, alignment;
 };
 
+// Source file (the same name may be in two) and mangled name, less `_Z`.
+using Symbol = std::pair<std::string, std::string>;
+
 struct Table {
-  // By source file (the same name may be in two) and mangled name, less `_Z`.
-  std::map<uintptr_t, std::pair<std::string, std::string>> functions;
-  std::multimap<std::pair<std::string, std::string>, Variable> variables;
+  std::map<uintptr_t, Symbol> functions;
+  std::multimap<Symbol, Variable> variables; // by the function that holds them
   std::string problem;
 };
 
@@ -155,18 +159,37 @@ const Table& table() {
 
 const std::string& symbols_problem() { return table().problem; }
 
-bool static_shared_bytes(const void* kernel, size_t& bytes) {
-  bytes = 0;
-  if (!table().problem.empty()) return false;
+namespace {
+
+// By its address; nullptr where there is none.
+const Symbol* find_symbol(const void* kernel) {
   Dl_info info;
-  if (!dladdr(kernel, &info)) return false;
+  if (!dladdr(kernel, &info)) return nullptr;
   uintptr_t address = reinterpret_cast<uintptr_t>(kernel);
   if (static_cast<const Elf64_Ehdr*>(info.dli_fbase)->e_type == ET_DYN)
     address -= reinterpret_cast<uintptr_t>(info.dli_fbase);
-  const auto function = table().functions.find(address);
-  if (function == table().functions.end()) return false;
+  const auto found = table().functions.find(address);
+  return found == table().functions.end() ? nullptr : &found->second;
+}
+
+} // namespace
+
+std::string function_name(const void* kernel) {
+  const Symbol* const symbol = find_symbol(kernel);
+  int status = -1;
+  char* const text = symbol ? abi::__cxa_demangle(("_Z" + symbol->second).c_str(), nullptr, nullptr, &status) : nullptr;
+  if (status != 0) return "a kernel without a name";
+  const std::string name = text;
+  std::free(text);
+  return name;
+}
+
+bool static_shared_bytes(const void* kernel, size_t& bytes) {
+  bytes = 0;
+  const Symbol* const symbol = find_symbol(kernel);
+  if (!symbol || !table().problem.empty()) return false;
   // The widest alignment first, so that nothing is lost between them.
-  const auto [first, last] = table().variables.equal_range(function->second);
+  const auto [first, last] = table().variables.equal_range(*symbol);
   for (size_t alignment = kDynamicAlignment; alignment > 0; alignment /= 2)
     for (auto v = first; v != last; ++v)
       if (v->second.alignment == alignment) bytes += v->second.bytes;

@@ -255,6 +255,7 @@ TEST(a_report_ends_the_context) {
 
 TEST(graphs_hold_what_was_recorded) {
   const Clean clean;
+  CHECK_EQ(load_double(), cudaSuccess);
   for (const Order order : {Order::Forward, Order::Reverse}) {
     simt::set_schedule(order);
     float* values = nullptr;
@@ -314,6 +315,39 @@ TEST(captures_are_broken_by_what_cuda_forbids) {
   }
   CHECK_EQ(cudaStreamSynchronize(stream), cudaSuccess); // and nothing else is
   cudaEventDestroy(outside);
+  cudaStreamDestroy(stream);
+  cudaFree(values);
+}
+
+// Loading may allocate, so a kernel's first launch is nothing for a capture.
+TEST(kernels_are_loaded_before_a_capture) {
+  const Clean clean;
+  cudaStream_t stream;
+  float* values = nullptr;
+  cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+  cudaMalloc(&values, 64 * 4);
+  const auto capture = [&] {
+    CHECK_EQ(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), cudaSuccess);
+    const cudaError_t launched = double_into(values, values + 32, 32, stream);
+    cudaGraph_t graph = nullptr;
+    const cudaError_t ended = cudaStreamEndCapture(stream, &graph);
+    CHECK_EQ(ended, launched == cudaSuccess ? cudaSuccess : cudaErrorStreamCaptureInvalidated);
+    if (graph) cudaGraphDestroy(graph);
+    return launched;
+  };
+  simt::set_device(nullptr); // nothing is loaded
+  CHECK_EQ(capture(), cudaErrorStreamCaptureUnsupported);
+  CHECK_EQ(capture(), cudaErrorStreamCaptureUnsupported); // and still is not
+  CHECK(simt::first_late_kernel().find("double_kernel") != std::string::npos);
+  simt::set_device(nullptr);
+  CHECK_EQ(load_double(), cudaSuccess);
+  CHECK_EQ(capture(), cudaSuccess);
+  CHECK_EQ(simt::first_late_kernel(), std::string());
+  simt::set_device(nullptr);
+  CHECK_EQ(fill(values, 32, 1.0f, nullptr), cudaSuccess);
+  CHECK_EQ(double_into(values, values + 32, 32, nullptr), cudaSuccess); // or an earlier launch loads it
+  CHECK_EQ(capture(), cudaSuccess);
+  CHECK_EQ(cudaDeviceSynchronize(), cudaSuccess);
   cudaStreamDestroy(stream);
   cudaFree(values);
 }

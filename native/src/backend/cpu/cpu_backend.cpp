@@ -238,6 +238,7 @@ Backend make_backend(const Kernels& kernels) {
   Backend backend{};
   backend.name = "cpu";
   backend.embeddings = true;
+  backend.most_rows = INT64_MAX;
   backend.create = create;
   backend.destroy = destroy;
   backend.take_failure = take_failure;

@@ -194,6 +194,10 @@ __global__ void __launch_bounds__(kThreads) swap_averages_kernel(const DeviceLay
 
 } // namespace
 
+cudaError_t prepare_apply_update() {
+  return prepare_kernels(0, apply_update_kernel<false>, apply_update_kernel<true>, swap_averages_kernel);
+}
+
 cudaError_t launch_apply_update(const StepSettings* settings, const DeviceLayer* layers, const UpdateTask* tasks,
                                 int32_t task_count, bool gradients, cudaStream_t stream) {
   if (task_count == 0) return cudaSuccess;

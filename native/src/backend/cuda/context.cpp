@@ -3,9 +3,7 @@
 
 #include <cstdio>
 
-#include "backend/cuda/factor_inverse.h"
-#include "backend/cuda/kernels.h"
-#include "backend/cuda/layer_rate.h"
+#include "backend/cuda/cuda_plan.h"
 
 namespace lngd::cuda {
 DeviceScope::DeviceScope(CudaContext& context) {
@@ -36,11 +34,15 @@ bool CudaContext::create(const lngd_config& config) {
     calls("cudaStreamCreateWithFlags", [&] { return cudaStreamCreateWithFlags(&beside, cudaStreamNonBlocking); });
   for (cudaEvent_t* event : {&caller_event_, &step_event_, &side_event_})
     calls("cudaEventCreateWithFlags", [&] { return cudaEventCreateWithFlags(event, cudaEventDisableTiming); });
-  calls("cudaFuncSetAttribute", [this] { return prepare_layer_statistics(shared_bytes); });
-  calls("cudaFuncSetAttribute", [this] { return prepare_conv_statistics(shared_bytes); });
-  calls("cudaFuncSetAttribute", [] { return prepare_factor_inverse(); });
-  calls("cudaFuncSetAttribute", [] { return prepare_precondition(); });
-  calls("cudaFuncSetAttribute", [] { return prepare_layer_rate(); });
+  // Every kernel that there is: the first step may be one that is captured.
+  calls("prepare layer_statistics", [this] { return prepare_layer_statistics(shared_bytes); });
+  calls("prepare conv_statistics", [this] { return prepare_conv_statistics(shared_bytes); });
+  calls("prepare running_average", [] { return prepare_running_average(); });
+  calls("prepare factor_inverse", [] { return prepare_factor_inverse(); });
+  calls("prepare precondition", [] { return prepare_precondition(); });
+  calls("prepare layer_rate", [] { return prepare_layer_rate(); });
+  calls("prepare apply_update", [] { return prepare_apply_update(); });
+  calls("prepare store_settings", [] { return prepare_store_settings(); });
   return calls.ok();
 }
 

@@ -2,7 +2,7 @@
 // conv_statistics: layer_statistics for convolutions, with implicit im2col. Every output position of a sample is a row;
 // its patch (channel, kh, kw) is gathered by the load stage of weighted_syrk and nowhere else. Launches:
 //
-//   pixel_squares      s(n, y, x) = sum over the channels of a group of a^2, so that
+//   pixel_squares      (pixel_squares.cu) s(n, y, x) = sum over the channels of a group of a^2, so that
 //   fisher_rows        has c of a patch as a sum over kh x kw numbers and not over channels as well
 //   weighted_syrk      Phi_g += sum_nt r_nt a_nt a_nt^T for every group
 //   finish_statistics
@@ -14,69 +14,6 @@
 
 namespace lngd::cuda {
 namespace {
-
-constexpr int kPixelThreads = 256;
-
-struct PixelArgs {
-  Activations inputs;
-  Divisor area, width;
-  int32_t pixels;   // samples x height x width
-  int32_t channels; // of a group
-  bool by_channels; // neighbouring channels are neighbours in memory: a warp for each pixel
-  float* squares;   // groups x pixels
-};
-
-// Float runs of 8, double beyond.
-__device__ double channel_squares(const float* a, int64_t stride, int channels, int first, int step) {
-  double total = 0;
-  for (int c0 = first; c0 < channels; c0 += 8 * step) {
-    float run = 0;
-#pragma unroll
-    for (int k = 0; k < 8; ++k) {
-      const int c = c0 + k * step;
-      const float x = c < channels ? a[c * stride] : 0.0f;
-      run += x * x;
-    }
-    total += static_cast<double>(run);
-  }
-  return total;
-}
-
-__global__ void __launch_bounds__(kPixelThreads) pixel_squares_kernel(const PixelArgs args) {
-  const int thread = static_cast<int>(blockIdx.x) * kPixelThreads + static_cast<int>(threadIdx.x);
-  const int pixel = args.by_channels ? thread / 32 : thread, group = static_cast<int>(blockIdx.y);
-  double sum = 0;
-  if (pixel < args.pixels) {
-    const int sample = args.area.divide(pixel), at = args.area.remainder(pixel, sample);
-    const int y = args.width.divide(at), x = args.width.remainder(at, y);
-    const int64_t* const s = args.inputs.stride;
-    const float* const a =
-        args.inputs.data + sample * s[0] + int64_t{group} * args.channels * s[1] + y * s[2] + x * s[3];
-    sum = args.by_channels ? channel_squares(a, s[1], args.channels, thread % 32, 32)
-                           : channel_squares(a, s[1], args.channels, 0, 1);
-  }
-  if (args.by_channels) sum = warp_sum(sum);
-  if (pixel < args.pixels && (!args.by_channels || thread % 32 == 0))
-    args.squares[int64_t{group} * args.pixels + pixel] = static_cast<float>(sum);
-}
-
-cudaError_t launch_pixel_squares(const ConvStatisticsArgs& args, float* squares, cudaStream_t stream) {
-  const Activations& a = args.inputs;
-  const int64_t area = int64_t{a.height} * a.width, pixels = args.samples * area;
-  const int64_t taps = int64_t{args.shape->conv.kernel[0]} * args.shape->conv.kernel[1];
-  const PixelArgs pixel{a,
-                        Divisor(area),
-                        Divisor(a.width),
-                        static_cast<int32_t>(pixels),
-                        static_cast<int32_t>(args.shape->inputs / taps),
-                        a.stride[1] == 1 && a.stride[3] != 1,
-                        squares};
-  const int64_t threads = pixel.by_channels ? 32 * pixels : pixels;
-  return launch(
-      pixel_squares_kernel,
-      dim3(static_cast<unsigned>(ceil_div(threads, kPixelThreads)), static_cast<unsigned>(args.shape->groups)),
-      dim3(kPixelThreads), 0, stream, pixel);
-}
 
 // The rows of a convolution for fisher_rows.
 struct ConvSource {
@@ -113,7 +50,7 @@ StatisticsPlan plan_of(const LayerShape& shape, const Activations& inputs, int64
   return statistics_plan(shape, samples * positions, ConvSource::kRows, shape.groups * pixels, multiprocessors, memory);
 }
 
-// Rows and pixels are numbered in 31 bits, lines of a patch in 15, groups are the grid's second dimension.
+// Lines of a patch are numbered in 15 bits, groups are the grid's second dimension.
 bool fits(const LayerShape& shape, const Activations& inputs, int64_t samples) {
   const int64_t positions = shape.conv.positions(0, inputs.height) * shape.conv.positions(1, inputs.width);
   const int64_t most = std::max(positions, int64_t{inputs.height} * inputs.width);
@@ -125,7 +62,7 @@ bool fits(const LayerShape& shape, const Activations& inputs, int64_t samples) {
 cudaError_t launch_rows(const ConvStatisticsArgs& args, const StatisticsPlan& plan, const FisherRows& out,
                         cudaStream_t stream) {
   const LayerShape& shape = *args.shape;
-  const cudaError_t error = launch_pixel_squares(args, plan.extra, stream);
+  const cudaError_t error = launch_pixel_squares(shape, args.inputs, args.samples, plan.extra, stream);
   if (error != cudaSuccess) return error;
   const ConvRows rows(shape.conv, args.inputs, args.samples);
   const int64_t* const s = args.signal.stride;
@@ -156,7 +93,12 @@ cudaError_t plan_call(const ConvStatisticsArgs& args, const StatisticsWorkspace&
 
 } // namespace
 
-cudaError_t prepare_conv_statistics(int32_t shared_bytes) { return prepare_weighted_syrk<ConvLoader>(shared_bytes); }
+cudaError_t prepare_conv_statistics(int32_t shared_bytes) {
+  cudaError_t error = prepare_pixel_squares();
+  if (error == cudaSuccess) error = prepare_fisher_rows<ConvSource>();
+  if (error == cudaSuccess) error = prepare_weighted_syrk<ConvLoader>(shared_bytes);
+  return error == cudaSuccess ? prepare_finish_statistics() : error;
+}
 
 size_t conv_statistics_workspace(const LayerShape& shape, const Activations& inputs, int64_t samples,
                                  int32_t multiprocessors) {

@@ -171,6 +171,7 @@ int64_t workspace_bytes(const Context* base) {
 Backend make_backend() {
   Backend backend{};
   backend.name = "cuda";
+  backend.most_rows = kMostRows;
   backend.create = create;
   backend.destroy = destroy;
   backend.take_failure = take_failure;

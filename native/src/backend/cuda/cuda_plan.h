@@ -87,6 +87,7 @@ inline CudaPlan& cuda(Plan* plan) { return *static_cast<CudaPlan*>(plan); }
 
 // store_settings.cu: a kernel's arguments are copied when it is launched, so the host's struct can change at once, and
 // there is no pinned memory to be waited for.
+cudaError_t prepare_store_settings(); // once before the first
 cudaError_t launch_store_settings(const StepSettings& settings, StepSettings* to, cudaStream_t stream);
 
 Plan* plan_create(Context*, StepLayer* layers, int32_t count, const lngd_config& config);

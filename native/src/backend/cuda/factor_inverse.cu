@@ -109,10 +109,11 @@ cudaError_t launch_blocks(const FactorTask* tasks, FactorRange range, int32_t la
 } // namespace
 
 cudaError_t prepare_factor_inverse() {
-  const cudaError_t error =
-      cudaFuncSetAttribute(factor_block_kernel<kBlockWarps>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                           static_cast<int>(shared_bytes(kBlockFactor)));
-  return error != cudaSuccess ? error : prepare_large_factors();
+  cudaError_t error = prepare_kernel(factor_block_kernel<kBlockWarps>, shared_bytes(kBlockFactor));
+  if (error == cudaSuccess) error = prepare_kernel(factor_block_kernel<kPairWarps>, shared_bytes(kPairFactor));
+  if (error == cudaSuccess) error = prepare_kernel(factor_warp_kernel);
+  if (error == cudaSuccess) error = prepare_factor_records();
+  return error == cudaSuccess ? prepare_large_factors() : error;
 }
 
 cudaError_t launch_factor_inverse(const FactorPlan& plan, const FactorTables& tables, const DampingRule& rule,

@@ -46,7 +46,9 @@ cudaError_t prepare_large_factors();
 cudaError_t launch_large_factors(const FactorPlan& plan, const FactorTables& tables, const DampingRule& rule,
                                  const int32_t* due, FactorResult* results, cudaStream_t stream);
 
-// factor_records.cu. Publishes the results: the records, the lambdas, and Psi_inv where at least one block was renewed.
+// factor_records.cu. Its part of prepare_factor_inverse.
+cudaError_t prepare_factor_records();
+// Publishes the results: the records, the lambdas, and Psi_inv where at least one block was renewed.
 cudaError_t launch_factor_records(const FactorLayer* layers, int32_t layer_count, const DampingRule& rule,
                                   const int32_t* due, const FactorResult* results, cudaStream_t stream);
 

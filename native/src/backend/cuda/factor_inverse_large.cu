@@ -467,14 +467,7 @@ __global__ void __launch_bounds__(kThreads, 1)
 } // namespace
 
 cudaError_t prepare_large_factors() {
-  const auto ask = [](auto* kernel) {
-    return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(kSharedBytes));
-  };
-  cudaError_t error = ask(begin_kernel);
-  if (error == cudaSuccess) error = ask(solve_kernel);
-  if (error == cudaSuccess) error = ask(update_kernel);
-  if (error == cudaSuccess) error = ask(product_kernel);
-  return error == cudaSuccess ? ask(finish_kernel) : error;
+  return prepare_kernels(kSharedBytes, begin_kernel, solve_kernel, update_kernel, product_kernel, finish_kernel);
 }
 
 cudaError_t launch_large_factors(const FactorPlan& plan, const FactorTables& tables, const DampingRule& rule,

@@ -75,6 +75,8 @@ __global__ void __launch_bounds__(kThreads) factor_records_kernel(const FactorLa
 
 } // namespace
 
+cudaError_t prepare_factor_records() { return prepare_kernel(factor_records_kernel); }
+
 cudaError_t launch_factor_records(const FactorLayer* layers, int32_t layer_count, const DampingRule& rule,
                                   const int32_t* due, const FactorResult* results, cudaStream_t stream) {
   if (layer_count == 0) return cudaSuccess;

@@ -81,6 +81,8 @@ __global__ void __launch_bounds__(kThreads) finish_statistics_kernel(const Finis
 
 } // namespace
 
+cudaError_t prepare_finish_statistics() { return prepare_kernel(finish_statistics_kernel); }
+
 cudaError_t launch_finish_statistics(const LayerShape& shape, const LayerMemory& memory, const StatisticsPlan& plan,
                                      int64_t samples, cudaStream_t stream) {
   FinishArgs args{};

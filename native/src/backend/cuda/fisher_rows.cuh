@@ -251,6 +251,11 @@ __global__ void __launch_bounds__(kRowThreads, Sampled ? 1 : 2) fisher_rows_kern
 }
 
 template <class Source>
+cudaError_t prepare_fisher_rows() {
+  return prepare_kernels(0, fisher_rows_kernel<Source, false>, fisher_rows_kernel<Source, true>);
+}
+
+template <class Source>
 cudaError_t launch_fisher_rows_kernel(const RowPass<Source>& pass, int blocks, int groups, cudaStream_t stream) {
   const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(groups));
   return pass.model.sampled ? launch(fisher_rows_kernel<Source, true>, grid, dim3(kRowThreads), 0, stream, pass)

@@ -52,7 +52,9 @@ inline void append_update_tasks(int32_t index, const DeviceLayer& layer, int32_t
       tasks.push_back({index, row, std::min(layer.outputs, row + height), column, std::min(columns, column + width)});
 }
 
-// apply_update.cu. `gradients`: leave W_old - W_new in the gradient instead of writing W.
+// apply_update.cu. prepare_apply_update is called once before. `gradients`: leave W_old - W_new in the gradient instead
+// of writing W.
+cudaError_t prepare_apply_update();
 cudaError_t launch_apply_update(const StepSettings* settings, const DeviceLayer* layers, const UpdateTask* tasks,
                                 int32_t task_count, bool gradients, cudaStream_t stream);
 cudaError_t launch_swap_averages(const DeviceLayer* layers, const UpdateTask* tasks, int32_t task_count,

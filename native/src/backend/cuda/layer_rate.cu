@@ -117,6 +117,11 @@ __global__ void __launch_bounds__(kThreads) layer_rate_kernel(const StepSettings
 
 } // namespace
 
+cudaError_t prepare_layer_rate() {
+  const cudaError_t error = prepare_kernel(layer_rate_kernel);
+  return error == cudaSuccess ? prepare_rate_projections() : error;
+}
+
 cudaError_t launch_layer_rate(const StepSettings* settings, const RateLayer* layers, int32_t layer_count,
                               const DirectionTile* tiles, const DirectionSums* sums, cudaStream_t stream) {
   if (layer_count == 0) return cudaSuccess;

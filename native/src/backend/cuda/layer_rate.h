@@ -78,8 +78,8 @@ inline void append_projection_tasks(int32_t index, const RateLayer& layer, std::
 }
 
 // rate_projection.cu, before launch_layer_rate where the rate is EMPIRICAL: the tasks of dense layers, and those of
-// convolutions. prepare_layer_rate is called once before.
-cudaError_t prepare_layer_rate();
+// convolutions.
+cudaError_t prepare_rate_projections();
 cudaError_t launch_rate_projections(const RateLayer* layers, const ProjectionTask* tasks, int32_t task_count,
                                     cudaStream_t stream);
 cudaError_t launch_conv_rate_projections(const RateLayer* layers, const ProjectionTask* tasks, int32_t task_count,
@@ -89,7 +89,9 @@ cudaError_t launch_conv_rate_projections(const RateLayer* layers, const Projecti
 void set_rate_patches(const LayerShape& shape, const Activations& inputs, const Activations& deltas, int64_t samples,
                       RateLayer& layer);
 
-// layer_rate.cu: everything into the records. `tiles` and `sums` are precondition's.
+// layer_rate.cu. Called once before the first launch, also of projections.
+cudaError_t prepare_layer_rate();
+// Everything into the records. `tiles` and `sums` are precondition's.
 cudaError_t launch_layer_rate(const StepSettings* settings, const RateLayer* layers, int32_t layer_count,
                               const DirectionTile* tiles, const DirectionSums* sums, cudaStream_t stream);
 

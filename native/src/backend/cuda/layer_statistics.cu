@@ -81,7 +81,11 @@ RowPass<DenseSource> row_pass(const StatisticsArgs& args, const StatisticsPlan& 
 
 } // namespace
 
-cudaError_t prepare_layer_statistics(int32_t shared_bytes) { return prepare_weighted_syrk<DenseLoader>(shared_bytes); }
+cudaError_t prepare_layer_statistics(int32_t shared_bytes) {
+  cudaError_t error = prepare_fisher_rows<DenseSource>();
+  if (error == cudaSuccess) error = prepare_weighted_syrk<DenseLoader>(shared_bytes);
+  return error == cudaSuccess ? prepare_finish_statistics() : error;
+}
 
 size_t layer_statistics_workspace(const LayerShape& shape, int64_t samples, int32_t multiprocessors) {
   return plan_of(shape, samples, multiprocessors, nullptr).bytes;

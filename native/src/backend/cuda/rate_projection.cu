@@ -201,7 +201,7 @@ __global__ void __launch_bounds__(kProductThreads, 2)
 
 } // namespace
 
-cudaError_t prepare_layer_rate() {
+cudaError_t prepare_rate_projections() {
   const cudaError_t error = prepare_product(projection_kernel<DenseSamples>);
   return error != cudaSuccess ? error : prepare_product(projection_kernel<ConvSamples>);
 }

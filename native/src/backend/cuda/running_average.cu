@@ -107,6 +107,8 @@ __global__ void __launch_bounds__(kThreads)
 
 } // namespace
 
+cudaError_t prepare_running_average() { return prepare_kernels(0, running_average_kernel, average_records_kernel); }
+
 cudaError_t launch_running_average(const StepSettings* settings, const AverageLayer* layers, const int32_t* due,
                                    int32_t layer_count, const AverageTask* tasks, int32_t task_count,
                                    cudaStream_t stream) {

@@ -59,6 +59,8 @@ inline void append_average_tasks(int32_t index, const AverageLayer& layer, int32
     tasks.push_back({index, row, std::min(layer.outputs, row + elements), 1});
 }
 
+// Called once before the first launch.
+cudaError_t prepare_running_average();
 // Layer i takes part where due[i] is not 0; `due` is device memory, rewritten for each step.
 cudaError_t launch_running_average(const StepSettings* settings, const AverageLayer* layers, const int32_t* due,
                                    int32_t layer_count, const AverageTask* tasks, int32_t task_count,

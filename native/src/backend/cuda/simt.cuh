@@ -132,6 +132,28 @@ __device__ __forceinline__ uint32_t pack_bf16(float low, float high) {
 
 namespace lngd::cuda {
 
+// Once for each kernel and device, before its first launch. Loads its code, which CUDA otherwise does at that launch:
+// there it may allocate, and breaks a capture that is under way. And gives leave to `dynamic_bytes` of shared memory;
+// an error where the device has less in a block than these and the kernel's __shared__ variables.
+template <class... P>
+cudaError_t prepare_kernel(void (*kernel)(P...), size_t dynamic_bytes = 0) {
+  cudaFuncAttributes attributes;
+  const cudaError_t error = cudaFuncGetAttributes(&attributes, kernel);
+  if (error != cudaSuccess || dynamic_bytes <= static_cast<size_t>(attributes.maxDynamicSharedSizeBytes)) return error;
+  return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(dynamic_bytes));
+}
+
+// The same for several kernels, which want none or the same: the first error.
+template <class... Kernels>
+cudaError_t prepare_kernels(size_t dynamic_bytes, Kernels... kernels) {
+  cudaError_t error = cudaSuccess;
+  const auto one = [&](auto kernel) {
+    if (error == cudaSuccess) error = prepare_kernel(kernel, dynamic_bytes);
+  };
+  (one(kernels), ...);
+  return error;
+}
+
 constexpr unsigned kFullWarp = 0xffffffffu;
 constexpr uint32_t kTf32Bits = 0xffffe000u; // of a float: what a tensor core looks at
 

@@ -54,6 +54,12 @@ size_t conv_statistics_workspace(const LayerShape& shape, const Activations& inp
 cudaError_t launch_conv_statistics(const ConvStatisticsArgs& args, const StatisticsWorkspace& workspace,
                                    Precision precision, cudaStream_t stream);
 
+// Its first launch (pixel_squares.cu): squares[(group * samples + n) * height * width + y * width + x] gets the sum of
+// the squares of that group's channels. At most kMostRows pixels.
+cudaError_t prepare_pixel_squares();
+cudaError_t launch_pixel_squares(const LayerShape& shape, const Activations& inputs, int64_t samples, float* squares,
+                                 cudaStream_t stream);
+
 // q (rows x outputs), r and c (rows x groups), a row for every output position.
 cudaError_t launch_conv_fisher_rows(const ConvStatisticsArgs& args, const StatisticsWorkspace& workspace,
                                     const FisherRows& out, cudaStream_t stream);

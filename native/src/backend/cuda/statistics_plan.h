@@ -174,6 +174,7 @@ struct FinishArgs {
   int64_t samples;
   int32_t tile, row_blocks, outputs, groups, psi_tasks;
 };
+cudaError_t prepare_finish_statistics();
 cudaError_t launch_finish_statistics(const LayerShape& shape, const LayerMemory& memory, const StatisticsPlan& plan,
                                      int64_t samples, cudaStream_t stream);
 // Its tiles alone: nothing where the rows were not split.

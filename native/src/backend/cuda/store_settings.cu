@@ -14,6 +14,8 @@ __global__ void __launch_bounds__(32) store_settings_kernel(StepSettings setting
 
 } // namespace
 
+cudaError_t prepare_store_settings() { return prepare_kernel(store_settings_kernel); }
+
 cudaError_t launch_store_settings(const StepSettings& settings, StepSettings* to, cudaStream_t stream) {
   return launch(store_settings_kernel, dim3(1), dim3(32), 0, stream, settings, to);
 }

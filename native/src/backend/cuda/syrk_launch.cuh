@@ -69,7 +69,7 @@ cudaError_t launch_weighted_syrk(SyrkArgs<Loader> args, SyrkClass kind, Precisio
   });
 }
 
-// Asks for the shared memory of every instance.
+// Every instance.
 template <class Loader>
 cudaError_t prepare_weighted_syrk(int32_t shared_bytes) {
   for (const SyrkClass kind : {SyrkClass::Tile32, SyrkClass::Tile64, SyrkClass::Tile128, SyrkClass::Square128})
@@ -77,8 +77,7 @@ cudaError_t prepare_weighted_syrk(int32_t shared_bytes) {
          {Precision::Float32, Precision::TripleTf32, Precision::Tf32, Precision::Bfloat16}) {
       const cudaError_t error = with_syrk<Loader>(kind, precision, [shared_bytes](auto kernel, auto shape) {
         using Shape = decltype(shape);
-        return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                    static_cast<int>(Shape::shared_bytes(syrk_stages<Shape>(shared_bytes))));
+        return prepare_kernel(kernel, Shape::shared_bytes(syrk_stages<Shape>(shared_bytes)));
       });
       if (error != cudaSuccess) return error;
     }

@@ -180,8 +180,7 @@ __device__ __forceinline__ void multiply_tile(float* shared, int slices, bool ac
 // can be shared, since the default may be the split that fits one block.
 template <class Kernel>
 cudaError_t prepare_product(Kernel* kernel) {
-  const cudaError_t error =
-      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(kProductBytes));
+  const cudaError_t error = prepare_kernel(kernel, kProductBytes);
   if (error != cudaSuccess) return error;
   return cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout, 100); // per cent
 }
