@@ -109,7 +109,8 @@ lngd::StatisticsArgs Network::statistics_args(size_t i) {
           data[i].samples,
           0,
           0,
-          1};
+          1,
+          LNGD_PRECISION_FP32};
 }
 
 lngd::ConvStatisticsArgs Network::conv_args(size_t i) {
@@ -131,7 +132,8 @@ lngd::ConvStatisticsArgs Network::conv_args(size_t i) {
           data[i].samples,
           0,
           0,
-          1};
+          1,
+          LNGD_PRECISION_FP32};
 }
 
 void Network::clear_sums() {

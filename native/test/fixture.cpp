@@ -226,6 +226,8 @@ lngd_config preset(int which, std::int64_t total_steps) {
   REQUIRE_OK(lngd_config_init(which, total_steps, &config));
   config.device = device();
   config.threads = 1;
+  config.precision =
+      LNGD_PRECISION_TF32X3; // the twin's tolerances are float32's; test_precision.cpp is about the others
   return config;
 }
 

@@ -20,6 +20,7 @@ std::vector<lngd_status> call_all(lngd_optimizer* handle) {
   lngd_config config{};
   config.struct_size = sizeof config;
   lngd_health health{};
+  int32_t precision = 0;
   health.struct_size = sizeof health;
   lngd_memory memory{};
   memory.struct_size = sizeof memory;
@@ -44,6 +45,7 @@ std::vector<lngd_status> call_all(lngd_optimizer* handle) {
           lngd_observe_strided(handle, 0, 4, a, 3, 1, a, 2, 1, 0),
           lngd_plan_create(handle, &binding, 1, 0, &plan),
           lngd_layer_health(handle, 0, &health),
+          lngd_layer_precision(handle, 0, &precision),
           lngd_memory_report(handle, &memory),
           lngd_profile(handle, &times),
           lngd_layer_read(handle, 0, LNGD_FIELD_PHI, floats, 64, &count),

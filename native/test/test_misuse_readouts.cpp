@@ -35,6 +35,10 @@ TEST(misuse_readouts) {
   health.struct_size = sizeof health;
   REFUSED(lngd_layer_health(handle, 1, &health), "layer");
   REFUSED(lngd_layer_health(handle, -1, &health), "layer");
+  int32_t precision = 0;
+  REFUSED(lngd_layer_precision(handle, 1, &precision), "layer");
+  REFUSED(lngd_layer_precision(handle, -1, &precision), "layer");
+  REFUSED(lngd_layer_precision(handle, 0, nullptr), "precision");
   lngd_memory memory{};
   REFUSED(lngd_memory_report(handle, &memory), "struct_size");
   REFUSED(lngd_memory_report(handle, nullptr), "out");

@@ -238,7 +238,12 @@ typedef enum lngd_precision {
   LNGD_PRECISION_TF32 =
       1, /* one product: relative error near 1e-3 an element; damping must not be much below 1e-4 tr/d */
   LNGD_PRECISION_BF16 = 2, /* one product of 8-bit mantissas */
-  LNGD_PRECISION_FP32 = 3  /* without tensor cores */
+  LNGD_PRECISION_FP32 = 3, /* without tensor cores */
+  LNGD_PRECISION_AUTO = 4 /* the default: TF32 for the layers where damping covers what it loses, TF32X3 for the others.
+                             Covered: damping RELATIVE, approximation LNGD, and diagonal blocks of Phi of at most
+                             1024 damping_factor columns; directions then change by at most 3 % in the norm of
+                             Phi + lambda I, by rounding of one sign everywhere, and by 0.1 % as roundings fall.
+                             Decided anew whenever statistics are taken; lngd_layer_precision tells */
 } lngd_precision;
 
 /* Configuration of an optimizer. Fill it with lngd_config_init, then change fields. "*": may be changed later with
@@ -587,6 +592,12 @@ typedef struct lngd_health {
   double trust_scale;    /* factor that the trust ratio put on alpha_l D (1: none) */
 } lngd_health;
 LNGD_API lngd_status lngd_layer_health(const lngd_optimizer* optimizer, int32_t layer, lngd_health* out);
+
+/* Writes to *precision how the layer's statistics are multiplied with the present settings: an lngd_precision, never
+ * AUTO; FP32 on the CPU and for embeddings. LNGD_INVALID_ARGUMENT where layer is none of the optimizer's (0 to its
+ * layers
+ * - 1) or precision is NULL. */
+LNGD_API lngd_status lngd_layer_precision(const lngd_optimizer* optimizer, int32_t layer, int32_t* precision);
 
 /* Bytes that an optimizer holds now. */
 typedef struct lngd_memory {

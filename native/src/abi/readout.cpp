@@ -17,6 +17,14 @@ lngd_status lngd_layer_health(const lngd_optimizer* handle, int32_t layer, lngd_
   });
 }
 
+lngd_status lngd_layer_precision(const lngd_optimizer* handle, int32_t layer, int32_t* precision) {
+  return guard([&] {
+    require_pointer(precision, "precision");
+    const Locked locked(handle);
+    *precision = locked.optimizer().precision(locked.optimizer().layer(layer));
+  });
+}
+
 lngd_status lngd_memory_report(const lngd_optimizer* handle, lngd_memory* out) {
   return guard([&] {
     require_struct(out, "out");

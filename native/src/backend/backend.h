@@ -113,6 +113,7 @@ struct StatisticsArgs {
   int64_t first_sample; // samples of this update seen before: numbers the elements of SAMPLED
   int64_t step;
   uint64_t seed;
+  int32_t precision; // lngd_precision of the products in Phi, never AUTO; the CPU computes in float
 };
 
 // The same for a convolution: inputs are samples x (groups * channels of a group), signal and provided gradients
@@ -129,6 +130,7 @@ struct ConvStatisticsArgs {
   int64_t first_sample;
   int64_t step;
   uint64_t seed;
+  int32_t precision;
 };
 
 // One layer of a step.

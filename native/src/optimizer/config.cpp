@@ -136,7 +136,7 @@ lngd_config preset_config(int32_t preset, int64_t total_steps) {
   c.trust_ratio = total_steps > 0 ? 0.17 / std::sqrt(static_cast<double>(total_steps)) : 0.0;
   c.trust_depth_slope = 1.0;
   c.averaging_window = 8.0;
-  c.precision = LNGD_PRECISION_TF32X3;
+  c.precision = LNGD_PRECISION_AUTO;
   c.direction_precision = LNGD_PRECISION_TF32X3;
   c.overlap = 1;
   switch (preset) {
@@ -248,7 +248,7 @@ void validate(const lngd_config& c) {
   check_enum("decay", c.decay, 2);
   check_enum("nesterov", c.nesterov, 2);
   check_enum("averaging", c.averaging, 2);
-  check_enum("precision", c.precision, 4);
+  check_enum("precision", c.precision, 5);
   require(c.direction_precision == LNGD_PRECISION_TF32X3 || c.direction_precision == LNGD_PRECISION_TF32,
           "direction_precision is ", c.direction_precision, ", allowed is TF32X3 (0) or TF32 (1)");
   check_enum("overlap", c.overlap, 2);
@@ -334,6 +334,22 @@ void apply_setting(lngd_config& config, int32_t setting, double value) {
 double read_setting(const lngd_config& config, int32_t setting) {
   const Setting& s = find_setting(setting);
   return s.real ? config.*s.real : static_cast<double>(config.*s.whole);
+}
+
+// TF32 rounds the rows b_n = sqrt(r_n) a_n to b_n + e_n with |e_n| <= u |b_n| element by element, u = 2^-11, and Phi is
+// the Gram matrix of the rounded rows B + E. Let A = Phi + lambda I. As B^T B is below A, and ||E||^2 is at most
+// u^2 tr(Phi) = u^2 (s / gamma) lambda where lambda = gamma tr(Phi) / s for a block of s columns,
+//   || A^-1/2 (B^T E + E^T B + E^T E) A^-1/2 || <= eta = 2 u sqrt(s / gamma) + u^2 s / gamma,
+// so in the norm of A an inverse times any gradient changes by at most eta / (1 - eta) of itself. AUTO allows 2^-5,
+// which is s / gamma = 1024: what the noise of Phi itself is at 2000 samples (1 / sqrt(N), in a running average), and
+// the worst case: rounding errors of many rows are not all of one sign, and 2^-10 is what tests see. With lambda from
+// elsewhere (ABSOLUTE, FACTORED) nothing bounds s / gamma.
+int32_t statistics_precision(const lngd_config& config, int64_t block) {
+  if (config.precision != LNGD_PRECISION_AUTO) return config.precision;
+  constexpr double kMostColumns = 1024; // for gamma = 1
+  const bool covered = config.approximation == LNGD_APPROXIMATION_LNGD && config.damping == LNGD_DAMPING_RELATIVE &&
+                       static_cast<double>(block) <= kMostColumns * config.damping_factor;
+  return covered ? LNGD_PRECISION_TF32 : LNGD_PRECISION_TF32X3;
 }
 
 uint64_t fnv1a(const void* data, size_t bytes, uint64_t hash) {

@@ -22,6 +22,10 @@ void validate(const lngd_config& config, const lngd_layer_config& layer, int32_t
 void apply_setting(lngd_config& config, int32_t setting, double value);
 double read_setting(const lngd_config& config, int32_t setting);
 
+// What LNGD_PRECISION_AUTO is for a layer whose largest diagonal block of Phi has `block` columns; any other precision
+// is itself.
+int32_t statistics_precision(const lngd_config& config, int64_t block);
+
 // Hash of everything that shapes the state or what follows from it: not threads, device, overlap or the settings of
 // lngd_set.
 uint64_t config_hash(const lngd_config& config, const lngd_layer_config* layers, int32_t count);

@@ -224,8 +224,8 @@ void Optimizer::feed(Layer& layer, int64_t samples, const View& inputs, const Vi
   if (samples <= 0) return;
   require_no_capture();
   const auto start = std::chrono::steady_clock::now();
-  const Args args{&layer.shape, &layer.memory,          inputs,      signal,      signal_kind,
-                  samples,      layer.observed_samples, layer.steps, config_.seed};
+  const Args args{&layer.shape, &layer.memory,          inputs,      signal,       signal_kind,
+                  samples,      layer.observed_samples, layer.steps, config_.seed, precision(layer)};
   begin_sums(layer);
   kernel(*context_, args);
   end_sums(layer, samples);
@@ -260,7 +260,8 @@ void Optimizer::fisher_rows(const Layer& layer, int64_t step, int64_t samples, S
   require(step >= 0, "step is ", step, ", allowed is 0 or more");
   require_no_capture();
   LayerMemory memory = layer.memory;
-  const StatisticsArgs args{&layer.shape, &memory, inputs, signal, signal_kind, samples, 0, step, config_.seed};
+  const StatisticsArgs args{&layer.shape, &memory, inputs, signal,       signal_kind,
+                            samples,      0,       step,   config_.seed, precision(layer)};
   backend_->fisher_rows(*context_, args, out);
   check_device();
 }
@@ -271,9 +272,15 @@ void Optimizer::fisher_rows(const Layer& layer, int64_t step, int64_t samples, c
   require(step >= 0, "step is ", step, ", allowed is 0 or more");
   require_no_capture();
   LayerMemory memory = layer.memory;
-  const ConvStatisticsArgs args{&layer.shape, &memory, inputs, signal, signal_kind, samples, 0, step, config_.seed};
+  const ConvStatisticsArgs args{&layer.shape, &memory, inputs, signal,       signal_kind,
+                                samples,      0,       step,   config_.seed, precision(layer)};
   backend_->conv_fisher_rows(*context_, args, out);
   check_device();
+}
+
+int32_t Optimizer::precision(const Layer& layer) const {
+  if (config_.device == LNGD_DEVICE_CPU || layer.shape.embedding) return LNGD_PRECISION_FP32;
+  return statistics_precision(config_, layer.shape.blocks.block);
 }
 
 lngd_health Optimizer::health(const Layer& layer) const {

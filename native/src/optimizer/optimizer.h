@@ -66,6 +66,8 @@ class Optimizer {
   const Layer& layer(int32_t index) const;
 
   uint32_t needs(const Layer& layer) const;
+  // lngd_precision of a layer's statistics with the present settings, never AUTO.
+  int32_t precision(const Layer& layer) const;
   void observe(Layer& layer, int64_t samples, Strided inputs, Strided signal, int32_t signal_kind);
   void observe(Layer& layer, int64_t samples, const Activations& inputs, const Activations& signal,
                int32_t signal_kind); // of a convolution or an embedding

@@ -6,25 +6,7 @@
 #include "backend/cuda/cuda_plan.h"
 
 namespace lngd::cuda {
-namespace {
-
-Precision precision_of(int32_t setting) {
-  switch (setting) {
-    case LNGD_PRECISION_TF32:
-      return Precision::Tf32;
-    case LNGD_PRECISION_BF16:
-      return Precision::Bfloat16;
-    case LNGD_PRECISION_FP32:
-      return Precision::Float32;
-    default:
-      return Precision::TripleTf32;
-  }
-}
-
-} // namespace
-
 bool CudaContext::create(const lngd_config& config) {
-  precision = precision_of(config.precision);
   direction_precision = precision_of(config.direction_precision);
   overlap = config.overlap != 0;
   statistics_samples = config.statistics_samples;

@@ -23,7 +23,6 @@ struct CudaContext : Context {
   void* device_context = nullptr; // its context (a CUcontext); nullptr before the first DeviceScope
   int32_t multiprocessors = 0;
   int32_t shared_bytes = 0; // that a block may ask for
-  Precision precision = Precision::TripleTf32; // of the statistics
   Precision direction_precision = Precision::TripleTf32;
   bool overlap = true;
   int32_t statistics_samples = 0;

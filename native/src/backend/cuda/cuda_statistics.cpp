@@ -26,10 +26,10 @@ int64_t input_columns(const StatisticsArgs& args) { return args.shape->inputs; }
 int64_t input_columns(const ConvStatisticsArgs& args) { return conv_channels(*args.shape); }
 
 cudaError_t launch(const StatisticsArgs& args, const CudaContext& context) {
-  return launch_layer_statistics(args, workspace(context), context.precision, context.side());
+  return launch_layer_statistics(args, workspace(context), precision_of(args.precision), context.side());
 }
 cudaError_t launch(const ConvStatisticsArgs& args, const CudaContext& context) {
-  return launch_conv_statistics(args, workspace(context), context.precision, context.side());
+  return launch_conv_statistics(args, workspace(context), precision_of(args.precision), context.side());
 }
 
 cudaError_t launch_rows(const StatisticsArgs& args, const CudaContext& context, const FisherRows& out) {

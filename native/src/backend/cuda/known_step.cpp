@@ -244,7 +244,8 @@ StepNumber take_known_step(CudaContext& context) {
                                   kSamples,
                                   0,
                                   0,
-                                  0};
+                                  0,
+                                  config.precision};
   StepLayer layer{};
   layer.shape = &shape;
   layer.memory = &memory.layer;

@@ -22,10 +22,24 @@ constexpr int64_t kMostRows = int64_t{1} << 30;
 // Of the products in Phi; everything else is float or better.
 enum class Precision : int32_t {
   Float32,    // CUDA cores
-  TripleTf32, // tensor cores, x = high + low: as good as float, the default
+  TripleTf32, // tensor cores, x = high + low: as good as float
   Tf32,       // 11 bits of each element
   Bfloat16    // 8 bits
 };
+
+// Of a lngd_precision that is not AUTO.
+inline Precision precision_of(int32_t setting) {
+  switch (setting) {
+    case LNGD_PRECISION_TF32:
+      return Precision::Tf32;
+    case LNGD_PRECISION_BF16:
+      return Precision::Bfloat16;
+    case LNGD_PRECISION_FP32:
+      return Precision::Float32;
+    default:
+      return Precision::TripleTf32;
+  }
+}
 
 // Device memory, 256-byte aligned, of at least the bytes told below for as many samples or more. It is free again when
 // the launch has run.

@@ -26,6 +26,8 @@ import org.lngd4j.nativelib.global.lngd_health;
  * @param directionNorm norm of D, before layer rate and trust ratio
  * @param weightNorm norm of the weights with bias, before the update
  * @param trustScale factor that the trust ratio put on alpha_l D; 1: none
+ * @param precision how the layer's statistics are multiplied with the present settings, never
+ *     {@link Precision#AUTO}; {@link Precision#FP32} on the CPU
  */
 public record LayerHealth(
         long steps,
@@ -46,9 +48,10 @@ public record LayerHealth(
         double curvature,
         double directionNorm,
         double weightNorm,
-        double trustScale) {
+        double trustScale,
+        Precision precision) {
 
-    static LayerHealth of(lngd_health h) {
+    static LayerHealth of(lngd_health h, int precision) {
         return new LayerHealth(
                 h.steps(),
                 h.statistics_updates(),
@@ -68,6 +71,7 @@ public record LayerHealth(
                 h.curvature(),
                 h.direction_norm(),
                 h.weight_norm(),
-                h.trust_scale());
+                h.trust_scale(),
+                Codes.of(Precision.values(), Precision::code, precision));
     }
 }

@@ -60,7 +60,9 @@ abstract class OptimizerReadOuts {
         try (lngd_health health = new lngd_health()) {
             health.struct_size(health.sizeof());
             call(optimizer -> lngd.lngd_layer_health(optimizer, layer, health));
-            return LayerHealth.of(health);
+            int[] precision = new int[1];
+            call(optimizer -> lngd.lngd_layer_precision(optimizer, layer, precision));
+            return LayerHealth.of(health, precision[0]);
         }
     }
 

@@ -22,7 +22,16 @@ public enum Precision {
     BF16(lngd.LNGD_PRECISION_BF16),
 
     /** float32 without tensor cores. */
-    FP32(lngd.LNGD_PRECISION_FP32);
+    FP32(lngd.LNGD_PRECISION_FP32),
+
+    /**
+     * The default: {@link #TF32} for the layers where damping covers what it loses, {@link #TF32X3}
+     * for the others. Covered are layers of LNGD under {@link Damping#RELATIVE} damping whose
+     * diagonal blocks of Phi have at most 1024 times the damping factor columns: directions then
+     * change by at most 3 % in the norm of Phi + lambda I, and by about 0.1 % as roundings fall.
+     * Decided anew whenever statistics are taken; {@link LayerHealth#precision()} tells.
+     */
+    AUTO(lngd.LNGD_PRECISION_AUTO);
 
     private final int code;
 

@@ -44,8 +44,8 @@ abstract class RunSetters<B> {
     }
 
     /**
-     * How the CUDA backend multiplies where it forms the statistics; ignored by the CPU, but a part
-     * of what a saved state has to agree with.
+     * How the CUDA backend multiplies where it forms the statistics, {@link Precision#AUTO} by
+     * default; ignored by the CPU, but a part of what a saved state has to agree with.
      *
      * @param precision the way
      * @return this builder

@@ -260,6 +260,8 @@ class LngdOptimizerTest {
         assertThat(health.inverseUpdates()).isEqualTo(3);
         assertThat(health.skippedSteps()).isZero();
         assertThat(health.lastFailedBlock()).isEqualTo(-1);
+        assertThat(health.precision())
+                .isEqualTo(TestDevice.get() == Device.CPU ? Precision.FP32 : Precision.TF32X3);
         assertThat(health.weightNorm()).isPositive();
         MemoryReport memory = net.optimizer.memory();
         assertThat(memory.total())
@@ -385,7 +387,10 @@ class LngdOptimizerTest {
         Net(LngdOptions.Builder options) {
             optimizer =
                     LngdOptimizer.create(
-                            options.device(TestDevice.get()).threads(1).build(),
+                            options.device(TestDevice.get())
+                                    .threads(1)
+                                    .precision(Precision.TF32X3)
+                                    .build(),
                             List.of(LayerSpec.dense("hidden", 5, 3).activation(Activation.TANH)));
             Data data = new Data(3);
             tensors =

@@ -29,7 +29,7 @@ class LngdOptionsTest {
         assertThat(recipe.fisher()).isEqualTo(Fisher.EXPECTED);
         assertThat(recipe.layerRate()).isEqualTo(LayerRate.NONE);
         assertThat(recipe.device()).isEqualTo(Device.AUTO);
-        assertThat(recipe.precision()).isEqualTo(Precision.TF32X3);
+        assertThat(recipe.precision()).isEqualTo(Precision.AUTO);
         assertThat(recipe.directionPrecision()).isEqualTo(Precision.TF32X3);
         assertThat(recipe.overlap()).isTrue();
         assertThat(recipe.blockSize()).isEqualTo(128);

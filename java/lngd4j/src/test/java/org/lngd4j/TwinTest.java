@@ -74,6 +74,7 @@ class TwinTest {
                 change.apply(
                                 LngdOptions.recipe(100)
                                         .device(TestDevice.get())
+                                        .precision(Precision.TF32X3)
                                         .statisticsInterval(1)
                                         .inverseInterval(1)
                                         .threads(1)

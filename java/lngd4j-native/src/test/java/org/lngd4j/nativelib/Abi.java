@@ -53,6 +53,7 @@ final class Abi {
         lngd_config config = new lngd_config();
         ok(lngd.lngd_config_init(preset, 100, config));
         config.device(TestDevice.CODE).threads(1).statistics_interval(1).inverse_interval(1);
+        config.precision(lngd.LNGD_PRECISION_TF32X3); // the tolerances are those of float32
         return config;
     }
 

@@ -171,7 +171,7 @@ class DeviceTest {
 
     @Test
     void deviceSettingsAreChecked() {
-        for (int precision : new int[] {-1, 4}) {
+        for (int precision : new int[] {-1, 5}) {
             refused(Abi.config(0).precision(precision), "precision");
         }
         for (int overlap : new int[] {-1, 2}) {

@@ -60,6 +60,7 @@ class HandleTest {
                     lngd_health health = new lngd_health();
                     return lngd.lngd_layer_health(o, 0, health.struct_size(health.sizeof()));
                 });
+        OPTIMIZER.put("layer_precision", o -> lngd.lngd_layer_precision(o, 0, new int[1]));
         OPTIMIZER.put(
                 "memory_report",
                 o -> {

@@ -118,6 +118,8 @@ class ReadOutTest {
             invalid(lngd.lngd_profile(net.optimizer, times.struct_size(size)), "struct_size");
         }
         invalid(lngd.lngd_layer_health(net.optimizer, 0, null), "out");
+        invalid(lngd.lngd_layer_precision(net.optimizer, 0, (int[]) null), "precision");
+        invalid(lngd.lngd_layer_precision(net.optimizer, 5, new int[1]), "layer", "5");
         invalid(lngd.lngd_memory_report(net.optimizer, null), "out");
         invalid(lngd.lngd_profile(net.optimizer, null), "out");
         invalid(

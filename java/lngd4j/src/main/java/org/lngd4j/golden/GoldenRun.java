@@ -18,6 +18,7 @@ import org.lngd4j.LayerTensors;
 import org.lngd4j.LngdOptimizer;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.OutputModel;
+import org.lngd4j.Precision;
 import org.lngd4j.Signal;
 import org.lngd4j.StepPlan;
 import org.lngd4j.TrustRatio;
@@ -94,7 +95,12 @@ final class GoldenRun {
     private void rows() {
         try (LngdOptimizer optimizer =
                 LngdOptimizer.create(
-                        LngdOptions.paper().device(device).threads(1).build(), List.of(layer))) {
+                        LngdOptions.paper()
+                                .device(device)
+                                .threads(1)
+                                .precision(Precision.TF32X3)
+                                .build(),
+                        List.of(layer))) {
             FisherRows rows = optimizer.fisherRows(0, 0, inputs, signal, kind);
             double[] r = doubles(rows.r());
             double[] c = doubles(rows.c());
@@ -106,7 +112,12 @@ final class GoldenRun {
             values.put("r", r);
             values.put("trace_F", new double[] {Dense.dot(r, c) / twin.n});
             LngdOptions options =
-                    LngdOptions.paper().device(device).threads(1).statisticsInterval(1).build();
+                    LngdOptions.paper()
+                            .device(device)
+                            .threads(1)
+                            .precision(Precision.TF32X3)
+                            .statisticsInterval(1)
+                            .build();
             statistics(options);
         }
     }
@@ -189,6 +200,7 @@ final class GoldenRun {
         LngdOptions options =
                 LngdOptions.paper()
                         .device(device)
+                        .precision(Precision.TF32X3)
                         .threads(1)
                         .absoluteDamping(file.hyper("nu1"), file.hyper("nu2"))
                         .rho(file.hyper("eps"))

@@ -11,6 +11,7 @@ import org.lngd4j.LayerSpec;
 import org.lngd4j.LayerTensors;
 import org.lngd4j.LngdOptimizer;
 import org.lngd4j.LngdOptions;
+import org.lngd4j.Precision;
 import org.lngd4j.Signal;
 import org.lngd4j.StepPlan;
 import org.lngd4j.TrustRatio;
@@ -103,6 +104,7 @@ final class QuickCheck {
         LngdOptions options =
                 LngdOptions.recipe(STEPS)
                         .device(device)
+                        .precision(Precision.TF32X3)
                         .threads(1)
                         .trustRatio(TrustRatio.OFF, 0)
                         .layerRate(LayerRate.NONE)
