@@ -35,7 +35,7 @@ struct Slot {
   }
 
   void launch(cudaStream_t stream) const {
-    const lngd::cuda::FactorTables tables{tasks.get(), starts.get(), workspace.get()};
+    const lngd::cuda::FactorTables tables{tasks.get(), starts.get(), workspace.get(), device().multiprocessors};
     BENCH_CUDA(lngd::cuda::launch_factor_inverse(plan, tables, kRule, nullptr, results.get(), stream));
     BENCH_CUDA(lngd::cuda::launch_factor_records(layers.get(), static_cast<int32_t>(layers.count()), kRule, nullptr,
                                                  results.get(), stream));

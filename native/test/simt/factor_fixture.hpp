@@ -230,7 +230,7 @@ struct FactorSet {
     const Array<int32_t> device_starts(starts), device_due(due);
     const Array<float> workspace_memory(static_cast<size_t>(plan.workspace_bytes() / 4 + 1));
     const Array<FactorResult> results(tasks.size());
-    CHECK_EQ(lngd::cuda::launch_factor_inverse(plan, {device_tasks.data, device_starts.data, workspace_memory.data},
+    CHECK_EQ(lngd::cuda::launch_factor_inverse(plan, {device_tasks.data, device_starts.data, workspace_memory.data, 3},
                                                rule, device_due.data, results.data, nullptr),
              cudaSuccess);
     finish_launches();

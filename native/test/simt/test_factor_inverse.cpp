@@ -57,7 +57,21 @@ TEST(kernel_factor_inverse_families) {
 TEST(kernel_factor_inverse_retries) {
   prepare();
   each_schedule([] { run({Family::Indefinite, Family::Hopeless, Family::NotANumber}, {1, 20, 40, 70}, kRelative); });
-  run({Family::Indefinite, Family::Hopeless, Family::NotANumber}, {130, 192}, kRelative);
+}
+
+// Large ones share out their retries. One try more, three more, and all six, beside matrices that need none; a pivot in
+// the first panel, in a later one, in the last row.
+TEST(kernel_factor_inverse_large_retries) {
+  prepare();
+  const DampingRule large{true, 0.5, 1e-5, 0, 0};
+  each_schedule([&] { run({Family::Indefinite, Family::Dense}, {130, 192}, large); }); // 0.5, 5
+  run({Family::Hopeless, Family::NotANumber, Family::Dense}, {130}, large);
+  run({Family::Indefinite}, {260}, kRelative); // 0.01, 0.1, 1, 10
+  // Two waves: the retries of one are over before the workspace is the next one's.
+  Numbers numbers(3);
+  FactorSet set;
+  for (const int64_t n : {150, 140, 130}) set.add(n == 140 ? Family::Dense : Family::Indefinite, n, numbers);
+  set.check(large, set.run(large, 4 * (lngd::cuda::factor_work_floats(150) + 100)));
 }
 
 // Layers that have no average or are not due are left alone, in every size class and in several waves of large ones.

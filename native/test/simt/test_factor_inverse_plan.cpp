@@ -4,6 +4,7 @@
 #include <set>
 
 #include "backend/cuda/factor_inverse_plan.h"
+#include "backend/cuda/factor_rounds.h"
 #include "harness.hpp"
 
 namespace {

@@ -92,7 +92,8 @@ void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers
   plan.average_layers = arena.at<AverageLayer>(at_average_layers);
   plan.averages = arena.at<AverageTask>(at_averages);
   plan.factor_layers = arena.at<FactorLayer>(at_factor_layers);
-  plan.factors = {arena.at<FactorTask>(at_tasks), arena.at<int32_t>(at_starts), arena.at<float>(at_work)};
+  plan.factors = {arena.at<FactorTask>(at_tasks), arena.at<int32_t>(at_starts), arena.at<float>(at_work),
+                  context.multiprocessors};
   plan.settings = arena.at<StepSettings>(at_settings);
   plan.sums = arena.at<DirectionSums>(at_sums);
   plan.results = arena.at<FactorResult>(at_results);

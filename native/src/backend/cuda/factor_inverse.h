@@ -32,6 +32,7 @@ struct FactorTables {
   const FactorTask* tasks; // FactorPlan::tasks()
   const int32_t* starts;   // FactorPlan::starts(); may be nullptr where there are no large ones
   float* workspace;        // FactorPlan::workspace_bytes(), 16-byte aligned; its contents do not matter
+  int32_t multiprocessors; // of the device
 };
 
 // factor_inverse.cu, factor_inverse_large.cu. Called once before the first launch.
@@ -45,6 +46,10 @@ cudaError_t launch_factor_inverse(const FactorPlan& plan, const FactorTables& ta
 cudaError_t prepare_large_factors();
 cudaError_t launch_large_factors(const FactorPlan& plan, const FactorTables& tables, const DampingRule& rule,
                                  const int32_t* due, FactorResult* results, cudaStream_t stream);
+// factor_retry.cu: the last launch of a wave.
+cudaError_t prepare_factor_retry();
+cudaError_t launch_factor_retry(const FactorWave& wave, const FactorTables& tables, FactorResult* results,
+                                cudaStream_t stream);
 
 // factor_records.cu. Its part of prepare_factor_inverse.
 cudaError_t prepare_factor_records();

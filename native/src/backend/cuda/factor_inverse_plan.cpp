@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "backend/cuda/factor_rounds.h"
+
 namespace lngd::cuda {
 namespace {
 
@@ -39,16 +41,6 @@ int64_t factor_work_floats(int32_t size) {
   const int64_t panels = panels_of(size);
   return padded(kFactorHeader + panels) + (panels * (panels + 1) / 2 + panels) * kPanel * kPanel;
 }
-
-// Halves of tiles: the panel below the diagonal tile and the row left of it, one less than there are panels in all.
-int32_t factor_solve_tasks(int32_t panels) { return 2 * (panels - 1); }
-
-// Row i behind the step has tiles 0..i, two halves each; those of the next diagonal tile are one task.
-int32_t factor_update_tasks(int32_t panels, int32_t step) {
-  return panels * (panels + 1) - (step + 1) * (step + 2) - 2 + 1;
-}
-
-int32_t factor_product_tasks(int32_t panels) { return panels * (panels + 1); }
 
 FactorPlan::FactorPlan(std::vector<FactorTask> tasks, int64_t workspace) : tasks_(std::move(tasks)) {
   int32_t result = 0;

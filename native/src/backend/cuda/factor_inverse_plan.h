@@ -47,7 +47,7 @@ constexpr int32_t kPairFactor = 64;
 constexpr int32_t kBlockFactor = 128;
 constexpr int32_t kPanel = 128;
 // Floats before the flags in the workspace of a large matrix.
-constexpr int32_t kFactorHeader = 4;
+constexpr int32_t kFactorHeader = 10;
 
 // Tasks [first, first + count) of the plan.
 struct FactorRange {
@@ -70,11 +70,6 @@ struct FactorWave {
 
 // Floats that a large matrix needs: flags, the lower tiles of kPanel x kPanel, and a column of them.
 int64_t factor_work_floats(int32_t size);
-// Tasks of a large matrix of that many panels.
-int32_t factor_solve_tasks(int32_t panels);
-int32_t factor_update_tasks(int32_t panels, int32_t step);
-int32_t factor_product_tasks(int32_t panels);
-
 class FactorPlan {
  public:
   // `tasks` in the order of their results: `result`, `panels` and `work` are filled in. A wave takes as many large

@@ -158,6 +158,7 @@ SIMT_INLINE int __syncthreads_count(int p) { return simt::block_barrier(simt::Bl
 void __syncwarp(unsigned mask = 0xffffffffu);
 SIMT_INLINE void __threadfence() {}
 SIMT_INLINE void __threadfence_block() {}
+SIMT_INLINE void __nanosleep(unsigned) {}
 
 namespace simt {
 template <class T>
