@@ -26,7 +26,7 @@ Case base_case(const std::string& what, int approximation) {
   Case c;
   c.name = std::string(name_of(approximation)) + ", " + what;
   c.config = preset(LNGD_PRESET_KFAC + approximation - LNGD_APPROXIMATION_KFAC, 50);
-  c.config.device = LNGD_DEVICE_CPU; // the only one that has them
+  if (approximation == LNGD_APPROXIMATION_EKFAC) c.config.device = LNGD_DEVICE_CPU; // the only one that has it
   c.config.damping_factor = 0.1;
   c.config.statistics_interval = 2;
   c.config.inverse_interval = 2;
@@ -158,7 +158,6 @@ TEST(second_factor_state_continues_bitwise) {
 // A state of another approximation is refused, also where all arrays have the same sizes.
 TEST(second_factor_state_of_another_approximation_is_refused) {
   lngd_config config = preset(LNGD_PRESET_KFAC);
-  config.device = LNGD_DEVICE_CPU;
   const Optimizer kfac(config, {dense(3, 2)});
   const std::vector<std::uint8_t> state = kfac.state();
   config.approximation = LNGD_APPROXIMATION_TKFAC;
@@ -171,7 +170,7 @@ namespace {
 
 lngd_config second_config(int approximation) {
   lngd_config config = bare_config();
-  config.device = LNGD_DEVICE_CPU;
+  if (approximation == LNGD_APPROXIMATION_EKFAC) config.device = LNGD_DEVICE_CPU;
   config.approximation = approximation;
   config.fisher = LNGD_FISHER_PROVIDED;
   config.damping = LNGD_DAMPING_FACTORED;
@@ -279,11 +278,12 @@ TEST(second_factor_refusals) {
     refused("layers[0].fisher", config, LNGD_FISHER_SAMPLED);
     config.rate = LNGD_RATE_KRONECKER;
     refused("rate", config);
-    config = second_config(approximation);
-    config.device = LNGD_DEVICE_CUDA;
+  }
+  for (const int other : {LNGD_DEVICE_CUDA, LNGD_DEVICE_CUDA_EMULATED}) {
+    lngd_config config = second_config(LNGD_APPROXIMATION_EKFAC);
+    config.device = other;
     refused("device", config);
-    config.device = LNGD_DEVICE_CUDA_EMULATED;
-    refused("device", config);
+    refused("LNGD_APPROXIMATION_EKFAC", config);
   }
   lngd_config config = bare_config();
   config.damping = LNGD_DAMPING_FACTORED;

@@ -174,7 +174,6 @@ struct Failure {
 // rest of a step is not run on what its beginning left.
 struct Backend {
   const char* name;
-  bool embeddings; // whether there may be layers with a diagonal Phi
   // nullptr with nothing allocated and `failure` filled in where it cannot be had.
   Context* (*create)(const lngd_config& config, Failure& failure);
   void (*destroy)(Context*);

@@ -23,13 +23,22 @@ bool available(int32_t device, std::string& reason) {
   return description.available != 0;
 }
 
+// What the CUDA backend lacks of this network, by name; "" if nothing. AUTO then goes to the CPU, and an explicit
+// device is refused: nothing else asks what a backend can do.
+std::string cuda_lacks(const lngd_config& config, const lngd_layer_config* layers, int32_t count) {
+  if (config.approximation == LNGD_APPROXIMATION_EKFAC) return "approximation is LNGD_APPROXIMATION_EKFAC (3)";
+  for (int32_t i = 0; i < count; ++i)
+    if (layers[i].kind == LNGD_LAYER_EMBEDDING)
+      return "layers[" + std::to_string(i) + "].kind is LNGD_LAYER_EMBEDDING (2)";
+  return "";
+}
+
 // Resolves AUTO.
-const Backend* choose_backend(const lngd_config& config, int32_t& device) {
+const Backend* choose_backend(const std::string& lacks, int32_t& device) {
   std::string why;
-  if (config.approximation != LNGD_APPROXIMATION_LNGD) {
+  if (!lacks.empty()) {
     require(device == LNGD_DEVICE_AUTO || device == LNGD_DEVICE_CPU, "device is ", device,
-            ", allowed is LNGD_DEVICE_CPU (1) or AUTO (0) with approximation ", config.approximation,
-            ": only LNGD (0) runs on other devices");
+            ", allowed is LNGD_DEVICE_CPU (1) or AUTO (0) where ", lacks);
     device = LNGD_DEVICE_CPU;
   }
   if (device == LNGD_DEVICE_AUTO) device = available(LNGD_DEVICE_CUDA, why) ? LNGD_DEVICE_CUDA : LNGD_DEVICE_CPU;
@@ -86,11 +95,7 @@ Optimizer::Optimizer(const lngd_config& config, const lngd_layer_config* layers,
   validate(config);
   require(count >= 1, "count is ", count, ", allowed is 1 or more layers");
   for (int32_t i = 0; i < count; ++i) validate(config, layers[i], i);
-  backend_ = choose_backend(config_, config_.device);
-  for (int32_t i = 0; i < count; ++i)
-    require(layers[i].kind != LNGD_LAYER_EMBEDDING || backend_->embeddings, "layers[", i,
-            "].kind is LNGD_LAYER_EMBEDDING (2), allowed on the device ", config_.device,
-            " (lngd_device) are dense layers and convolutions; embeddings need LNGD_DEVICE_CPU (1)");
+  backend_ = choose_backend(cuda_lacks(config, layers, count), config_.device);
   hash_ = config_hash(config, layers, count);
   Failure failure;
   context_ = backend_->create(config_, failure);

@@ -237,7 +237,6 @@ const Kernels& kernels_of(Level level) {
 Backend make_backend(const Kernels& kernels) {
   Backend backend{};
   backend.name = "cpu";
-  backend.embeddings = true;
   backend.create = create;
   backend.destroy = destroy;
   backend.take_failure = take_failure;

@@ -6,6 +6,7 @@
 #include "backend/cuda/factor_inverse.h"
 #include "backend/cuda/kernels.h"
 #include "backend/cuda/layer_rate.h"
+#include "backend/cuda/second_factor.h"
 
 namespace lngd::cuda {
 namespace {
@@ -59,6 +60,7 @@ bool CudaContext::create(const lngd_config& config) {
   calls("cudaFuncSetAttribute", [] { return prepare_conv_statistics(); });
   calls("cudaFuncSetAttribute", [] { return prepare_factor_inverse(); });
   calls("cudaFuncSetAttribute", [] { return prepare_precondition(); });
+  calls("cudaFuncSetAttribute", [] { return prepare_dense_precondition(); });
   calls("cudaFuncSetAttribute", [] { return prepare_layer_rate(); });
   return calls.ok();
 }

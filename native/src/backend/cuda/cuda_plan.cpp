@@ -58,11 +58,14 @@ RateLayer rate_layer(const StepLayer& layer, int32_t first_tile, int32_t tiles) 
 void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers, int32_t count) {
   std::vector<DeviceLayer> device_layers;
   std::vector<UpdateTask> updates;
-  std::vector<DirectionTile> tiles;
+  std::vector<DirectionTile> tiles, output_tiles;
   std::vector<AverageLayer> average_layers;
   std::vector<AverageTask> averages;
   std::vector<FactorTask> factor_tasks;
   std::vector<FactorLayer> factor_layers;
+  std::vector<SecondLayer> seconds;
+  std::vector<DampedGroup> damped;
+  int64_t products = 0; // floats
   for (int32_t i = 0; i < count; ++i) {
     const LayerShape& shape = *layers[i].shape;
     const LayerMemory& memory = *layers[i].memory;
@@ -71,10 +74,24 @@ void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers
     const int32_t first_tile = static_cast<int32_t>(tiles.size());
     append_direction_tiles(i, shape.blocks, static_cast<int32_t>(shape.outputs), memory.phi_inverse, tiles);
     plan.rate_layers.push_back(rate_layer(layers[i], first_tile, static_cast<int32_t>(tiles.size()) - first_tile));
+    if (shape.second_matrix()) {
+      RateLayer& rate = plan.rate_layers.back();
+      rate.first_tile = static_cast<int32_t>(output_tiles.size()); // behind all of `tiles`, see below
+      append_output_tiles(i, shape, memory.second_inverse, output_tiles);
+      rate.tiles = static_cast<int32_t>(output_tiles.size()) - rate.first_tile;
+      seconds.push_back(second_layer(shape, products));
+      products += second_product_floats(shape);
+    }
     average_layers.push_back(average_layer(shape, memory));
     append_average_tasks(i, average_layers.back(), kAverageElements, averages);
     factor_layers.push_back(add_factor_layer(shape, memory, i, factor_tasks));
+    if (shape.second_matrix()) append_damped_groups(shape, memory, factor_layers.back(), damped);
   }
+  plan.tile_count = static_cast<int32_t>(tiles.size());
+  plan.output_tile_count = static_cast<int32_t>(output_tiles.size());
+  for (int32_t i = 0; i < count; ++i)
+    if (layers[i].shape->second_matrix()) plan.rate_layers[static_cast<size_t>(i)].first_tile += plan.tile_count;
+  tiles.insert(tiles.end(), output_tiles.begin(), output_tiles.end());
   const size_t results = factor_tasks.size();
   plan.factor_plan = std::make_unique<FactorPlan>(std::move(factor_tasks));
   Arena& arena = plan.arena;
@@ -82,8 +99,11 @@ void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers
   const size_t at_average_layers = arena.table(average_layers), at_averages = arena.table(averages);
   const size_t at_factor_layers = arena.table(factor_layers), at_tasks = arena.table(plan.factor_plan->tasks());
   const size_t at_starts = arena.table(plan.factor_plan->starts()), at_settings = arena.zeros<StepSettings>(2);
+  const size_t at_seconds = arena.table(seconds), at_damped = arena.table(damped);
   const size_t at_sums = arena.space(tiles.size() * sizeof(DirectionSums));
   const size_t at_results = arena.space(results * sizeof(FactorResult));
+  const size_t at_lambdas = arena.space(damped.empty() ? 0 : results * sizeof(double));
+  const size_t at_products = arena.space(static_cast<size_t>(products) * sizeof(float));
   const size_t at_work = arena.space(static_cast<size_t>(plan.factor_plan->workspace_bytes()));
   if (!arena.create(context.calls, context.caller)) return;
   plan.device_layers = arena.at<DeviceLayer>(at_layers);
@@ -97,7 +117,10 @@ void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers
   plan.sums = arena.at<DirectionSums>(at_sums);
   plan.results = arena.at<FactorResult>(at_results);
   plan.update_count = static_cast<int32_t>(updates.size());
-  plan.tile_count = static_cast<int32_t>(tiles.size());
+  plan.seconds = {arena.at<SecondLayer>(at_seconds), arena.at<float>(at_products)};
+  plan.damped = arena.at<DampedGroup>(at_damped);
+  plan.lambdas = arena.at<double>(at_lambdas);
+  plan.damped_count = static_cast<int32_t>(damped.size());
   plan.average_count = static_cast<int32_t>(averages.size());
 }
 

@@ -11,6 +11,7 @@
 #include "backend/cuda/kernels.h"
 #include "backend/cuda/layer_rate.h"
 #include "backend/cuda/running_average.h"
+#include "backend/cuda/second_factor.h"
 #include "backend/cuda/tables.h"
 
 namespace lngd::cuda {
@@ -61,15 +62,18 @@ struct CudaPlan : Plan {
   Arena arena;
   const DeviceLayer* device_layers = nullptr;
   const UpdateTask* updates = nullptr;
-  const DirectionTile* tiles = nullptr;
-  DirectionSums* sums = nullptr;
+  const DirectionTile* tiles = nullptr; // products with Phi_inv, then those with a second factor
+  DirectionSums* sums = nullptr;        // one for each
+  SecondTables seconds{};
+  const DampedGroup* damped = nullptr;
+  double* lambdas = nullptr; // of FACTORED damping, one for each result
   const AverageLayer* average_layers = nullptr;
   const AverageTask* averages = nullptr;
   const FactorLayer* factor_layers = nullptr;
   FactorTables factors{};
   FactorResult* results = nullptr;
   StepSettings* settings = nullptr; // [0] of the step, on the caller's stream; [1] of the averages, on the side stream
-  int32_t update_count = 0, tile_count = 0, average_count = 0;
+  int32_t update_count = 0, tile_count = 0, output_tile_count = 0, average_count = 0, damped_count = 0;
   std::unique_ptr<FactorPlan> factor_plan;
 
   // Changing: which layers are due, on the side stream; the rates' table, on the caller's.

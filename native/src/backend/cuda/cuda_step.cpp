@@ -7,9 +7,14 @@
 namespace lngd::cuda {
 namespace {
 
-DampingRule damping_rule(const lngd_config& config) {
-  return {config.damping == LNGD_DAMPING_RELATIVE, config.damping_factor, config.damping_floor, config.damping_min,
-          config.damping_max};
+// FACTORED: lambda comes from launch_factored_damping, a block at a time.
+DampingRule damping_rule(const lngd_config& config, const double* given) {
+  return {config.damping == LNGD_DAMPING_RELATIVE,
+          config.damping_factor,
+          config.damping_floor,
+          config.damping_min,
+          config.damping_max,
+          config.damping == LNGD_DAMPING_FACTORED ? given : nullptr};
 }
 
 // A table of flags, one a layer.
@@ -50,9 +55,14 @@ void factor_inverse(Context& base, const StepArgs& args) {
   const DeviceScope scope(context);
   CudaPlan& plan = cuda(args.plan);
   context.side_after_step();
-  const DampingRule rule = damping_rule(*args.config);
+  const DampingRule rule = damping_rule(*args.config, plan.lambdas);
   const int32_t* const due =
       write_due(context, args, plan.inverse_due, [](const StepLayer& layer) { return layer.inverse_due; });
+  if (rule.given)
+    context.calls("launch factored_damping", [&] {
+      return launch_factored_damping(plan.damped, plan.damped_count, rule.factor, rule.floor, due, plan.lambdas,
+                                     context.side());
+    });
   context.calls("launch factor_inverse", [&] {
     return launch_factor_inverse(*plan.factor_plan, plan.factors, rule, due, plan.results, context.side());
   });
@@ -87,6 +97,14 @@ void precondition(Context& base, const StepArgs& args) {
   CudaPlan& plan = cuda(args.plan);
   plan.mirrors.upload(context.calls, Mirrors::kGradients, context.caller);
   plan.mirrors.upload(context.calls, Mirrors::kWeights, context.caller);
+  if (plan.output_tile_count > 0) {
+    context.calls("launch dense_precondition", [&] {
+      return launch_dense_precondition(plan.settings, plan.device_layers, plan.seconds, plan.tiles, plan.tile_count,
+                                       plan.tiles + plan.tile_count, plan.output_tile_count,
+                                       plan.sums + plan.tile_count, context.caller);
+    });
+    return;
+  }
   context.calls("launch precondition", [&] {
     return launch_precondition(plan.settings, plan.device_layers, plan.tiles, plan.tile_count, plan.sums,
                                context.caller);

@@ -17,6 +17,7 @@ namespace lngd::cuda {
 struct DampingRule {
   bool relative; // max(factor * mean, floor); or else mean clipped to [least, most]
   double factor, floor, least, most;
+  const double* given = nullptr; // FACTORED: lambda by FactorTask::result (device memory), whatever the mean
 };
 
 // What became of a block.
@@ -46,7 +47,7 @@ cudaError_t prepare_large_factors();
 cudaError_t launch_large_factors(const FactorPlan& plan, const FactorTables& tables, const DampingRule& rule,
                                  const int32_t* due, FactorResult* results, cudaStream_t stream);
 
-// factor_records.cu. Publishes the results: the records, the lambdas, and Psi_inv where at least one block was renewed.
+// factor_records.cu. Publishes the results: the records, the lambdas, and where at least one block was renewed Psi_inv.
 cudaError_t launch_factor_records(const FactorLayer* layers, int32_t layer_count, const DampingRule& rule,
                                   const int32_t* due, const FactorResult* results, cudaStream_t stream);
 
