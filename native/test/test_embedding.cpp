@@ -14,7 +14,6 @@ namespace {
 
 lngd_layer_config embedding(std::int64_t vocabulary, std::int64_t outputs, bool bias = false,
                             int activation = LNGD_ACTIVATION_IDENTITY) {
-  if (device() != LNGD_DEVICE_CPU) skip("embeddings are for the CPU backend");
   lngd_layer_config layer;
   REQUIRE_OK(lngd_embedding_init(vocabulary, outputs, &layer));
   layer.bias = bias;

@@ -23,13 +23,10 @@ bool available(int32_t device, std::string& reason) {
   return description.available != 0;
 }
 
-// What the CUDA backend lacks of this network, by name; "" if nothing. AUTO then goes to the CPU, and an explicit
+// What the CUDA backend lacks of what is asked for, by name; "" if nothing. AUTO then goes to the CPU, and an explicit
 // device is refused: nothing else asks what a backend can do.
-std::string cuda_lacks(const lngd_config& config, const lngd_layer_config* layers, int32_t count) {
+std::string cuda_lacks(const lngd_config& config) {
   if (config.approximation == LNGD_APPROXIMATION_EKFAC) return "approximation is LNGD_APPROXIMATION_EKFAC (3)";
-  for (int32_t i = 0; i < count; ++i)
-    if (layers[i].kind == LNGD_LAYER_EMBEDDING)
-      return "layers[" + std::to_string(i) + "].kind is LNGD_LAYER_EMBEDDING (2)";
   return "";
 }
 
@@ -95,7 +92,7 @@ Optimizer::Optimizer(const lngd_config& config, const lngd_layer_config* layers,
   validate(config);
   require(count >= 1, "count is ", count, ", allowed is 1 or more layers");
   for (int32_t i = 0; i < count; ++i) validate(config, layers[i], i);
-  backend_ = choose_backend(cuda_lacks(config, layers, count), config_.device);
+  backend_ = choose_backend(cuda_lacks(config), config_.device);
   hash_ = config_hash(config, layers, count);
   Failure failure;
   context_ = backend_->create(config_, failure);

@@ -4,6 +4,7 @@
 
 #include "backend/cuda/context.h"
 #include "backend/cuda/cuda_step.h"
+#include "backend/cuda/embedding.h"
 #include "backend/cuda/second_factor.h"
 
 namespace lngd::cuda {
@@ -29,6 +30,7 @@ size_t workspace_needed(const CudaContext& context, const StatisticsArgs& args) 
 }
 size_t workspace_needed(const CudaContext& context, const ConvStatisticsArgs& args) {
   const LayerShape& shape = *args.shape;
+  if (shape.embedding) return embedding_statistics_workspace(shape, args.inputs, args.samples, context.multiprocessors);
   const size_t rows = conv_statistics_workspace(shape, args.inputs, args.samples, context.multiprocessors);
   if (!shape.second_matrix()) return rows;
   return std::max(rows, paired_statistics_workspace(shape, args.inputs, args.samples, context.multiprocessors));
@@ -44,6 +46,7 @@ cudaError_t launch(const StatisticsArgs& args, const CudaContext& context) {
   return launch_layer_statistics(args, workspace(context), context.precision, context.side());
 }
 cudaError_t launch(const ConvStatisticsArgs& args, const CudaContext& context) {
+  if (args.shape->embedding) return launch_embedding_statistics(args, workspace(context), context.side());
   if (args.shape->second_matrix())
     return launch_paired_statistics(args, workspace(context), context.precision, context.side());
   return launch_conv_statistics(args, workspace(context), context.precision, context.side());
@@ -53,6 +56,7 @@ cudaError_t launch_rows(const StatisticsArgs& args, const CudaContext& context, 
   return launch_fisher_rows(args, workspace(context), out, context.side());
 }
 cudaError_t launch_rows(const ConvStatisticsArgs& args, const CudaContext& context, const FisherRows& out) {
+  if (args.shape->embedding) return launch_embedding_fisher_rows(args, workspace(context), out, context.side());
   return launch_conv_fisher_rows(args, workspace(context), out, context.side());
 }
 
@@ -117,7 +121,7 @@ void fetch_rows(Context& base, const Args& args, int64_t rows, int64_t groups, c
 
 bool reserve_statistics(Context* base, const LayerShape& shape) {
   CudaContext& context = cuda(base);
-  if (shape.convolution) return context.calls.ok(); // what it needs depends on the images
+  if (shape.positional()) return context.calls.ok(); // what it needs depends on the images, or the positions
   const DeviceScope scope(context);
   const int64_t samples = context.statistics_samples > 0 ? context.statistics_samples : kReservedSamples;
   return context.reserve_workspace(dense_workspace(context, shape, samples));
@@ -145,7 +149,10 @@ void discard_statistics(Context& base, const LayerShape& shape, LayerMemory& mem
   const auto clear = [&context](void* at, size_t bytes) {
     context.calls("cudaMemsetAsync", [&] { return cudaMemsetAsync(at, 0, bytes, context.side()); });
   };
-  clear(memory.phi_sum, static_cast<size_t>(shape.blocks.floats()) * sizeof(float));
+  if (shape.blocks.is_diagonal)
+    clear(memory.phi_diagonal_sum, static_cast<size_t>(shape.d) * sizeof(double));
+  else
+    clear(memory.phi_sum, static_cast<size_t>(shape.blocks.floats()) * sizeof(float));
   if (shape.second_matrix()) {
     clear(memory.second_sum, static_cast<size_t>(shape.second_floats()) * sizeof(float));
     clear(memory.totals, static_cast<size_t>(2 * shape.groups + 1) * sizeof(double));

@@ -66,6 +66,9 @@ void factor_inverse(Context& base, const StepArgs& args) {
   context.calls("launch factor_inverse", [&] {
     return launch_factor_inverse(*plan.factor_plan, plan.factors, rule, due, plan.results, context.side());
   });
+  context.calls("launch diagonal_inverse", [&] {
+    return launch_diagonal_inverse(plan.diagonals, plan.diagonal_count, rule, due, plan.results, context.side());
+  });
   context.calls("launch factor_records", [&] {
     return launch_factor_records(plan.factor_layers, plan.layers, rule, due, plan.results, context.side());
   });
@@ -109,6 +112,10 @@ void precondition(Context& base, const StepArgs& args) {
     return launch_precondition(plan.settings, plan.device_layers, plan.tiles, plan.tile_count, plan.sums,
                                context.caller);
   });
+  context.calls("launch diagonal_precondition", [&] {
+    return launch_diagonal_precondition(plan.settings, plan.device_layers, plan.tiles + plan.tile_count,
+                                        plan.diagonal_tile_count, plan.sums + plan.tile_count, context.caller);
+  });
 }
 
 void layer_rate(Context& base, const StepArgs& args) {
@@ -121,11 +128,15 @@ void layer_rate(Context& base, const StepArgs& args) {
   if (empirical) {
     const auto* const tasks =
         reinterpret_cast<const ProjectionTask*>(reinterpret_cast<const char*>(layers) + rate_projections_offset(plan));
-    const int32_t dense = plan.dense_projections, all = static_cast<int32_t>(plan.projections.size());
+    const int32_t dense = plan.dense_projections, conv = plan.conv_projections,
+                  all = static_cast<int32_t>(plan.projections.size());
     context.calls("launch rate_projections",
                   [&] { return launch_rate_projections(layers, tasks, dense, context.caller); });
     context.calls("launch conv_rate_projections",
-                  [&] { return launch_conv_rate_projections(layers, tasks + dense, all - dense, context.caller); });
+                  [&] { return launch_conv_rate_projections(layers, tasks + dense, conv, context.caller); });
+    context.calls("launch embedding_rate_projections", [&] {
+      return launch_embedding_rate_projections(layers, tasks + dense + conv, all - dense - conv, context.caller);
+    });
   }
   context.calls("launch layer_rate", [&] {
     return launch_layer_rate(plan.settings, layers, plan.layers, plan.tiles, plan.sums, context.caller);

@@ -72,6 +72,14 @@ __device__ void average_second(const AverageLayer& layer, const Decision& decisi
   average_row(layer.second, at, decision.accept && denominator > 0, decision.keep, (1.0 - decision.keep) / count);
 }
 
+__device__ void average_diagonal(const AverageLayer& layer, const Decision& decision, int i) {
+  const double share = (1.0 - decision.keep) / static_cast<double>(layer.record->samples);
+  float& average = layer.phi.average[i];
+  if (decision.accept)
+    average = static_cast<float>(decision.keep * static_cast<double>(average) + share * layer.diagonal_sum[i]);
+  layer.diagonal_sum[i] = 0;
+}
+
 __device__ void average_psi(const AverageLayer& layer, const Decision& decision, int i) {
   const double total = layer.denominator[i / (layer.outputs / layer.groups)];
   if (decision.accept && total > 0)
@@ -90,6 +98,10 @@ __global__ void __launch_bounds__(kThreads)
   const int thread = static_cast<int>(threadIdx.x);
   if (task.part == AveragePart::Psi) {
     for (int i = task.row0 + thread; i < task.row1; i += kThreads) average_psi(layer, decision, i);
+    return;
+  }
+  if (task.part == AveragePart::Diagonal) {
+    for (int i = task.row0 + thread; i < task.row1; i += kThreads) average_diagonal(layer, decision, i);
     return;
   }
   for (int row = task.row0 + thread / 32; row < task.row1; row += kThreads / 32) {

@@ -29,8 +29,9 @@ inline AverageFactor average_factor(const BlockLayout& blocks, float* sum, float
 // A layer's statistics; device pointers.
 struct AverageLayer {
   LayerRecord* record;
-  double* denominator; // groups
-  AverageFactor phi;
+  double* denominator;  // groups
+  AverageFactor phi;    // of a diagonal Phi only `average` and d
+  double* diagonal_sum; // d; nullptr unless Phi is diagonal
   // The second factor: a diagonal, or a matrix.
   double* psi_sum; // outputs
   float* psi;
@@ -45,6 +46,7 @@ inline AverageLayer average_layer(const LayerShape& shape, const LayerMemory& me
   layer.record = memory.record;
   layer.denominator = memory.denominator;
   layer.phi = average_factor(shape.blocks, memory.phi_sum, memory.phi);
+  layer.diagonal_sum = memory.phi_diagonal_sum;
   layer.psi_sum = memory.psi_sum;
   layer.psi = memory.psi;
   if (shape.second_matrix()) layer.second = average_factor(shape.second, memory.second_sum, memory.second);
@@ -55,11 +57,11 @@ inline AverageLayer average_layer(const LayerShape& shape, const LayerMemory& me
   return layer;
 }
 
-enum class AveragePart : int32_t { Phi, Psi, Second };
+enum class AveragePart : int32_t { Phi, Diagonal, Psi, Second };
 
-// Rows [row0, row1) of a layer's Phi, psi or second factor. The rows of a factor are counted through its groups: row r
-// is row r % d of group r / d, in block r % d / block of that. So a task is as large as it should be whether the layer
-// has one factor of 4608 or a thousand of 9.
+// Rows [row0, row1) of a layer's Phi (elements, where it is diagonal), psi or second factor. The rows of a factor are
+// counted through its groups: row r is row r % d of group r / d, in block r % d / block of that. So a task is as large
+// as it should be whether the layer has one factor of 4608 or a thousand of 9.
 struct AverageTask {
   int32_t layer, row0, row1;
   AveragePart part;
@@ -75,7 +77,10 @@ inline void append_average_tasks(int32_t index, const AverageLayer& layer, int32
   const auto step = [elements](const AverageFactor& factor) {
     return std::max(1, elements / std::max(1, factor.block / 2));
   };
-  append(AveragePart::Phi, layer.groups * layer.phi.d, step(layer.phi));
+  if (layer.diagonal_sum)
+    append(AveragePart::Diagonal, layer.phi.d, elements);
+  else
+    append(AveragePart::Phi, layer.groups * layer.phi.d, step(layer.phi));
   if (layer.totals)
     append(AveragePart::Second, layer.groups * layer.second.d, step(layer.second));
   else
