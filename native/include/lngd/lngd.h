@@ -97,7 +97,8 @@ LNGD_API const char* lngd_version_string(void);
 LNGD_API lngd_status lngd_load_blas(const char* path);
 
 typedef enum lngd_device {
-  LNGD_DEVICE_AUTO = 0, /* CUDA where lngd_backend_info says that it is available, else the CPU */
+  LNGD_DEVICE_AUTO = 0, /* CUDA where lngd_backend_info says that it is available, else the CPU; the CPU for what only
+                           that has (approximation EKFAC). lngd_device_note says why */
   LNGD_DEVICE_CPU = 1,
   LNGD_DEVICE_CUDA = 2,
   LNGD_DEVICE_CUDA_EMULATED = 3 /* the CUDA backend and its kernels on a SIMT emulator, on the CPU: for tests, thousands
@@ -176,9 +177,9 @@ typedef enum lngd_preset {
 } lngd_preset;
 
 /* What stands for the Fisher block of a layer. All but LNGD keep the second factor as a matrix (m/G x m/G for each of G
- * groups), need the signs of g and so fisher PROVIDED, and run on the CPU. Sums run over samples n and output positions
- * t (T of them; one in a dense layer); g_nt are the rows given as LNGD_SIGNAL_GRADIENTS. Statistics, running averages,
- * retries, trust ratio, EMPIRICAL rate, decay and momentum are those of LNGD.
+ * groups), need the signs of g and so fisher PROVIDED. EKFAC runs on the CPU only. Sums run over samples n and output
+ * positions t (T of them; one in a dense layer); g_nt are the rows given as LNGD_SIGNAL_GRADIENTS. Statistics, running
+ * averages, retries, trust ratio, EMPIRICAL rate, decay and momentum are those of LNGD.
  *
  *   LNGD    Phi (x) diag(psi)   Phi = (1/N) sum r a a^T, psi = sum c g^2 / sum c r; r = ||g||^2, c = ||a||^2 (the
  * paper) KFAC    A (x) B             A = (1/N) sum a a^T, B = (1/(N T)) sum g g^T (J. Martens, R. Grosse, ICML 2015; R.
@@ -273,7 +274,7 @@ typedef struct lngd_config {
   int32_t device_index;        /* CUDA: which device, from 0; ignored by the CPU */
   int32_t precision;           /* lngd_precision */
   int32_t overlap;             /* CUDA: 1: statistics and inverses on a stream beside the caller's; 0: all on his */
-  int32_t approximation;       /* lngd_approximation; other than LNGD: fisher PROVIDED, rate not KRONECKER, CPU */
+  int32_t approximation;       /* lngd_approximation; other than LNGD: fisher PROVIDED, rate not KRONECKER */
 } lngd_config;
 
 /* Writes the defaults of `preset` to *config. `total_steps`: length of the run in steps, which sets
@@ -286,8 +287,8 @@ LNGD_API lngd_status lngd_config_init(int32_t preset, int64_t total_steps, lngd_
 typedef enum lngd_layer_kind {
   LNGD_LAYER_DENSE = 0,
   LNGD_LAYER_CONVOLUTION = 1, /* of 1 or 2 spatial axes; every output position of a sample is a row (a_nt, s_nt) */
-  LNGD_LAYER_EMBEDDING = 2    /* looks up column k_nt of W for an index k_nt. lngd_create refuses it on CUDA and with
-                                 approximations other than LNGD */
+  LNGD_LAYER_EMBEDDING = 2    /* looks up column k_nt of W for an index k_nt. lngd_create refuses it with approximations
+                                 other than LNGD */
 } lngd_layer_kind;
 
 /* The activation phi of a hidden layer, whose model is a Gaussian with mean phi(s) and unit variance (paper 3.1). */
@@ -393,6 +394,11 @@ LNGD_API lngd_status lngd_get(const lngd_optimizer* optimizer, int32_t setting, 
 
 /* The configuration that the optimizer runs with now (threads and device resolved). out->struct_size must be set. */
 LNGD_API lngd_status lngd_get_config(const lngd_optimizer* optimizer, lngd_config* out);
+
+/* Why LNGD_DEVICE_AUTO became the CPU, as one line of UTF-8: what of the configuration the CUDA backend lacks, by name,
+ * or why CUDA cannot be used. "" where it became CUDA, and where another device was named. Written to `text` with its
+ * NUL, cut to fit `capacity` bytes (>= 1); 600 are always enough. */
+LNGD_API lngd_status lngd_device_note(const lngd_optimizer* optimizer, char* text, int64_t capacity);
 
 /* Number of layers. */
 LNGD_API lngd_status lngd_layer_count(const lngd_optimizer* optimizer, int32_t* out);

@@ -30,15 +30,20 @@ std::string cuda_lacks(const lngd_config& config) {
   return "";
 }
 
-// Resolves AUTO.
-const Backend* choose_backend(const std::string& lacks, int32_t& device) {
+// Resolves AUTO; `note` says why where that is the CPU.
+const Backend* choose_backend(const std::string& lacks, int32_t& device, std::string& note) {
   std::string why;
-  if (!lacks.empty()) {
-    require(device == LNGD_DEVICE_AUTO || device == LNGD_DEVICE_CPU, "device is ", device,
-            ", allowed is LNGD_DEVICE_CPU (1) or AUTO (0) where ", lacks);
+  require(lacks.empty() || device == LNGD_DEVICE_AUTO || device == LNGD_DEVICE_CPU, "device is ", device,
+          ", allowed is LNGD_DEVICE_CPU (1) or AUTO (0): ", lacks, ", which the CUDA backend lacks");
+  if (device == LNGD_DEVICE_AUTO) {
     device = LNGD_DEVICE_CPU;
+    if (!lacks.empty())
+      note = lacks + ", which the CUDA backend lacks";
+    else if (available(LNGD_DEVICE_CUDA, why))
+      device = LNGD_DEVICE_CUDA;
+    else
+      note = "the CUDA backend cannot be used: " + why;
   }
-  if (device == LNGD_DEVICE_AUTO) device = available(LNGD_DEVICE_CUDA, why) ? LNGD_DEVICE_CUDA : LNGD_DEVICE_CPU;
   if (device != LNGD_DEVICE_CPU) {
     if (!available(device, why)) fail(LNGD_BACKEND_UNAVAILABLE, "the CUDA backend cannot be used: ", why);
     return load_device_library(device, nullptr, why)->backend;
@@ -92,7 +97,7 @@ Optimizer::Optimizer(const lngd_config& config, const lngd_layer_config* layers,
   validate(config);
   require(count >= 1, "count is ", count, ", allowed is 1 or more layers");
   for (int32_t i = 0; i < count; ++i) validate(config, layers[i], i);
-  backend_ = choose_backend(cuda_lacks(config), config_.device);
+  backend_ = choose_backend(cuda_lacks(config), config_.device, device_note_);
   hash_ = config_hash(config, layers, count);
   Failure failure;
   context_ = backend_->create(config_, failure);

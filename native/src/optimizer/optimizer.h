@@ -45,6 +45,8 @@ class Optimizer {
     return backend_->accepts(context_, device_type, device_id, device);
   }
   const char* device_name() const { return backend_->name; }
+  // Why AUTO became the CPU; "" where it did not.
+  const std::string& device_note() const { return device_note_; }
   void set_stream(void* stream);
   void synchronize() const;
   void* device_allocate(int64_t bytes);
@@ -109,6 +111,7 @@ class Optimizer {
   std::vector<Region> regions(const Layer& layer) const;
 
   lngd_config config_;
+  std::string device_note_;
   const Backend* backend_;
   Context* context_ = nullptr;
   std::vector<Layer> layers_;
