@@ -13,7 +13,7 @@ using namespace conformance;
 
 namespace {
 
-constexpr int kSteps = 8;
+constexpr int kSteps = 6;
 constexpr std::int64_t kBatch = 6, kPositions = 5;
 
 struct Network {
@@ -167,6 +167,7 @@ TEST(device_layers_streams_and_schedules_change_no_bit) {
     const std::vector<std::uint8_t> plain = run(network, nullptr, false);
     for (const int overlap : {1, 0})
       for (const int order : {0, 1, 2}) {
+        if (overlap == 0 && order != 1) continue; // one stream has one order, however late
         const Scope scope(std::string(network.name) + " overlap " + std::to_string(overlap) + " schedule " +
                           std::to_string(order));
         const Schedule schedule(order, 5);
@@ -213,7 +214,7 @@ TEST(device_layers_graph_replays_give_the_bits_of_steps) {
         }
         const std::vector<std::uint8_t> bits = resident.bits();
         if (graphed) {
-          CHECK_GE(replays, 6);
+          CHECK_EQ(replays, kSteps - 2);
           CHECK(bits == plain);
           hooks.graph_destroy(graph);
         }
