@@ -185,7 +185,9 @@ void fail_every_call(const lngd::DeviceHooks& hooks, const Operation& operation,
   const bool fatal = error == kIllegalAddress;
   const int live = hooks.live();
   int failed = 0;
-  std::vector<twin::Matrix> ends; // weights after an operation that failed and was repeated; the last: undisturbed
+  // After an operation that failed and was repeated; the last: undisturbed.
+  std::vector<twin::Matrix> ends;       // weights
+  std::vector<std::vector<float>> phis; // averages: the trust ratio hides a factor on them from the weights
   for (int n = 1; n <= kMost; ++n) {
     const Scope scope("net " + std::to_string(static_cast<int>(net)) + ", " + operation.name + ", call " +
                       std::to_string(n) + ", error " + std::to_string(error));
@@ -213,7 +215,10 @@ void fail_every_call(const lngd::DeviceHooks& hooks, const Operation& operation,
       if (!fatal) {
         if (operation.repeatable && status != LNGD_OK) CHECK_OK(operation.run(bench));
         works_on(bench);
-        if (operation.repeatable) ends.push_back(bench.weights.values());
+        if (operation.repeatable) {
+          ends.push_back(bench.weights.values());
+          phis.push_back(bench.optimizer.read(0, LNGD_FIELD_PHI));
+        }
       }
     }
     hooks.reset_device();
@@ -223,6 +228,7 @@ void fail_every_call(const lngd::DeviceHooks& hooks, const Operation& operation,
   }
   CHECK_GT(failed, 0);
   for (const twin::Matrix& end : ends) CHECK_EQ(largest_difference(end, ends.back()), 0.0);
+  for (const std::vector<float>& phi : phis) CHECK(phi == phis.back());
 }
 
 } // namespace

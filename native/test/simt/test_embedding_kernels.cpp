@@ -117,13 +117,15 @@ void check_statistics(const Batch& b) {
 
 } // namespace
 
-// Ranges of 256 indices, and of 2048 with a last one that is short; rows for several turns.
+// Ranges of 256 indices, and of 2048 with a last one that is short; rows for several turns; blocks without any row in
+// some of them.
 TEST(kernel_embedding_statistics) {
   for (const Schedule& schedule : kSchedules) {
     start();
     simt::set_schedule(schedule.order, schedule.seed);
     check_statistics(make_batch(700, 5, true, 20, 31, 4));
     check_statistics(make_batch(5000, 3, false, 90, 7, 1));
+    check_statistics(make_batch(5000, 1, false, 60, 9, 132));
     if (schedule.order == simt::Order::Forward) check_statistics(make_batch(2, 1, true, 1, 1, 4));
   }
   simt::set_schedule(simt::Order::Forward);
