@@ -70,9 +70,9 @@ struct Listed {
 };
 
 // Row `row` of the batch; index -1 where it is not of this block.
-__device__ __forceinline__ Listed take_row(const DiagonalArgs& args, int row, int first) {
-  if (row >= args.rows) return {-1, 0.0f};
-  const int n = args.positions.divide(row);
+__device__ __forceinline__ Listed take_row(const DiagonalArgs& args, int64_t number, int first) {
+  if (number >= args.rows) return {-1, 0.0f};
+  const int row = static_cast<int>(number), n = args.positions.divide(row);
   const int32_t k = embedding_index(args.indices, n, args.positions.remainder(row, n), args.vocabulary);
   if (k < first || k - first >= args.range) return {-1, 0.0f};
   return {k - first, args.r[row]};
@@ -82,7 +82,7 @@ __device__ void add_bias(const DiagonalArgs& args) {
   __shared__ double of_warp[kWarps];
   double sum = 0;
 #pragma unroll 4
-  for (int row = static_cast<int>(threadIdx.x); row < args.rows; row += kThreads)
+  for (int64_t row = static_cast<int>(threadIdx.x); row < args.rows; row += kThreads)
     sum += static_cast<double>(args.r[row]);
   sum = warp_sum(sum);
   if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = sum;
@@ -101,7 +101,8 @@ __global__ void __launch_bounds__(kThreads) add_diagonal_kernel(const DiagonalAr
   const int first = static_cast<int>(blockIdx.x) * args.range, range = min(args.range, args.vocabulary - first);
   for (int i = thread; i < range; i += kThreads) sums[i] = args.sum[first + i]; // read and written by its owner alone
   Listed mine = take_row(args, thread, first);
-  for (int row0 = 0, turn = 0; row0 < args.rows; row0 += kThreads, turn ^= 1) {
+  int turn = 0;
+  for (int64_t row0 = 0; row0 < args.rows; row0 += kThreads, turn ^= 1) {
     const Listed next = take_row(args, row0 + kThreads + thread, first); // under way while this turn is summed
     const unsigned hits = __ballot_sync(kFullWarp, mine.index >= 0);
     if (lane == 0) counts[turn][warp] = __popc(hits);

@@ -133,12 +133,12 @@ __device__ double patch_square(const PairedArgs& args, int group, int row) {
 __global__ void __launch_bounds__(kThreads) paired_rows_kernel(const PairedArgs args) {
   __shared__ double of_warp[3][kWarps];
   const int thread = static_cast<int>(threadIdx.x), group = static_cast<int>(blockIdx.y);
-  const int64_t first = int64_t{blockIdx.x} * args.block_rows;
-  const int last = static_cast<int>(min(int64_t{args.rows}, first + args.block_rows));
+  const int64_t first = int64_t{blockIdx.x} * args.block_rows, last = min(int64_t{args.rows}, first + args.block_rows);
   double product = 0, inputs = 0, signals = 0;
-  for (int row = static_cast<int>(first) + thread; row < last; row += kThreads) {
+  for (int64_t row = first + thread; row < last; row += kThreads) {
     const int64_t at = int64_t{group} * args.rows + row;
-    const double c = patch_square(args, group, row) + (args.bias ? 1.0 : 0.0), r = args.signal_squares[at];
+    const double c = patch_square(args, group, static_cast<int>(row)) + (args.bias ? 1.0 : 0.0),
+                 r = args.signal_squares[at];
     product += c * r;
     inputs += c;
     signals += r;
