@@ -11,6 +11,8 @@ public enum Device {
      * CUDA where it is available, else the CPU. On a machine without a CUDA driver nothing is
      * extracted, opened or asked for CUDA; with one, a CUDA backend that cannot be used (a driver
      * or a device that is too old, for example) leaves the CPU, and {@link LngdInfo} tells why.
+     * What only the CPU backend has ({@link Approximation#EKFAC}) runs there in any case; {@link
+     * LngdOptimizer#deviceNote()} says so.
      */
     AUTO(lngd.LNGD_DEVICE_AUTO),
 

@@ -79,7 +79,7 @@ class ApproximationsTest {
     void whatDoesNotGoTogetherIsRefusedByName() {
         refused(options(Preset.KFAC).fisher(Fisher.EXPECTED), "fisher");
         refused(options(Preset.KFAC).layerRate(LayerRate.KRONECKER), "rate");
-        refused(options(Preset.TKFAC).device(Device.CUDA_EMULATED), "device");
+        refused(options(Preset.EKFAC).device(Device.CUDA_EMULATED), "LNGD_APPROXIMATION_EKFAC (3)");
         refused(options(Preset.KFAC).approximation(Approximation.LNGD), "damping");
     }
 

@@ -68,7 +68,12 @@ final class LngdMethod implements TrainingMethod {
         for (LayerRegistration layer : training.report().with(Treatment.FIRST_ORDER)) {
             namesByReason.computeIfAbsent(layer.detail(), d -> new ArrayList<>()).add(layer.name());
         }
-        return namesByReason.entrySet().stream()
+        List<String> notices = new ArrayList<>();
+        String deviceNote = training.optimizer().deviceNote();
+        if (!deviceNote.isEmpty()) {
+            notices.add(name() + " runs on the CPU: " + deviceNote);
+        }
+        namesByReason.entrySet().stream()
                 .map(
                         e ->
                                 "not trained by "
@@ -77,7 +82,8 @@ final class LngdMethod implements TrainingMethod {
                                         + listed(e.getValue())
                                         + ": "
                                         + e.getKey())
-                .toList();
+                .forEach(notices::add);
+        return notices;
     }
 
     private static String listed(List<String> names) {

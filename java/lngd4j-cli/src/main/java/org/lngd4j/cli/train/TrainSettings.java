@@ -100,11 +100,11 @@ public record TrainSettings(
             forLngdOnly(optimizer, "--fisher", fisher);
             forLngdOnly(optimizer, "--layer-rate", layerRate);
         }
-        if (optimizer.isKfac() && device.equals("cuda")) {
+        if (optimizer.isCpuOnly() && device.equals("cuda")) {
             throw CliException.badInput(
-                    "--device cuda is for --optimizer lngd, not "
+                    "--device cuda: --optimizer "
                             + optimizer
-                            + ", which has no CUDA kernels");
+                            + " has no CUDA kernels, use --device cpu or auto");
         }
         if (optimizer.family() != OptimizerKind.Family.LNGD) {
             forLngdOnly(optimizer, "--damping", damping);
