@@ -8,6 +8,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.lngd4j.nativelib.DeviceLibrary;
 import org.lngd4j.nativelib.LngdArgumentException;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
@@ -81,6 +82,20 @@ class ApproximationsTest {
         refused(options(Preset.KFAC).layerRate(LayerRate.KRONECKER), "rate");
         refused(options(Preset.EKFAC).device(Device.CUDA_EMULATED), "LNGD_APPROXIMATION_EKFAC (3)");
         refused(options(Preset.KFAC).approximation(Approximation.LNGD), "damping");
+    }
+
+    @Test
+    void autoTakesEkfacToTheCpuAndSaysSo() {
+        try (LngdOptimizer optimizer =
+                LngdOptimizer.create(
+                        options(Preset.EKFAC).device(Device.AUTO).build(), List.of(LAYER))) {
+            assertThat(optimizer.device()).isEqualTo(Device.CPU);
+            if (DeviceLibrary.mayHaveCuda()) {
+                assertThat(optimizer.deviceNote()).contains("LNGD_APPROXIMATION_EKFAC");
+            } else {
+                assertThat(optimizer.deviceNote()).isEmpty(); // nothing else was to be had
+            }
+        }
     }
 
     private static void refused(LngdOptions.Builder options, String name) {
