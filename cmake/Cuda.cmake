@@ -63,7 +63,7 @@ function(lngd_add_cuda_backend)
     target_compile_options(simt_wrappers_gpu PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:${LNGD_CUDA_FLAGS}>)
     lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/precondition.cu
                    "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32" "ldmatrix.sync.aligned.m8n8.x4.shared.b16" "cvt.rna.tf32.f32"
-                   "cp.async.cg.shared.global" "cp.async.ca.shared.global" "cp.async.wait_group")
+                   "cp.async.cg.shared.global" "cp.async.ca.shared.global" "cp.async.wait_group" "prefetch.global.L2")
     # Without 16 bytes a copy, both operands of the second product would come by floats.
     lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/dense_precondition.cu
                    "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32" "ldmatrix.sync.aligned.m8n8.x4.shared.b16" "cvt.rna.tf32.f32"

@@ -23,10 +23,13 @@ void require(cudaError_t error, const char* what);
 
 struct Options {
   std::vector<std::string> layer_files;
-  std::string out;      // JSON lines; empty: standard output
+  std::string out;      // JSON lines, added to those in the file; empty: standard output
   std::string kernel;   // only kernels whose name holds this
+  std::string layer;    // only rows whose name holds this: a layer's, or "all"
+  bool ceilings = true; // those of the card too
   double seconds = 150; // of all cases together; what does not fit is written as skipped
-  bool smoke = false;   // one short run of each case, for the emulator and compute-sanitizer
+  int first = 0;        // cases before this one are left out: restart.py goes on behind one that broke the device
+  bool smoke = false;   // one short run of each case, for the emulator, compute-sanitizer and ncu
 };
 
 struct Device {
@@ -85,6 +88,14 @@ Timing measure(const Options& options, int slots, const std::function<void(int, 
 // How many copies of `bytes` of data push each other out of the second-level cache (at most 64).
 int slots_for(const Options& options, const Device& device, double bytes);
 
+// Nothing can run on the device in this process any more.
+struct DeviceLost {};
+constexpr int kDeviceLost = 75; // the exit code that says so to restart.py
+
+#if defined(SIMT_EMU)
+void fault_from_environment(); // emulated/fault.cpp
+#endif
+
 // A line of results. `residual` is to be held against `bound`; NaN is never within it.
 struct Row {
   std::string kernel, set, name, preset, precision;
@@ -106,7 +117,9 @@ class Report {
   void write(const Row& row);
   void ceiling(const std::string& name, const std::string& unit, double value, const std::string& note);
   void machine(const Device& device);
-  // Runs a case; a failure becomes the row's error. Skips it where the name is not asked for or the time is up.
+  // Runs a case; a failure becomes the row's error, and one that the device does not survive is thrown on as
+  // DeviceLost. Skips it where the name is not asked for or the time is up. A line goes before it: where it hangs, that
+  // tells which.
   void run(Row row, const std::function<void(Row&)>& body);
   int failures() const { return failures_; }
 
@@ -115,7 +128,7 @@ class Report {
   const Options& options_;
   void* file_ = nullptr; // FILE*
   double started_;
-  int failures_ = 0;
+  int failures_ = 0, next_ = 0;
 };
 
 // Splits [0, count) over the processors of the host, for references.

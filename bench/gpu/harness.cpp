@@ -31,6 +31,11 @@ std::string number(double x) {
   return text;
 }
 
+std::string key(const Row& r) {
+  return "\"kernel\":" + quoted(r.kernel) + ",\"set\":" + quoted(r.set) + ",\"case\":" + quoted(r.name) +
+         ",\"preset\":" + quoted(r.preset) + ",\"precision\":" + quoted(r.precision);
+}
+
 class Stream {
  public:
   Stream() { BENCH_CUDA(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking)); }
@@ -168,7 +173,7 @@ Timing measure(const Options& options, int slots, const std::function<void(int, 
 
 Report::Report(const Options& options) : options_(options), started_(now()) {
   if (options.out.empty()) return;
-  file_ = std::fopen(options.out.c_str(), "w");
+  file_ = std::fopen(options.out.c_str(), "a");
   if (!file_) throw Failed("cannot write " + options.out);
 }
 
@@ -196,10 +201,8 @@ void Report::ceiling(const std::string& name, const std::string& unit, double va
 }
 
 void Report::write(const Row& r) {
-  std::string text = "{\"suite\":\"lngd\",\"kernel\":" + quoted(r.kernel) + ",\"set\":" + quoted(r.set) +
-                     ",\"case\":" + quoted(r.name) + ",\"preset\":" + quoted(r.preset) +
-                     ",\"precision\":" + quoted(r.precision) + ",\"count\":" + std::to_string(r.count) +
-                     ",\"d\":" + std::to_string(r.d);
+  std::string text =
+      "{\"suite\":\"lngd\"," + key(r) + ",\"count\":" + std::to_string(r.count) + ",\"d\":" + std::to_string(r.d);
   if (r.timing.runs > 0)
     text += ",\"us\":" + number(r.timing.median) + ",\"us_low\":" + number(r.timing.low) +
             ",\"us_high\":" + number(r.timing.high) + ",\"runs\":" + std::to_string(r.timing.runs) +
@@ -218,12 +221,16 @@ void Report::write(const Row& r) {
 }
 
 void Report::run(Row row, const std::function<void(Row&)>& body) {
-  if (row.kernel.find(options_.kernel) == std::string::npos) return;
+  if (row.kernel.find(options_.kernel) == std::string::npos || row.name.find(options_.layer) == std::string::npos)
+    return;
+  const int index = next_++;
+  if (index < options_.first) return;
   if (now() - started_ > options_.seconds) {
     row.note = "skipped: the time for all cases was used up";
     write(row);
     return;
   }
+  line("{\"suite\":\"begun\",\"index\":" + std::to_string(index) + "," + key(row) + "}");
   try {
     body(row);
   } catch (const std::exception& e) {
@@ -232,6 +239,7 @@ void Report::run(Row row, const std::function<void(Row&)>& body) {
   // A wrong result is a failure too: its time means nothing.
   if (!row.error.empty() || (row.bound >= 0 && !(row.residual <= row.bound))) ++failures_;
   write(row);
+  if (!row.error.empty() && cudaDeviceSynchronize() != cudaSuccess) throw DeviceLost();
 }
 
 void parallel(int64_t count, const std::function<void(int64_t, int64_t)>& body) {

@@ -258,7 +258,8 @@ def _training(clock):
         def timed(name):
             if clock.cuda:
                 torch.backends.cudnn.benchmark = True
-            torch.set_float32_matmul_precision("high")  # convolutions take TF32 by PyTorch's default
+                torch.backends.cudnn.allow_tf32 = True  # of convolutions
+            torch.set_float32_matmul_precision("high")
             try:
                 return clock.measure(name, make_with(layout), 1e9, precision="tf32")
             finally:

@@ -25,9 +25,10 @@ from peer_timing import Clock, Report
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("layers", nargs="+", help="CSV files of bench/layers")
-    parser.add_argument("--out", help="JSON lines; standard output if it is not given")
+    parser.add_argument("--out", help="JSON lines, added to those in the file; standard output if it is not given")
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--seconds", type=float, default=150, help="of all cases together; what does not fit is written as skipped")
+    parser.add_argument("--no-training", action="store_true", help="without the forward and backward pass of ResNet-18")
     parser.add_argument("--smoke", action="store_true", help="one run of each way")
     return parser.parse_args()
 
@@ -38,7 +39,7 @@ def main():
         print("peers.py: PyTorch sees no CUDA device", file=sys.stderr)
         return 2
     torch.manual_seed(1)
-    out = open(args.out, "w") if args.out else sys.stdout
+    out = open(args.out, "a") if args.out else sys.stdout
     report = Report(out, args.seconds)
     clock = Clock(args.device, args.smoke)
     report.line(
@@ -69,7 +70,7 @@ def main():
 def cases(args, clock):
     """The most important first: the time may run out."""
     sets = [(peer_layers.set_name(path), peer_layers.read(path)) for path in args.layers]
-    if not args.smoke or args.device == "cpu":
+    if not args.no_training:
         yield peer_network.training(clock)
     for name, layers in sets:
         for preset in peer_layers.PRESETS:

@@ -64,7 +64,8 @@ void bench_precondition(const Options& options, const Set& set, Report& report) 
     const auto launch = [&](int slot, cudaStream_t stream) {
       const size_t s = static_cast<size_t>(slot);
       BENCH_CUDA(lngd::cuda::launch_precondition(settings.memory.get(), networks[s]->table.get(), tables[s].get(),
-                                                 static_cast<int32_t>(count), sums.get(), stream));
+                                                 static_cast<int32_t>(count), sums.get(),
+                                                 lngd::cuda::Precision::TripleTf32, stream));
     };
     launch(0, nullptr);
     BENCH_CUDA(cudaDeviceSynchronize());

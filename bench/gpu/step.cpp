@@ -2,7 +2,7 @@
 // lngd_step_bench: whole optimizer steps through lngd.h, as a framework takes them: device tensors, observe where
 // lngd_needs asks, one lngd_step for all layers, nothing waited for. What lngd_gpu_bench sums up kernel by kernel is
 // seen here as one number, with the host's part and with what the side stream hides.
-//   lngd_step_bench [--device cuda|emulated] [--out FILE] [--seconds S] [--smoke] [--kfac] LAYERS.csv ...
+//   lngd_step_bench [--device cuda|emulated] [--out FILE] [--seconds S] [--from N] [--smoke] [--kfac] LAYERS.csv ...
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -26,6 +26,7 @@ struct Arguments {
   std::string out;
   int32_t device = LNGD_DEVICE_CUDA;
   double seconds = 30;
+  int first = 0; // cases before this one are left out: restart.py goes on behind one that failed
   bool smoke = false;
   bool kfac = false; // in the place of LNGD
 };
@@ -42,6 +43,8 @@ Arguments parse(int count, char** arguments) {
       a.out = value();
     else if (word == "--seconds")
       a.seconds = std::atof(value().c_str());
+    else if (word == "--from")
+      a.first = std::atoi(value().c_str());
     else if (word == "--smoke")
       a.smoke = true;
     else if (word == "--kfac")
@@ -95,11 +98,22 @@ std::string json(double x) {
   return text;
 }
 
-// As lngd_gpu_bench writes its rows. A step that does not hold is no result.
+// As lngd_gpu_bench writes its rows, without the closing brace.
+std::string begin_row(const std::string& set, const Preset& preset, bool overlap, const char* suite = "step") {
+  return std::string("{\"suite\":\"") + suite + "\",\"kernel\":\"whole_step\",\"set\":\"" + set + "\",\"case\":\"" +
+         (overlap ? "side stream" : "one stream") + "\",\"preset\":\"" + preset.name + "\"";
+}
+
+std::string failed_row(const std::string& set, const Preset& preset, bool overlap, std::string why) {
+  for (char& c : why)
+    if (c == '"' || c == '\\' || static_cast<unsigned char>(c) < 32) c = ' '; // it stands between quotes
+  return begin_row(set, preset, overlap) + ",\"error\":\"" + why + "\"}";
+}
+
+// A step that does not hold is no result.
 std::string row(const std::string& set, const Preset& preset, bool overlap, const Measured& m, double residual) {
-  return "{\"suite\":\"step\",\"kernel\":\"whole_step\",\"set\":\"" + set + "\",\"case\":\"" +
-         (overlap ? "side stream" : "one stream") + "\",\"preset\":\"" + preset.name + "\",\"us\":" + json(m.us) +
-         ",\"us_low\":" + json(m.low) + ",\"us_high\":" + json(m.high) + ",\"host_us\":" + json(m.host_us) +
+  return begin_row(set, preset, overlap) + ",\"us\":" + json(m.us) + ",\"us_low\":" + json(m.low) +
+         ",\"us_high\":" + json(m.high) + ",\"host_us\":" + json(m.host_us) +
          ",\"cycles\":" + std::to_string(m.cycles) + ",\"residual\":" + json(residual) +
          ",\"bound\":" + json(kStepBound) + ",\"correct\":" + (residual <= kStepBound ? "true" : "false") + "}";
 }
@@ -107,7 +121,7 @@ std::string row(const std::string& set, const Preset& preset, bool overlap, cons
 int run(const Arguments& arguments) {
   std::ofstream file;
   if (!arguments.out.empty()) {
-    file.open(arguments.out);
+    file.open(arguments.out, std::ios::app); // other programs write there too
     if (!file) throw Failed("cannot write " + arguments.out);
   }
   std::ostream& out = arguments.out.empty() ? std::cout : file;
@@ -115,7 +129,7 @@ int run(const Arguments& arguments) {
   std::vector<Preset> presets(std::begin(kPresets), std::end(kPresets));
   if (arguments.kfac) presets = {kKfac};
   const double share = arguments.seconds / static_cast<double>(arguments.files.size() * 2 * presets.size());
-  int failures = 0;
+  int failures = 0, next = 0;
   for (const std::string& path : arguments.files)
     for (const Preset& preset : presets)
       for (const bool overlap : {true, false}) {
@@ -124,6 +138,9 @@ int run(const Arguments& arguments) {
           std::fprintf(stderr, "%-44s skipped: no time left\n", what.c_str());
           continue;
         }
+        const int index = next++;
+        if (index < arguments.first) continue;
+        out << begin_row(set_name(path), preset, overlap, "begun") << ",\"index\":" << index << "}" << std::endl;
         try {
           Training training(read_layers(path), preset, arguments.device, overlap);
           training.step();
@@ -135,8 +152,9 @@ int run(const Arguments& arguments) {
                        residual);
           failures += residual <= kStepBound ? 0 : 1;
         } catch (const std::exception& e) {
-          ++failures;
+          out << failed_row(set_name(path), preset, overlap, e.what()) << std::endl;
           std::fprintf(stderr, "%-44s FAILED: %s\n", what.c_str(), e.what());
+          return kDeviceLost; // perhaps: restart.py goes on in another process
         }
       }
   return failures ? 1 : 0;

@@ -15,6 +15,8 @@ namespace bench {
 // condition number: with gamma = 1 that number is below d, 4608 here, which leaves three digits.
 constexpr double kStepBound = 1e-3;
 
+constexpr int kDeviceLost = 75; // the exit code that restart.py waits for
+
 // KFAC as lngd_config_init has it, in the place of LNGD: both factors whole, of the whole batch. The same bound: with
 // lambda = 0.01 the condition number of each factor stays below a hundred for these numbers.
 constexpr Preset kKfac{"kfac", 0, 0};

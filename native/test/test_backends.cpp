@@ -85,6 +85,13 @@ TEST(backend_configuration_is_checked) {
   CHECK_EQ(create(config), LNGD_INVALID_ARGUMENT);
   CHECK(last_error_has("precision"));
   config = preset(LNGD_PRESET_RECIPE);
+  CHECK_EQ(config.direction_precision, static_cast<int>(LNGD_PRECISION_TF32X3));
+  for (const int refused : {-1, int{LNGD_PRECISION_BF16}, int{LNGD_PRECISION_FP32}, 4}) {
+    config.direction_precision = refused;
+    CHECK_EQ(create(config), LNGD_INVALID_ARGUMENT);
+    CHECK(last_error_has("direction_precision"));
+  }
+  config = preset(LNGD_PRESET_RECIPE);
   config.overlap = 2;
   CHECK_EQ(create(config), LNGD_INVALID_ARGUMENT);
   config = preset(LNGD_PRESET_RECIPE);
@@ -111,6 +118,37 @@ TEST(backend_settings_in_the_state) {
   config.precision = LNGD_PRECISION_TF32;
   const Optimizer other_precision(config, {dense(3, 2)});
   CHECK_EQ(lngd_state_restore(other_precision.handle(), state.data(), size), LNGD_BAD_STATE_DATA);
+  config = preset(LNGD_PRESET_RECIPE);
+  config.direction_precision = LNGD_PRECISION_TF32;
+  const Optimizer other_direction(config, {dense(3, 2)});
+  CHECK_EQ(lngd_state_restore(other_direction.handle(), state.data(), size), LNGD_BAD_STATE_DATA);
+}
+
+// D in TF32 beside D in 3xTF32, from the same first step. TF32 rounds each factor of a product by up to 2^-11, and
+// their signs are random: 2^-11 sqrt(2/3) = 4e-4 of ||G|| ||Phi^-1|| at most, of which D is no small part where the
+// damping is relative with gamma = 1 (the condition number of a block is 33 at most). Between float's rounding and that
+// it must lie.
+TEST(backend_direction_precision) {
+  twin::Matrix directions[2];
+  for (const int precision : {int{LNGD_PRECISION_TF32X3}, int{LNGD_PRECISION_TF32}}) {
+    Case c;
+    c.config = preset(LNGD_PRESET_RECIPE, 20);
+    c.config.direction_precision = precision;
+    c.config.block_size = 32;
+    c.layers = {dense(63, 40, true, LNGD_ACTIVATION_TANH)};
+    c.batch = 40;
+    Training training(c);
+    training.step();
+    if (precision == LNGD_PRECISION_TF32X3) training.compare();
+    directions[precision] = training.optimizer().read(0, LNGD_FIELD_DIRECTION, 40, 64);
+  }
+  const double error = distance(directions[0], directions[1]) / distance(directions[0], twin::Matrix(40, 64));
+  if (device() == LNGD_DEVICE_CPU) {
+    CHECK_EQ(error, 0.0); // the CPU's is float32
+  } else {
+    CHECK_WITHIN(error, 1e-3);
+    CHECK_GT(error, 1e-5);
+  }
 }
 
 // The others round their inputs, and are tested with the kernel (native/test/simt/test_layer_statistics.cpp).

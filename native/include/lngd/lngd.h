@@ -97,8 +97,8 @@ LNGD_API const char* lngd_version_string(void);
 LNGD_API lngd_status lngd_load_blas(const char* path);
 
 typedef enum lngd_device {
-  LNGD_DEVICE_AUTO = 0, /* CUDA where lngd_backend_info says that it is available, else the CPU; the CPU for what only
-                           that has (approximation EKFAC). lngd_device_note says why */
+  LNGD_DEVICE_AUTO = 0, /* CUDA where lngd_choose_device finds that it can be used, else the CPU; the CPU for what only
+                           that has (approximation EKFAC) */
   LNGD_DEVICE_CPU = 1,
   LNGD_DEVICE_CUDA = 2,
   LNGD_DEVICE_CUDA_EMULATED = 3 /* the CUDA backend and its kernels on a SIMT emulator, on the CPU: for tests, thousands
@@ -139,7 +139,8 @@ typedef struct lngd_backend_description {
 
 /* Fills `out` for a device (AUTO is an invalid argument). Loads OpenBLAS as lngd_load_blas(NULL) would, or the device's
  * library as lngd_load_backend(device, NULL) would; a failure to do so is told in `reason`, with LNGD_OK, as are a
- * missing driver, no device, and a device that is too old. Makes no CUDA context. Thread-safe. */
+ * missing driver, no device, and a device that is too old. Makes no CUDA context, and so asks the device itself
+ * nothing: that it gave wrong answers shows here after lngd_choose_device or lngd_create has asked. Thread-safe. */
 LNGD_API lngd_status lngd_backend_info(int32_t device, lngd_backend_description* out);
 
 /* ---------------------------------------------------------------- tensors --------------------------- */
@@ -230,8 +231,9 @@ typedef enum lngd_decay {
   LNGD_DECAY_COUPLED = 1    /* G <- G + weight_decay W before preconditioning */
 } lngd_decay;
 
-/* How the CUDA backend multiplies in the weighted SYRK of the statistics. Factorisations are always float32, products
- * of the step always 3xTF32. The CPU backend computes in float32 whatever this says. */
+/* How the CUDA backend multiplies: in the weighted SYRK of the statistics (lngd_config.precision) and in the direction
+ * D (direction_precision). Factorisations are always float32, the other products of a step 3xTF32. The CPU backend
+ * computes in float32 whatever these say. */
 typedef enum lngd_precision {
   LNGD_PRECISION_TF32X3 = 0, /* x = high + low, both TF32, three products on tensor cores: the accuracy of float32 */
   LNGD_PRECISION_TF32 =
@@ -275,7 +277,21 @@ typedef struct lngd_config {
   int32_t precision;           /* lngd_precision */
   int32_t overlap;             /* CUDA: 1: statistics and inverses on a stream beside the caller's; 0: all on his */
   int32_t approximation;       /* lngd_approximation; other than LNGD: fisher PROVIDED, rate not KRONECKER */
+  int32_t
+      direction_precision; /* lngd_precision of D = Psi^-1 G Phi^-1: TF32X3, or TF32, a third of the tensor core
+                              work for an error of at most 2^-10 |Psi^-1| |G| |Phi^-1| an element (3e-4 of ||D||
+                              where the signs of the addends are random). KFAC and TKFAC: 3xTF32 whatever this says */
 } lngd_config;
+
+/* The device that lngd_create would run on with this configuration, in *device: AUTO becomes CUDA where the device with
+ * the configuration's device_index can be used and has what the configuration asks for, else the CPU. At its first use
+ * in a process a device has to give known answers: every tensor core and copy instruction of the kernels, alone on
+ * numbers with exact results, then a small step against double precision. That takes some milliseconds and a CUDA
+ * context on that device; no memory of it stays. Right and wrong answers are final for the process. `reason` (capacity
+ * in bytes, NUL included; may be NULL with capacity 0) gets one line on why AUTO took the CPU, or "". Thread-safe.
+ * Errors: those of lngd_create for this configuration, in particular LNGD_BACKEND_UNAVAILABLE where a device that was
+ * named cannot be used, or computes wrong answers. */
+LNGD_API lngd_status lngd_choose_device(const lngd_config* config, int32_t* device, char* reason, int32_t capacity);
 
 /* Writes the defaults of `preset` to *config. `total_steps`: length of the run in steps, which sets
  * trust_ratio = 0.17 / sqrt(total_steps) for RECIPE and RECIPE_EMPIRICAL; 0 if it is not known: then trust_ratio stays
@@ -366,7 +382,8 @@ typedef struct lngd_optimizer lngd_optimizer;
 typedef struct lngd_plan lngd_plan;
 
 /* Makes an optimizer for `count` >= 1 layers, in forward order. Both arguments are copied. *out is written on LNGD_OK
- * only; free it with lngd_destroy. Errors: LNGD_INVALID_ARGUMENT, LNGD_OUT_OF_MEMORY, LNGD_BACKEND_UNAVAILABLE. */
+ * only; free it with lngd_destroy. The device is that of lngd_choose_device, which is asked first. Errors:
+ * LNGD_INVALID_ARGUMENT, LNGD_OUT_OF_MEMORY, LNGD_BACKEND_UNAVAILABLE, and those of the device. */
 LNGD_API lngd_status lngd_create(const lngd_config* config, const lngd_layer_config* layers, int32_t count,
                                  lngd_optimizer** out);
 
@@ -394,11 +411,6 @@ LNGD_API lngd_status lngd_get(const lngd_optimizer* optimizer, int32_t setting, 
 
 /* The configuration that the optimizer runs with now (threads and device resolved). out->struct_size must be set. */
 LNGD_API lngd_status lngd_get_config(const lngd_optimizer* optimizer, lngd_config* out);
-
-/* Why LNGD_DEVICE_AUTO became the CPU, as one line of UTF-8: what of the configuration the CUDA backend lacks, by name,
- * or why CUDA cannot be used. "" where it became CUDA, and where another device was named. Written to `text` with its
- * NUL, cut to fit `capacity` bytes (>= 1); 600 are always enough. */
-LNGD_API lngd_status lngd_device_note(const lngd_optimizer* optimizer, char* text, int64_t capacity);
 
 /* Number of layers. */
 LNGD_API lngd_status lngd_layer_count(const lngd_optimizer* optimizer, int32_t* out);
@@ -538,9 +550,10 @@ LNGD_API lngd_status lngd_refresh(lngd_plan* plan);
  * lngd_replay counts the step and hands the graph its factor and the present settings; or it does nothing and says
  * allowed = 0 where this step has to be taken by lngd_step: statistics or inverses are due, a layer was observed or has
  * no inverse yet, or the plan has host tensors. The graph reads the tensors of the plan and of the samples where they
- * lay when it was captured, and must not be launched after the plan was destroyed, nor, with the rate EMPIRICAL, after
- * another step of the plan was captured. CPU: allowed = 0. Errors:
- * LNGD_INVALID_STATE while averaged weights are swapped in or the stream is being captured. */
+ * lay when it was captured, and must not be launched after the plan was destroyed. With the rate EMPIRICAL each
+ * captured step takes memory of its own (lngd_memory_report counts it), which is freed with the plan: capture a step
+ * once, not again and again. CPU: allowed = 0. Errors: LNGD_INVALID_STATE while averaged weights are swapped in or the
+ * stream is being captured. */
 LNGD_API lngd_status lngd_replay(lngd_plan* plan, double factor, int32_t* allowed);
 
 /* Exchanges the weights of the plan's tensors with the averaged weights kept by the library; a second call exchanges

@@ -10,6 +10,7 @@
 #include "backend/cpu/cpu_info.h"
 #include "backend/device_library.h"
 #include "optimizer/config.h"
+#include "optimizer/optimizer.h"
 #include "optimizer/random.h"
 
 #define LNGD_STRINGIFY_(x) #x
@@ -86,6 +87,20 @@ lngd_status lngd_backend_info(int32_t device, lngd_backend_description* out) {
     if (device != LNGD_DEVICE_CPU) return lngd::describe_device(device, *out);
     lngd::cpu::describe(*out);
     out->available = lngd::cpu_backend(out->reason, sizeof out->reason) != nullptr;
+  });
+}
+
+lngd_status lngd_choose_device(const lngd_config* config, int32_t* device, char* reason, int32_t capacity) {
+  return guard([&] {
+    require_pointer(config, "config");
+    require_pointer(device, "device");
+    lngd::require(capacity >= 0, "capacity is ", capacity, ", allowed is 0 or more");
+    lngd::require(reason || capacity == 0, "reason is NULL and capacity ", capacity, ", allowed is 0 then");
+    lngd::validate(*config);
+    std::string why;
+    const int32_t chosen = lngd::choose_device(*config, why);
+    *device = chosen;
+    if (capacity > 0) std::snprintf(reason, static_cast<size_t>(capacity), "%s", why.c_str());
   });
 }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Entry points of an optimizer: life, settings, observe.
-#include <cstdio>
 #include <memory>
 
 #include "abi/guard.h"
@@ -48,15 +47,6 @@ lngd_status lngd_get_config(const lngd_optimizer* handle, lngd_config* out) {
   return guard([&] {
     require_struct(out, "out");
     *out = Locked(handle).optimizer().config();
-  });
-}
-
-lngd_status lngd_device_note(const lngd_optimizer* handle, char* text, int64_t capacity) {
-  return guard([&] {
-    require_pointer(text, "text");
-    require(capacity >= 1, "capacity is ", capacity, ", allowed is 1 or more bytes");
-    const Locked locked(handle);
-    std::snprintf(text, static_cast<size_t>(capacity), "%s", locked.optimizer().device_note().c_str());
   });
 }
 

@@ -81,13 +81,27 @@ const DeviceLibrary* load_device_library(int32_t device, const char* path, std::
   return nullptr;
 }
 
+namespace {
+
+const DeviceLibrary* load(int32_t device, char* reason, size_t room) {
+  std::string why;
+  const DeviceLibrary* const library = load_device_library(device, nullptr, why);
+  if (!library) std::snprintf(reason, room, "%s could not be loaded: %s", place_of(device).file, why.c_str());
+  return library;
+}
+
+} // namespace
+
+const DeviceLibrary* usable_device_library(int32_t device, int32_t device_index, Failure& failure) {
+  const DeviceLibrary* const library = load(device, failure.message, sizeof failure.message);
+  if (library) return library->check(device_index, failure) ? library : nullptr;
+  failure.status = LNGD_BACKEND_UNAVAILABLE;
+  return nullptr;
+}
+
 void describe_device(int32_t device, lngd_backend_description& out) {
-  std::string reason;
-  const DeviceLibrary* const library = load_device_library(device, nullptr, reason);
-  if (!library) {
-    std::snprintf(out.reason, sizeof out.reason, "%s could not be loaded: %s", place_of(device).file, reason.c_str());
-    return;
-  }
+  const DeviceLibrary* const library = load(device, out.reason, sizeof out.reason);
+  if (!library) return;
   const std::string& path = place_of(device).path;
   const size_t room = sizeof out.library_path - 1;
   std::snprintf(out.library_path, sizeof out.library_path, "%s",

@@ -22,18 +22,23 @@ struct DeviceHooks {
   void* (*capture_end)(void* stream); // an executable graph; nullptr where the capture failed
   int (*graph_launch)(void* graph, void* stream);
   void (*graph_destroy)(void* graph);
+  void (*forget_answers)(); // the next known-answer check of a device is a first one again
   // The emulator's: see native/test/simt/simt.hpp.
   void (*inject_fault)(const char* function, int nth, int error); // "*": any function; nth 0: only count
   int (*calls_counted)();
   int (*live)(); // allocations, streams, events, graphs
   void (*schedule)(int order, unsigned seed);
   void (*reset_device)(); // a lost device works again; everything on it is freed
+  void (*set_device)(int device);
+  int (*current_device)(); // whose context is current on this thread; -1: none is
+  bool (*has_context)(int device);
+  void (*forget_contexts)(); // no device has a context any more
 };
 
 // Everything that crosses the border, by size, and a number for changes that sizes do not show.
 struct LibraryFingerprint {
   uint32_t version = (LNGD_VERSION_MAJOR << 16) | (LNGD_VERSION_MINOR << 8) | LNGD_VERSION_PATCH;
-  uint32_t interface_number = 1;
+  uint32_t interface_number = 2;
   uint32_t sizes[9] = {sizeof(Backend),    sizeof(LayerRecord), sizeof(LayerShape),  sizeof(StatisticsArgs),
                        sizeof(StepLayer),  sizeof(StepArgs),    sizeof(lngd_config), sizeof(lngd_backend_description),
                        sizeof(DeviceHooks)};
@@ -43,6 +48,9 @@ struct DeviceLibrary {
   const Backend* backend;
   // Fills in the device's part, `available` and `reason`.
   void (*describe)(lngd_backend_description& out);
+  // Whether the device with that index can be used: it is there, new enough, and gives known answers. The last is asked
+  // of it once in a process (cuda/device_check.h). INVALID_ARGUMENT: there are others, but not that one.
+  bool (*check)(int32_t device_index, Failure& failure);
   const DeviceHooks* hooks;
 };
 
@@ -54,6 +62,9 @@ using DeviceLibraryEntry = const DeviceLibrary* (*)(const LibraryFingerprint* th
 // Finds and loads the library of LNGD_DEVICE_CUDA or LNGD_DEVICE_CUDA_EMULATED (lngd_load_backend says where); nullptr
 // with what was tried appended to `reason`. Loaded once, for the life of the process.
 const DeviceLibrary* load_device_library(int32_t device, const char* path, std::string& reason);
+
+// The library of a device that can be used, or nullptr with the reason (DeviceLibrary::check).
+const DeviceLibrary* usable_device_library(int32_t device, int32_t device_index, Failure& failure);
 
 // lngd_backend_info of such a device.
 void describe_device(int32_t device, lngd_backend_description& out);

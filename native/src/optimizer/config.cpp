@@ -131,6 +131,7 @@ lngd_config preset_config(int32_t preset, int64_t total_steps) {
   c.trust_depth_slope = 1.0;
   c.averaging_window = 8.0;
   c.precision = LNGD_PRECISION_TF32X3;
+  c.direction_precision = LNGD_PRECISION_TF32X3;
   c.overlap = 1;
   switch (preset) {
     case LNGD_PRESET_RECIPE_FIT:
@@ -242,6 +243,8 @@ void validate(const lngd_config& c) {
   check_enum("nesterov", c.nesterov, 2);
   check_enum("averaging", c.averaging, 2);
   check_enum("precision", c.precision, 4);
+  require(c.direction_precision == LNGD_PRECISION_TF32X3 || c.direction_precision == LNGD_PRECISION_TF32,
+          "direction_precision is ", c.direction_precision, ", allowed is TF32X3 (0) or TF32 (1)");
   check_enum("overlap", c.overlap, 2);
   check_whole("device_index", c.device_index, 0);
   check_enum("approximation", c.approximation, 4);
@@ -342,6 +345,7 @@ uint64_t config_hash(const lngd_config& c, const lngd_layer_config* layers, int3
   mix(c.precision);
   if (c.approximation != LNGD_APPROXIMATION_LNGD)
     mix(c.approximation); // the states of before there were others stay good
+  if (c.direction_precision != LNGD_PRECISION_TF32X3) mix(c.direction_precision); // likewise
   for (int32_t i = 0; i < count; ++i) {
     const lngd_layer_config& l = layers[i];
     mix(l.kind), mix(l.inputs), mix(l.outputs), mix(l.bias), mix(l.activation), mix(l.activation_parameter);

@@ -16,38 +16,16 @@ namespace {
 
 enum RegionKind { kFactors, kInverses, kMomentum, kAverages, kWorkspace };
 
-bool available(int32_t device, std::string& reason) {
-  lngd_backend_description description{};
-  describe_device(device, description);
-  reason = description.reason;
-  return description.available != 0;
-}
-
-// What the CUDA backend lacks of what is asked for, by name; "" if nothing. AUTO then goes to the CPU, and an explicit
-// device is refused: nothing else asks what a backend can do.
+// What of a configuration the CUDA backend lacks, by name; "" if nothing. AUTO then takes the CPU and says so, and a
+// device that was named is refused: nothing else asks what a backend can do.
 std::string cuda_lacks(const lngd_config& config) {
   if (config.approximation == LNGD_APPROXIMATION_EKFAC) return "approximation is LNGD_APPROXIMATION_EKFAC (3)";
   return "";
 }
 
-// Resolves AUTO; `note` says why where that is the CPU.
-const Backend* choose_backend(const std::string& lacks, int32_t& device, std::string& note) {
+const Backend* backend_of(int32_t device) {
   std::string why;
-  require(lacks.empty() || device == LNGD_DEVICE_AUTO || device == LNGD_DEVICE_CPU, "device is ", device,
-          ", allowed is LNGD_DEVICE_CPU (1) or AUTO (0): ", lacks, ", which the CUDA backend lacks");
-  if (device == LNGD_DEVICE_AUTO) {
-    device = LNGD_DEVICE_CPU;
-    if (!lacks.empty())
-      note = lacks + ", which the CUDA backend lacks";
-    else if (available(LNGD_DEVICE_CUDA, why))
-      device = LNGD_DEVICE_CUDA;
-    else
-      note = "the CUDA backend cannot be used: " + why;
-  }
-  if (device != LNGD_DEVICE_CPU) {
-    if (!available(device, why)) fail(LNGD_BACKEND_UNAVAILABLE, "the CUDA backend cannot be used: ", why);
-    return load_device_library(device, nullptr, why)->backend;
-  }
+  if (device != LNGD_DEVICE_CPU) return load_device_library(device, nullptr, why)->backend; // choose_device had it
   char reason[512];
   const Backend* backend = cpu_backend(reason, sizeof reason);
   if (!backend) fail(LNGD_BACKEND_UNAVAILABLE, "the CPU backend cannot be used: ", reason);
@@ -93,11 +71,33 @@ LayerShape make_shape(const lngd_config& config, const lngd_layer_config& layer,
 
 } // namespace
 
+int32_t choose_device(const lngd_config& config, std::string& why_not_cuda) {
+  const int32_t wanted = config.device;
+  const std::string lacks = cuda_lacks(config);
+  require(lacks.empty() || wanted == LNGD_DEVICE_AUTO || wanted == LNGD_DEVICE_CPU, "device is ", wanted,
+          ", allowed is LNGD_DEVICE_CPU (1) or AUTO (0): ", lacks, ", which the CUDA backend lacks");
+  if (wanted == LNGD_DEVICE_CPU) return wanted;
+  if (!lacks.empty()) {
+    why_not_cuda = lacks + ", which the CUDA backend lacks";
+    return LNGD_DEVICE_CPU;
+  }
+  const int32_t device = wanted == LNGD_DEVICE_AUTO ? int32_t{LNGD_DEVICE_CUDA} : wanted;
+  Failure failure;
+  if (usable_device_library(device, config.device_index, failure)) return device;
+  const char* const reason = failure.message;
+  if (failure.status == LNGD_INVALID_ARGUMENT) fail(failure.status, reason);
+  if (wanted != LNGD_DEVICE_AUTO) fail(failure.status, "the CUDA backend cannot be used: ", reason);
+  why_not_cuda = reason;
+  return LNGD_DEVICE_CPU;
+}
+
 Optimizer::Optimizer(const lngd_config& config, const lngd_layer_config* layers, int32_t count) : config_(config) {
   validate(config);
   require(count >= 1, "count is ", count, ", allowed is 1 or more layers");
   for (int32_t i = 0; i < count; ++i) validate(config, layers[i], i);
-  backend_ = choose_backend(cuda_lacks(config), config_.device, device_note_);
+  std::string why_not_cuda;
+  config_.device = choose_device(config_, why_not_cuda);
+  backend_ = backend_of(config_.device);
   hash_ = config_hash(config, layers, count);
   Failure failure;
   context_ = backend_->create(config_, failure);

@@ -30,6 +30,10 @@ struct Layer {
 
 class StepPlan;
 
+// The device that an optimizer of this configuration runs on: AUTO is CUDA where that can be used
+// (DeviceLibrary::check), else the CPU with the reason. Throws where a device that was named cannot be used.
+int32_t choose_device(const lngd_config& config, std::string& why_not_cuda);
+
 class Optimizer {
  public:
   // Both throw Error.
@@ -45,8 +49,6 @@ class Optimizer {
     return backend_->accepts(context_, device_type, device_id, device);
   }
   const char* device_name() const { return backend_->name; }
-  // Why AUTO became the CPU; "" where it did not.
-  const std::string& device_note() const { return device_note_; }
   void set_stream(void* stream);
   void synchronize() const;
   void* device_allocate(int64_t bytes);
@@ -111,7 +113,6 @@ class Optimizer {
   std::vector<Region> regions(const Layer& layer) const;
 
   lngd_config config_;
-  std::string device_note_;
   const Backend* backend_;
   Context* context_ = nullptr;
   std::vector<Layer> layers_;

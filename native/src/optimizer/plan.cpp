@@ -75,7 +75,8 @@ StepArgs StepPlan::arguments(double factor, bool captured) {
   return StepArgs{steps_.data(), size(), update_, &optimizer_.config_, factor, plan_, captured};
 }
 
-// Neither flag is ever lost again: once both are there, a step has nothing to ask of the device.
+// Neither flag is ever lost again: once both are there, a step has nothing to ask of the device. Nor has it before the
+// layer's first average.
 void StepPlan::read_progress() {
   for (size_t i = 0; i < layers_.size(); ++i) {
     Layer& layer = *layers_[i];
@@ -97,9 +98,12 @@ void StepPlan::update_factors(bool early) {
     const bool waiting = optimizer_.needs(layer) & LNGD_NEEDS_STATISTICS && layer.observed_samples == 0;
     const bool now = !layer.refreshed && !(early && waiting);
     steps_[i].average_due = now && layer.observed_samples > 0;
-    // Also as soon as there is a first average, and after a factor was written from outside.
-    steps_[i].inverse_due =
-        now && (layer.steps % config.inverse_interval == 0 || layer.inverse_stale || !layer.has_inverse);
+    // Also after a first average, or another one where no inverse could be made yet, and after a factor was written
+    // from outside. Without any average there is nothing to invert: a layer that nobody observes costs no launch, and
+    // no question to the device whether it has an inverse now.
+    steps_[i].inverse_due = now && (layer.has_average || steps_[i].average_due) &&
+                            (layer.steps % config.inverse_interval == 0 || layer.inverse_stale ||
+                             (!layer.has_inverse && steps_[i].average_due));
     any_average |= steps_[i].average_due;
     any_inverse |= steps_[i].inverse_due;
   }

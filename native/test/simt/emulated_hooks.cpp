@@ -15,6 +15,10 @@ void add_emulator_hooks(DeviceHooks& hooks) {
     return live.device_allocations + live.host_allocations + live.streams + live.events + live.graphs;
   };
   hooks.schedule = [](int order, unsigned seed) { simt::set_schedule(static_cast<simt::Order>(order), seed); };
+  hooks.set_device = [](int device) { cudaSetDevice(device); };
+  hooks.current_device = [] { return simt::current_device(); };
+  hooks.has_context = [](int device) { return simt::has_context(device); };
+  hooks.forget_contexts = [] { simt::forget_contexts(); };
   hooks.reset_device = [] { simt::reset(); };
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rest of the emulated runtime API: the device, memory copies, launches, errors; and injected faults.
+// The rest of the emulated runtime API: what devices are, memory copies, launches, errors; and injected faults.
 #include "runtime.hpp"
 
 #include <cstdio>
@@ -72,6 +72,7 @@ Live live() {
 cudaError_t set_function_attribute(const void* kernel, cudaFuncAttribute attribute, int value) {
   const std::lock_guard<std::recursive_mutex> hold_turn(turn());
   if (const cudaError_t error = entry_error("cudaFuncSetAttribute")) return error;
+  need_context();
   if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize) return cudaSuccess;
   if (value < 0 || value > shared_limit()) return failed(cudaErrorInvalidValue);
   shared_opt_in[kernel] = value;
@@ -81,6 +82,8 @@ cudaError_t set_function_attribute(const void* kernel, cudaFuncAttribute attribu
 cudaError_t launch(const Launch& request) {
   const std::lock_guard<std::recursive_mutex> hold_turn(turn());
   if (const cudaError_t error = entry_error("launch")) return error;
+  need_context();
+  if (!on_current_device(request.stream)) return failed(cudaErrorInvalidResourceHandle);
   const dim3 &g = request.grid, &b = request.block;
   const size_t threads = size_t{b.x} * b.y * b.z;
   if (g.x == 0 || g.y == 0 || g.z == 0 || threads == 0 || threads > kMaxThreads || g.x > 0x7fffffffu || g.y > 65535 ||
@@ -106,37 +109,20 @@ cudaError_t launch(const Launch& request) {
 using namespace simt;
 
 cudaError_t cudaDriverGetVersion(int* version) {
-  SIMT_ENTRY;
+  SIMT_ENTRY_ANYWHERE;
   *version = 13000;
   return cudaSuccess;
 }
 
 cudaError_t cudaRuntimeGetVersion(int* version) {
-  SIMT_ENTRY;
+  SIMT_ENTRY_ANYWHERE;
   *version = 13000;
   return cudaSuccess;
 }
 
-cudaError_t cudaGetDeviceCount(int* count) {
-  SIMT_ENTRY;
-  *count = 1;
-  return cudaSuccess;
-}
-
-cudaError_t cudaSetDevice(int device) {
-  SIMT_ENTRY;
-  return device == 0 ? cudaSuccess : failed(cudaErrorInvalidDevice);
-}
-
-cudaError_t cudaGetDevice(int* device) {
-  SIMT_ENTRY;
-  *device = 0;
-  return cudaSuccess;
-}
-
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
-  SIMT_ENTRY;
-  if (device != 0) return failed(cudaErrorInvalidDevice);
+  SIMT_ENTRY_ANYWHERE;
+  if (device < 0 || device >= kDevices) return failed(cudaErrorInvalidDevice);
   switch (attribute) {
     case cudaDevAttrMultiProcessorCount:
       *value = 4;
@@ -155,8 +141,8 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int dev
 }
 
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int device) {
-  SIMT_ENTRY;
-  if (device != 0) return failed(cudaErrorInvalidDevice);
+  SIMT_ENTRY_ANYWHERE;
+  if (device < 0 || device >= kDevices) return failed(cudaErrorInvalidDevice);
   *p = cudaDeviceProp{};
   std::snprintf(p->name, sizeof p->name, "SIMT emulator (sm_%d)", architecture);
   p->totalGlobalMem = kDeviceBytes;
@@ -179,14 +165,14 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
 
 cudaError_t cudaMalloc(void** pointer, size_t bytes) {
   SIMT_ENTRY;
-  SIMT_NOT_IN_CAPTURE;
+  SIMT_UNSAFE_IN_CAPTURE;
   const cudaError_t error = allocate(pointer, bytes, true);
   return error ? failed(error) : cudaSuccess;
 }
 
 cudaError_t cudaFree(void* pointer) {
   SIMT_ENTRY_LATE((drain_all(), release(pointer, true)));
-  SIMT_NOT_IN_CAPTURE;
+  SIMT_UNSAFE_IN_CAPTURE;
   drain_all(); // cudaFree synchronises the device
   const cudaError_t error = release(pointer, true);
   return error ? failed(error) : cudaSuccess;
@@ -194,21 +180,21 @@ cudaError_t cudaFree(void* pointer) {
 
 cudaError_t cudaHostAlloc(void** pointer, size_t bytes, unsigned) {
   SIMT_ENTRY;
-  SIMT_NOT_IN_CAPTURE;
+  SIMT_UNSAFE_IN_CAPTURE;
   const cudaError_t error = allocate(pointer, bytes, false);
   return error ? failed(error) : cudaSuccess;
 }
 
 cudaError_t cudaMallocHost(void** pointer, size_t bytes) {
   SIMT_ENTRY;
-  SIMT_NOT_IN_CAPTURE;
+  SIMT_UNSAFE_IN_CAPTURE;
   const cudaError_t error = allocate(pointer, bytes, false);
   return error ? failed(error) : cudaSuccess;
 }
 
 cudaError_t cudaFreeHost(void* pointer) {
   SIMT_ENTRY_LATE((drain_all(), release(pointer, false)));
-  SIMT_NOT_IN_CAPTURE;
+  SIMT_UNSAFE_IN_CAPTURE;
   drain_all();
   const cudaError_t error = release(pointer, false);
   return error ? failed(error) : cudaSuccess;
@@ -300,6 +286,7 @@ const char* cudaGetErrorName(cudaError_t error) {
     SIMT_NAME(cudaErrorNoDevice);
     SIMT_NAME(cudaErrorInvalidDevice);
     SIMT_NAME(cudaErrorInvalidResourceHandle);
+    SIMT_NAME(cudaErrorSymbolNotFound);
     SIMT_NAME(cudaErrorNotReady);
     SIMT_NAME(cudaErrorIllegalAddress);
     SIMT_NAME(cudaErrorLaunchOutOfResources);

@@ -52,6 +52,12 @@ int calls_counted();
 // The device: 80 or 90 decides the shared memory limit (166912 or 232448 bytes a block).
 void set_architecture(int sm);
 
+// The context that is current on this thread, by its device; -1: none. And whether a device has one.
+int current_device();
+bool has_context(int device);
+// No device has one any more, and this thread has chosen none.
+void forget_contexts();
+
 struct Live {
   int device_allocations, host_allocations, streams, events, graphs;
   size_t device_bytes;
@@ -63,7 +69,7 @@ Live live();
 void catch_guard_pages();
 
 struct Counters {
-  long long launches, blocks, switches, mma;
+  long long launches, blocks, switches, mma, prefetches;
 };
 Counters counters();
 

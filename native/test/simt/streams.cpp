@@ -32,6 +32,7 @@ struct CUgraphExec_st {
 };
 
 struct CUstream_st {
+  int device;
   unsigned flags;
   bool draining;
   std::deque<Work> queue;
@@ -49,7 +50,7 @@ namespace {
 
 std::vector<cudaStream_t> streams;
 std::vector<cudaEvent_t> events;
-CUstream_st null_stream{cudaStreamDefault, false, {}, nullptr};
+CUstream_st null_stream{-1, cudaStreamDefault, false, {}, nullptr};
 int graphs = 0;
 
 cudaStream_t resolve(cudaStream_t stream) { return stream ? stream : &null_stream; }
@@ -91,6 +92,10 @@ cudaError_t finished() { return any_report() ? failed(cudaErrorLaunchFailure) : 
 
 bool known(cudaStream_t stream) { return !stream || contains(streams, stream); }
 
+bool on_current_device(cudaStream_t stream) {
+  return !stream || !known(stream) || stream->device == current_device(); // the default stream is any device's
+}
+
 cudaError_t submit(cudaStream_t stream, bool now, std::function<void()> work) {
   if (!known(stream)) return failed(cudaErrorInvalidResourceHandle);
   stream = resolve(stream);
@@ -130,6 +135,11 @@ bool invalidate_captures() {
   return any;
 }
 
+cudaStreamCaptureMode& capture_mode() {
+  static thread_local cudaStreamCaptureMode mode = cudaStreamCaptureModeGlobal;
+  return mode;
+}
+
 } // namespace simt
 
 using namespace simt;
@@ -137,7 +147,7 @@ using namespace simt;
 cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int) {
   SIMT_ENTRY;
   if (!stream || flags > cudaStreamNonBlocking) return failed(cudaErrorInvalidValue);
-  *stream = new CUstream_st{flags, false, {}, nullptr};
+  *stream = new CUstream_st{current_device(), flags, false, {}, nullptr};
   streams.push_back(*stream);
   return cudaSuccess;
 }
@@ -274,6 +284,13 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   if (!stream || !known(stream)) return failed(cudaErrorInvalidResourceHandle); // nor may it be the default stream
   if (stream->capture) return failed(cudaErrorInvalidValue);
   stream->capture = new CUgraph_st{{}, false};
+  return cudaSuccess;
+}
+
+cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
+  SIMT_ENTRY;
+  if (!mode) return failed(cudaErrorInvalidValue);
+  std::swap(*mode, capture_mode());
   return cudaSuccess;
 }
 

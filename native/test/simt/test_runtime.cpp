@@ -249,6 +249,30 @@ TEST(captures_are_broken_by_what_cuda_forbids) {
   cudaFree(values);
 }
 
+// A thread in relaxed mode may allocate meanwhile, and no more than that.
+TEST(captures_let_relaxed_threads_allocate) {
+  const Clean clean;
+  cudaStream_t stream;
+  cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking);
+  cudaStreamCaptureMode mode = cudaStreamCaptureModeRelaxed;
+  for (const bool synchronises : {false, true}) {
+    CHECK_EQ(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal), cudaSuccess);
+    CHECK_EQ(cudaThreadExchangeStreamCaptureMode(&mode), cudaSuccess);
+    CHECK_EQ(mode, cudaStreamCaptureModeGlobal);
+    void *device = nullptr, *pinned = nullptr;
+    CHECK_EQ(cudaMalloc(&device, 128), cudaSuccess);
+    CHECK_EQ(cudaHostAlloc(&pinned, 128, cudaHostAllocDefault), cudaSuccess);
+    CHECK_EQ(cudaFree(device), cudaSuccess);
+    CHECK_EQ(cudaFreeHost(pinned), cudaSuccess);
+    if (synchronises) CHECK_NE(cudaStreamSynchronize(stream), cudaSuccess);
+    CHECK_EQ(cudaThreadExchangeStreamCaptureMode(&mode), cudaSuccess);
+    cudaGraph_t graph = nullptr;
+    CHECK_EQ(cudaStreamEndCapture(stream, &graph), synchronises ? cudaErrorStreamCaptureInvalidated : cudaSuccess);
+    if (graph) cudaGraphDestroy(graph);
+  }
+  cudaStreamDestroy(stream);
+}
+
 TEST(any_call_can_be_made_to_fail) {
   const Clean clean;
   float* device = nullptr;

@@ -231,6 +231,25 @@ TEST(wrapper_cp_async) {
 
 namespace {
 
+__global__ void prefetch_kernel(float* values) {
+  float* const mine = values + threadIdx.x * 8;
+  prefetch_l2(mine);
+  *mine += 1.0f;
+}
+
+} // namespace
+
+// Nothing can be seen of it but that it harms nothing.
+TEST(wrapper_prefetch) {
+  const std::vector<float> in = numbers(256, 6);
+  const Array<float> device(in);
+  run(prefetch_kernel, 32, 0, device.data);
+  const std::vector<float> out = device.read();
+  for (size_t i = 0; i < in.size(); ++i) CHECK_EQ(out[i], i % 8 == 0 ? in[i] + 1.0f : in[i]);
+}
+
+namespace {
+
 __global__ void warp_kernel(const float* in, float* out, unsigned* votes, double* sums) {
   const unsigned t = threadIdx.x, lane = t % 32;
   out[t] = __shfl_sync(kFullWarp, in[t], static_cast<int>(lane * 7 % 32));

@@ -202,6 +202,11 @@ void copy_async(void* shared, const void* global, int bytes, int valid) {
   me.copy[me.copies++] = {static_cast<char*>(shared), static_cast<const char*>(global), site, bytes, valid, me.groups};
 }
 
+void prefetch(const void* address) {
+  ++counter.prefetches;
+  if (!find_allocation(address)) report(Kind::Bounds, "prefetch outside of device memory at " + source_line(SIMT_SITE));
+}
+
 void copy_async_commit() { ++current->groups; }
 
 // The copies are done here and not before: a reader that did not wait sees NaN.

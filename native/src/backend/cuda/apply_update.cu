@@ -6,25 +6,25 @@
 //   W <- W - u      or, for frameworks that subtract, G <- u
 //   avg <- avg + c/(c + t) ((W - u) - avg)                t = moves of the layer before this one
 //
-// Bound by memory: 4 streams read, 3 written. What layer_rate decided is read from the layer's record, so the host need
-// not know it.
+// Bound by memory: 4 streams read, 3 written, 28 bytes an element. What layer_rate decided is read from the layer's
+// record, so the host need not know it.
 //
-// A thread takes four neighbours of a row: 16 bytes of each of our arrays. The caller's tensors
-//   by rows, aligned       16 bytes as well
-//   by columns             4 bytes four times; a warp is 8 rows by 16 columns, so each access is four whole sectors of
-//   32
-//                          bytes. Transposing through shared memory would make them 128 bytes in one line, which is the
-//                          same traffic, and cost two barriers a tile.
-//   by rows, not aligned   4 bytes, and a warp goes along the row, for our arrays too: four accesses 16 bytes apart
-//   would
+// A thread takes patches of 4 rows by 4 columns and loads all of a patch before it uses any of it: 16 accesses of 16
+// bytes in flight. Our arrays lie by rows. The caller's tensors
+//   by rows, aligned       16 bytes of each row; a warp goes along the rows
+//   by columns, aligned    16 bytes of each column, transposed in registers; a warp is 8 by 4 patches, so an access is
+//                          128 bytes of each of its columns, and 64 of each of our rows
+//   by columns, not        4 bytes; the rows of a patch are 8 apart, so that 8 lanes have a sector of 32 bytes
+//   by rows, not           4 bytes, and patches are one column wide, for our arrays too: accesses 16 bytes apart would
 //                          write each sector four times (stores are not gathered in the first cache)
+// Transposing through shared memory would make whole lines of both, the same traffic, and cost two barriers a tile.
 #include "backend/cuda/kernels.h"
 #include "backend/cuda/simt.cuh"
 
 namespace lngd::cuda {
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kThreads = 256, kPatchRows = 4;
 
 struct Coefficients {
   float zeta, momentum, momentum_part, zeta_part, decay, average;
@@ -41,155 +41,245 @@ __device__ Coefficients coefficients(const StepSettings& s, const LayerRecord& r
           static_cast<float>(s.averaging_window / (s.averaging_window + t))};
 }
 
-// One element; returns u.
-__device__ __forceinline__ float update(const Coefficients& k, float d, float& momentum, float* average, float w) {
+// One element; returns u. w - u is what a framework that subtracts u will hold: the same bits in both modes.
+__device__ __forceinline__ float update(const Coefficients& k, float d, float& momentum, float& average, float w) {
   const float zeta = k.zeta * d;
   momentum = k.momentum * momentum + zeta;
   const float u = k.decay * w - (k.momentum_part * momentum + k.zeta_part * zeta);
-  // w - u is what a framework that subtracts u will hold: the same bits in both modes.
-  if (average) *average += k.average * ((w - u) - *average);
+  average += k.average * ((w - u) - average);
   return u;
 }
 
-// What a tile of rows and columns is cut into for the threads.
-enum class Way { Quads, Elements, Columns };
+// How a matrix of the caller can be accessed.
+enum class Access { RowQuads, ColumnQuads, Elements };
 
-__device__ __forceinline__ bool aligned(const Strided& m) {
-  return m.cs == 1 && m.rs % 4 == 0 && reinterpret_cast<uintptr_t>(m.data) % 16 == 0;
-}
-__device__ __forceinline__ bool along_columns(const Strided& m) {
+__device__ __forceinline__ bool by_columns_here(const Strided& m) {
   return (m.rs < 0 ? -m.rs : m.rs) < (m.cs < 0 ? -m.cs : m.cs);
 }
-// `other` counts where it is written.
-__device__ __forceinline__ Way way(const Strided& weights, const Strided& other, bool counts) {
-  if (along_columns(weights) || (counts && along_columns(other))) return Way::Columns;
-  return aligned(weights) && (!counts || aligned(other)) ? Way::Quads : Way::Elements;
+__device__ __forceinline__ Access access(const Strided& m) {
+  if (reinterpret_cast<uintptr_t>(m.data) % 16 != 0) return Access::Elements;
+  if (m.cs == 1 && m.rs % 4 == 0) return Access::RowQuads;
+  return m.rs == 1 && m.cs % 4 == 0 ? Access::ColumnQuads : Access::Elements;
 }
 
-__device__ __forceinline__ float4& quad(float* p) { return *reinterpret_cast<float4*>(p); }
+// A patch: rows row, row + step, ... of which `valid` (1 to 4) are in the tile, and Width columns from `column`.
+struct Patch {
+  int row, step, valid, column;
+  // Row r, or the last valid one: what is loaded there twice is not stored twice, and no load waits for a condition.
+  __device__ __forceinline__ int at(int r) const { return row + step * min(r, valid - 1); }
+};
 
-// Where element (row, column) of the caller's matrix and bias lies.
-__device__ __forceinline__ float* element(const Strided& matrix, const Strided& bias, int inputs, int row, int column) {
-  return column < inputs ? matrix.data + row * matrix.rs + column * matrix.cs : bias.data + row * bias.rs;
-}
-__device__ __forceinline__ float* weight_at(const DeviceLayer& layer, int row, int column) {
-  return element(layer.weights, layer.bias, layer.inputs, row, column);
-}
-__device__ __forceinline__ float* gradient_at(const DeviceLayer& layer, int row, int column) {
-  return element(layer.weight_gradients, layer.bias_gradients, layer.inputs, row, column);
-}
-
-// Calls visit(row, column) over a task's tile, for one element or (Quads) four at once. What is left of a row beyond
-// its whole quads, and the bias, are `visit_one`'s.
-template <class Visit, class VisitOne>
-__device__ __forceinline__ void visit_tile(const UpdateTask& task, int inputs, Way way, const Visit& visit,
-                                           const VisitOne& visit_one) {
-  const int thread = static_cast<int>(threadIdx.x), rows = task.row1 - task.row0;
-  const int quads = way == Way::Elements ? 0 : max(0, min(task.column1, inputs) - task.column0) / 4;
-  const int rest0 = task.column0 + 4 * quads, rest = task.column1 - rest0;
-  if (way == Way::Columns) {
-    // A warp: 8 rows by 4 quads; its lanes run along the rows first. Both numbers are rounded up.
-    const int bands = (rows + 7) / 8, count = bands * ((quads + 3) / 4) * 32;
-    for (int i = thread; i < count; i += kThreads) {
-      const int row = i / 32 % bands * 8 + i % 8, column = i / 32 / bands * 4 + i % 32 / 8;
-      if (row < rows && column < quads) visit(task.row0 + row, task.column0 + 4 * column);
+// Calls visit(patch) over `rows` by `columns` (a multiple of Width) from (row0, column0).
+template <int Width, class Visit>
+__device__ __forceinline__ void visit_patches(int row0, int rows, int column0, int columns, bool down, int step,
+                                              const Visit& visit) {
+  const int across = columns / Width, bands = (rows + kPatchRows - 1) / kPatchRows;
+  if (down) { // a warp: 8 patches down, 4 across; its lanes run down first. Both numbers are rounded up.
+    const int groups = (bands + 7) / 8, count = groups * ((across + 3) / 4) * 32;
+    for (int i = static_cast<int>(threadIdx.x); i < count; i += kThreads) {
+      const int row = i / 32 % groups * 32 + i % 8 * (step == 1 ? kPatchRows : 1),
+                column = i / 32 / groups * 4 + i % 32 / 8;
+      if (row < rows && column < across)
+        visit(Patch{row0 + row, step, min(kPatchRows, (rows - row + step - 1) / step), column0 + column * Width});
     }
-    for (int i = thread; i < rows * rest; i += kThreads) visit_one(task.row0 + i % rows, rest0 + i / rows);
   } else {
-    for (int i = thread; i < rows * quads; i += kThreads) visit(task.row0 + i / quads, task.column0 + 4 * (i % quads));
-    for (int i = thread; i < rows * rest; i += kThreads) visit_one(task.row0 + i / rest, rest0 + i % rest);
+    for (int i = static_cast<int>(threadIdx.x); i < bands * across; i += kThreads) {
+      const int row = i / across * kPatchRows;
+      visit(Patch{row0 + row, 1, min(kPatchRows, rows - row), column0 + i % across * Width});
+    }
   }
 }
 
-// Four neighbours of a row; `vector`: the caller's too lie so that 16 bytes can be taken.
-template <bool Gradients>
-__device__ __forceinline__ void update_quad(const Coefficients& k, const DeviceLayer& layer, bool vector, int row,
-                                            int column) {
-  const int64_t own = row * layer.ldw + column;
-  const int64_t ws = layer.weights.cs;
-  float* const weights = layer.weights.data + row * layer.weights.rs + column * ws;
-  const float4 d = quad(layer.direction + own);
-  const float4 w = vector ? quad(weights) : make_float4(weights[0], weights[ws], weights[2 * ws], weights[3 * ws]);
-  float4 m = quad(layer.momentum + own), a{}, u;
-  if (layer.average) a = quad(layer.average + own);
-  u.x = update(k, d.x, m.x, layer.average ? &a.x : nullptr, w.x);
-  u.y = update(k, d.y, m.y, layer.average ? &a.y : nullptr, w.y);
-  u.z = update(k, d.z, m.z, layer.average ? &a.z : nullptr, w.z);
-  u.w = update(k, d.w, m.w, layer.average ? &a.w : nullptr, w.w);
-  quad(layer.momentum + own) = m;
-  if (layer.average) quad(layer.average + own) = a;
-  const int64_t s = Gradients ? layer.weight_gradients.cs : ws;
-  float* const to = Gradients ? layer.weight_gradients.data + row * layer.weight_gradients.rs + column * s : weights;
-  const float4 out = Gradients ? u : make_float4(w.x - u.x, w.y - u.y, w.z - u.z, w.w - u.w);
-  if (vector) {
-    quad(to) = out;
-  } else {
-    to[0] = out.x;
-    to[s] = out.y;
-    to[2 * s] = out.z;
-    to[3 * s] = out.w;
+// How a task is cut up. `quads`: of the columns from the first, as many as come in fours; the rest is one column wide.
+struct Cut {
+  bool down;
+  int step, quads;
+};
+
+__device__ __forceinline__ Cut cut(const UpdateTask& task, int inputs, const Strided& a, const Strided& b) {
+  const Access of_a = access(a), of_b = access(b);
+  const bool down = by_columns_here(a) || by_columns_here(b);
+  const bool fours = down || (of_a == Access::RowQuads && of_b == Access::RowQuads);
+  const bool apart =
+      (by_columns_here(a) && of_a == Access::Elements) || (by_columns_here(b) && of_b == Access::Elements);
+  return {down, apart ? 8 : 1, fours ? max(0, min(task.column1, inputs) - task.column0) / 4 * 4 : 0};
+}
+
+// Calls four(patch) and one(patch), of those widths, over the task's tile.
+template <class Four, class One>
+__device__ __forceinline__ void visit_tile(const UpdateTask& task, const Cut& cut, const Four& four, const One& one) {
+  const int rows = task.row1 - task.row0, rest0 = task.column0 + cut.quads;
+  if (cut.quads > 0) visit_patches<4>(task.row0, rows, task.column0, cut.quads, cut.down, cut.step, four);
+  if (rest0 < task.column1) visit_patches<1>(task.row0, rows, rest0, task.column1 - rest0, cut.down, cut.step, one);
+}
+
+__device__ __forceinline__ void spread(const float4& q, float (&v)[4]) {
+  v[0] = q.x, v[1] = q.y, v[2] = q.z, v[3] = q.w;
+}
+__device__ __forceinline__ float4 gathered(const float (&v)[4]) { return make_float4(v[0], v[1], v[2], v[3]); }
+
+// A patch of our arrays, which begin at `p` for (row 0, column of the patch).
+template <int Width>
+__device__ __forceinline__ void load(const float* p, int64_t ld, const Patch& patch, float (&v)[4][Width]) {
+#pragma unroll
+  for (int r = 0; r < kPatchRows; ++r) {
+    const float* const from = p + patch.at(r) * ld + patch.column;
+    if constexpr (Width == 4) {
+      spread(*reinterpret_cast<const float4*>(from), v[r]);
+    } else {
+      v[r][0] = *from;
+    }
+  }
+}
+template <int Width>
+__device__ __forceinline__ void store(float* p, int64_t ld, const Patch& patch, const float (&v)[4][Width]) {
+#pragma unroll
+  for (int r = 0; r < kPatchRows; ++r) {
+    if (r >= patch.valid) continue;
+    float* const to = p + patch.at(r) * ld + patch.column;
+    if constexpr (Width == 4) {
+      *reinterpret_cast<float4*>(to) = gathered(v[r]);
+    } else {
+      *to = v[r][0];
+    }
   }
 }
 
-template <bool Gradients>
-__device__ __forceinline__ void update_one(const Coefficients& k, const DeviceLayer& layer, int row, int column) {
-  const int64_t own = row * layer.ldw + column;
-  float* const at = weight_at(layer, row, column);
-  const float w = *at;
-  float m = layer.momentum[own], a = 0;
-  if (layer.average) a = layer.average[own];
-  const float u = update(k, layer.direction[own], m, layer.average ? &a : nullptr, w);
-  layer.momentum[own] = m;
-  if (layer.average) layer.average[own] = a;
-  if (Gradients) {
-    *gradient_at(layer, row, column) = u;
-  } else {
-    *at = w - u;
+// A matrix of the caller with its bias as column `inputs`.
+struct Tensor {
+  Strided matrix, bias;
+  int inputs;
+  Access access;
+
+  __device__ Tensor(const Strided& m, const Strided& b, int columns)
+      : matrix{in_global(m.data), m.rs, m.cs},
+        bias{in_global(b.data), b.rs, b.cs},
+        inputs(columns),
+        access(cuda::access(m)) {}
+  __device__ __forceinline__ float* at(int row, int column) const {
+    return column < inputs ? matrix.data + row * matrix.rs + column * matrix.cs : bias.data + row * bias.rs;
   }
+  __device__ __forceinline__ bool columns_of(const Patch& patch) const {
+    return access == Access::ColumnQuads && patch.step == 1 && patch.valid == kPatchRows && patch.row % 4 == 0;
+  }
+  template <int Width>
+  __device__ __forceinline__ void load(const Patch& patch, float (&v)[4][Width]) const {
+    if constexpr (Width == 4) {
+      if (access == Access::RowQuads) return cuda::load(matrix.data, matrix.rs, patch, v);
+      if (columns_of(patch)) {
+#pragma unroll
+        for (int j = 0; j < 4; ++j) {
+          float column[4];
+          spread(*reinterpret_cast<const float4*>(matrix.data + (patch.column + j) * matrix.cs + patch.row), column);
+#pragma unroll
+          for (int r = 0; r < kPatchRows; ++r) v[r][j] = column[r];
+        }
+        return;
+      }
+    }
+#pragma unroll
+    for (int r = 0; r < kPatchRows; ++r)
+#pragma unroll
+      for (int j = 0; j < Width; ++j) v[r][j] = *at(patch.at(r), patch.column + j);
+  }
+  template <int Width>
+  __device__ __forceinline__ void store(const Patch& patch, const float (&v)[4][Width]) const {
+    if constexpr (Width == 4) {
+      if (access == Access::RowQuads) return cuda::store(matrix.data, matrix.rs, patch, v);
+      if (columns_of(patch)) {
+#pragma unroll
+        for (int j = 0; j < 4; ++j)
+          *reinterpret_cast<float4*>(matrix.data + (patch.column + j) * matrix.cs + patch.row) =
+              make_float4(v[0][j], v[1][j], v[2][j], v[3][j]);
+        return;
+      }
+    }
+#pragma unroll
+    for (int r = 0; r < kPatchRows; ++r) {
+      if (r >= patch.valid) continue;
+#pragma unroll
+      for (int j = 0; j < Width; ++j) *at(patch.at(r), patch.column + j) = v[r][j];
+    }
+  }
+};
+
+// Our arrays of a layer, in registers: through a reference to the table each store would mean to read it anew.
+struct Own {
+  const float* direction;
+  float *momentum, *average;
+  int64_t ld;
+
+  __device__ explicit Own(const DeviceLayer& layer)
+      : direction(in_global(layer.direction)),
+        momentum(in_global(layer.momentum)),
+        average(in_global(layer.average)),
+        ld(layer.ldw) {}
+};
+
+template <int Width, bool Gradients>
+__device__ __forceinline__ void update_patch(const Coefficients& k, const Own& own, const Tensor& weights,
+                                             const Tensor& to, const Patch& patch) {
+  float d[4][Width], w[4][Width], m[4][Width], a[4][Width] = {};
+  load(own.direction, own.ld, patch, d);
+  weights.load(patch, w);
+  load(own.momentum, own.ld, patch, m);
+  if (own.average) load(own.average, own.ld, patch, a);
+#pragma unroll
+  for (int r = 0; r < kPatchRows; ++r)
+#pragma unroll
+    for (int j = 0; j < Width; ++j) {
+      const float u = update(k, d[r][j], m[r][j], a[r][j], w[r][j]);
+      w[r][j] = Gradients ? u : w[r][j] - u;
+    }
+  store(own.momentum, own.ld, patch, m);
+  if (own.average) store(own.average, own.ld, patch, a);
+  to.store(patch, w);
 }
 
 template <bool Gradients>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 2)
     apply_update_kernel(const StepSettings* settings, const DeviceLayer* layers, const UpdateTask* tasks) {
   const UpdateTask task = tasks[blockIdx.x];
   const DeviceLayer& layer = layers[task.layer];
+  const Own own(layer);
+  const Tensor to(Gradients ? layer.weight_gradients : layer.weights, Gradients ? layer.bias_gradients : layer.bias,
+                  layer.inputs);
   if (layer.record->last_step_skipped) { // nothing moves; a gradient that is handed out becomes 0
-    if (!Gradients) return;
-    const auto zero = [&](int row, int column) { *gradient_at(layer, row, column) = 0; };
-    visit_tile(
-        task, layer.inputs, along_columns(layer.weight_gradients) ? Way::Columns : Way::Elements,
-        [&](int row, int column) {
-          for (int j = 0; j < 4; ++j) zero(row, column + j);
-        },
-        zero);
+    if constexpr (Gradients)
+      visit_tile(
+          task, cut(task, layer.inputs, layer.weight_gradients, layer.weight_gradients),
+          [&](const Patch& patch) { to.store<4>(patch, {}); }, [&](const Patch& patch) { to.store<1>(patch, {}); });
     return;
   }
+  const Tensor weights(layer.weights, layer.bias, layer.inputs);
   const Coefficients k = coefficients(*settings, *layer.record);
-  const Way by = way(layer.weights, layer.weight_gradients, Gradients);
   visit_tile(
-      task, layer.inputs, by,
-      [&](int row, int column) { update_quad<Gradients>(k, layer, by == Way::Quads, row, column); },
-      [&](int row, int column) { update_one<Gradients>(k, layer, row, column); });
+      task, cut(task, layer.inputs, layer.weights, Gradients ? layer.weight_gradients : layer.weights),
+      [&](const Patch& patch) { update_patch<4, Gradients>(k, own, weights, to, patch); },
+      [&](const Patch& patch) { update_patch<1, Gradients>(k, own, weights, to, patch); });
 }
 
-// Exchanged as integers: a NaN keeps its bits.
-__global__ void __launch_bounds__(kThreads) swap_averages_kernel(const DeviceLayer* layers, const UpdateTask* tasks) {
+template <int Width>
+__device__ __forceinline__ void swap_patch(const Own& own, const Tensor& weights, const Patch& patch) {
+  float ours[4][Width], theirs[4][Width];
+  load(own.average, own.ld, patch, ours);
+  weights.load(patch, theirs);
+  store(own.average, own.ld, patch, theirs);
+  weights.store(patch, ours);
+}
+
+// Moves only, no arithmetic: a NaN keeps its bits.
+__global__ void __launch_bounds__(kThreads, 2)
+    swap_averages_kernel(const DeviceLayer* layers, const UpdateTask* tasks) {
   const UpdateTask task = tasks[blockIdx.x];
   const DeviceLayer& layer = layers[task.layer];
-  if (layer.record->moves == 0 || !layer.average) return;
-  const auto exchange = [&](int row, int column) {
-    float* const kept = layer.average + row * layer.ldw + column;
-    float* const callers = weight_at(layer, row, column);
-    const int ours = __float_as_int(*kept), theirs = __float_as_int(*callers);
-    *kept = __int_as_float(theirs);
-    *callers = __int_as_float(ours);
-  };
+  const Own own(layer);
+  if (layer.record->moves == 0 || !own.average) return;
+  const Tensor weights(layer.weights, layer.bias, layer.inputs);
   visit_tile(
-      task, layer.inputs, along_columns(layer.weights) ? Way::Columns : Way::Elements,
-      [&](int row, int column) {
-        for (int j = 0; j < 4; ++j) exchange(row, column + j);
-      },
-      exchange);
+      task, cut(task, layer.inputs, layer.weights, layer.weights),
+      [&](const Patch& patch) { swap_patch<4>(own, weights, patch); },
+      [&](const Patch& patch) { swap_patch<1>(own, weights, patch); });
 }
 
 } // namespace

@@ -26,20 +26,9 @@ Precision precision_of(int32_t setting) {
 
 } // namespace
 
-DeviceScope::DeviceScope(CudaContext& context) {
-  int now = -1;
-  context.calls("cudaGetDevice", [&] { return cudaGetDevice(&now); });
-  if (now == context.device || !context.calls.ok()) return;
-  if (context.calls("cudaSetDevice", [&] { return cudaSetDevice(context.device); })) before_ = now;
-}
-
-DeviceScope::~DeviceScope() {
-  if (before_ >= 0) cudaSetDevice(before_);
-}
-
 bool CudaContext::create(const lngd_config& config) {
-  device = config.device_index;
   precision = precision_of(config.precision);
+  direction_precision = precision_of(config.direction_precision);
   overlap = config.overlap != 0;
   statistics_samples = config.statistics_samples;
   const auto attribute = [this](int& value, cudaDeviceAttr which) {

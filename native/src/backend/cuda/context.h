@@ -11,7 +11,7 @@
 #ifndef LNGD_BACKEND_CUDA_CONTEXT_H
 #define LNGD_BACKEND_CUDA_CONTEXT_H
 
-#include "backend/cuda/calls.h"
+#include "backend/cuda/borrowed_device.h"
 #include "backend/cuda/staging.h"
 #include "backend/cuda/statistics.h"
 
@@ -20,8 +20,10 @@ namespace lngd::cuda {
 struct CudaContext : Context {
   Calls calls;
   int device = 0;
+  void* device_context = nullptr; // its context (a CUcontext); nullptr before the first DeviceScope
   int32_t multiprocessors = 0;
-  Precision precision = Precision::TripleTf32;
+  Precision precision = Precision::TripleTf32; // of the statistics
+  Precision direction_precision = Precision::TripleTf32;
   bool overlap = true;
   int32_t statistics_samples = 0;
 
@@ -71,16 +73,10 @@ inline CudaContext& cuda(Context& context) { return static_cast<CudaContext&>(co
 inline CudaContext& cuda(Context* context) { return *static_cast<CudaContext*>(context); }
 inline const CudaContext& cuda(const Context* context) { return *static_cast<const CudaContext*>(context); }
 
-// Makes the context's device the thread's current one for as long as it lives: the caller may work with another.
-class DeviceScope {
+// The context's device is the thread's current one for as long as this lives.
+class DeviceScope : public BorrowedDevice {
  public:
-  explicit DeviceScope(CudaContext& context);
-  ~DeviceScope();
-  DeviceScope(const DeviceScope&) = delete;
-  DeviceScope& operator=(const DeviceScope&) = delete;
-
- private:
-  int before_ = -1; // to be restored; -1: nothing to do
+  explicit DeviceScope(CudaContext& context) : BorrowedDevice(context.calls, context.device, context.device_context) {}
 };
 
 } // namespace lngd::cuda

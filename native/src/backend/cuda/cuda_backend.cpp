@@ -8,6 +8,7 @@
 #include "backend/cuda/context.h"
 #include "backend/cuda/cuda_plan.h"
 #include "backend/cuda/cuda_step.h"
+#include "backend/cuda/device_check.h"
 #include "backend/cuda/hooks.h"
 
 namespace lngd::cuda {
@@ -15,8 +16,8 @@ namespace {
 
 constexpr int kOldestMajor = 8; // the kernels need cp.async and mma.sync on TF32
 
-// What stands in the way of using a device, or "". Makes no CUDA context.
-void check_device(int32_t index, int32_t& devices, char* reason, size_t room) {
+// What stands in the way of using a device, or "", as far as it can be told without a CUDA context.
+void look_at_device(int32_t index, int32_t& devices, char* reason, size_t room) {
   int driver = 0, runtime = 0, count = 0, major = 0, minor = 0;
   const cudaError_t asked = cudaDriverGetVersion(&driver); // success and 0 without a driver
   cudaRuntimeGetVersion(&runtime);
@@ -57,7 +58,8 @@ void describe(lngd_backend_description& out) {
   cudaRuntimeGetVersion(&runtime);
   out.driver_version = driver;
   out.runtime_version = runtime;
-  check_device(0, out.devices, out.reason, sizeof out.reason);
+  look_at_device(0, out.devices, out.reason, sizeof out.reason);
+  if (!out.reason[0]) answers_as_known(0, out.reason, sizeof out.reason);
   out.available = out.reason[0] == '\0';
   cudaDeviceProp properties;
   if (out.devices == 0 || cudaGetDeviceProperties(&properties, 0) != cudaSuccess) return;
@@ -67,14 +69,15 @@ void describe(lngd_backend_description& out) {
   out.device_memory = static_cast<int64_t>(properties.totalGlobalMem);
 }
 
-Context* create(const lngd_config& config, Failure& failure) {
-  failure.status = LNGD_BACKEND_UNAVAILABLE;
+bool check(int32_t device, Failure& failure) {
   int32_t devices = 0;
-  check_device(config.device_index, devices, failure.message, sizeof failure.message);
-  if (failure.message[0]) {
-    if (config.device_index >= devices && devices > 0) failure.status = LNGD_INVALID_ARGUMENT;
-    return nullptr;
-  }
+  look_at_device(device, devices, failure.message, sizeof failure.message);
+  if (!failure.message[0]) return check_answers(device, failure);
+  failure.status = device >= devices && devices > 0 ? LNGD_INVALID_ARGUMENT : LNGD_BACKEND_UNAVAILABLE;
+  return false;
+}
+
+Context* create(const lngd_config& config, Failure& failure) {
   std::unique_ptr<CudaContext> context;
   try {
     context = std::make_unique<CudaContext>();
@@ -116,6 +119,7 @@ void set_stream(Context* base, void* stream) {
 
 bool capturing(Context* base) {
   CudaContext& context = cuda(base);
+  const DeviceScope scope(context);
   return context.is_capturing(context.caller);
 }
 
@@ -215,6 +219,6 @@ extern "C" __attribute__((visibility("default"))) const lngd::DeviceLibrary* lng
   }
   static const lngd::Backend backend = lngd::cuda::make_backend();
   static const lngd::DeviceHooks hooks = lngd::cuda::make_hooks();
-  static const lngd::DeviceLibrary library{&backend, lngd::cuda::describe, &hooks};
+  static const lngd::DeviceLibrary library{&backend, lngd::cuda::describe, lngd::cuda::check, &hooks};
   return &library;
 }

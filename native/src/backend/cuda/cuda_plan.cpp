@@ -186,8 +186,8 @@ void create(CudaContext& context, CudaPlan& plan, StepLayer* layers, int32_t cou
 void destroy(CudaPlan& plan) {
   plan.mirrors.destroy();
   plan.arena.destroy();
-  for (ChangingTable* table : {&plan.average_due, &plan.inverse_due, &plan.rates, &plan.captured_rates})
-    table->destroy();
+  for (ChangingTable* table : {&plan.average_due, &plan.inverse_due, &plan.rates}) table->destroy();
+  for (CapturedTable& table : plan.captured_rates) table.destroy();
   cudaGetLastError();
 }
 
@@ -215,9 +215,9 @@ void plan_destroy(Context* base, Plan* plan) {
 
 int64_t plan_bytes(const Plan* base) {
   const CudaPlan& plan = *static_cast<const CudaPlan*>(base);
-  return plan.arena.bytes() + plan.mirrors.bytes() +
-         static_cast<int64_t>(plan.average_due.bytes() + plan.inverse_due.bytes() + plan.rates.bytes() +
-                              plan.captured_rates.bytes());
+  size_t tables = plan.average_due.bytes() + plan.inverse_due.bytes() + plan.rates.bytes();
+  for (const CapturedTable& table : plan.captured_rates) tables += table.bytes();
+  return plan.arena.bytes() + plan.mirrors.bytes() + static_cast<int64_t>(tables);
 }
 
 } // namespace lngd::cuda

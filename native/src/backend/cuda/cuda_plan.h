@@ -85,9 +85,10 @@ struct CudaPlan : Plan {
   std::vector<RateLayer> rate_layers;      // as the device has it, but for what changes with the samples
   std::vector<ProjectionTask> projections; // of dense layers, of convolutions, of embeddings
   int32_t dense_projections = 0, conv_projections = 0;
-  std::vector<char> rate_image;        // layers, then projections
-  ChangingTable rates, captured_rates; // and behind them room for the partial sums
-  int64_t partials = 0;                // of the present projections
+  std::vector<char> rate_image;              // layers, then projections
+  ChangingTable rates;                       // and behind them room for the partial sums
+  std::vector<CapturedTable> captured_rates; // the same, one for each captured step with the rate EMPIRICAL
+  int64_t partials = 0;                      // of the present projections
 };
 
 inline CudaPlan& cuda(Plan* plan) { return *static_cast<CudaPlan*>(plan); }

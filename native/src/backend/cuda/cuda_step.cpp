@@ -28,7 +28,7 @@ const int32_t* write_due(CudaContext& context, const StepArgs& args, ChangingTab
 
 const RateLayer* rate_table(const CudaPlan& plan, const StepArgs& args) {
   const bool own = args.captured && args.config->rate == LNGD_RATE_EMPIRICAL;
-  return (own ? plan.captured_rates : plan.rates).at<RateLayer>();
+  return own ? plan.captured_rates.back().at<RateLayer>() : plan.rates.at<RateLayer>();
 }
 
 } // namespace
@@ -110,7 +110,7 @@ void precondition(Context& base, const StepArgs& args) {
   }
   context.calls("launch precondition", [&] {
     return launch_precondition(plan.settings, plan.device_layers, plan.tiles, plan.tile_count, plan.sums,
-                               context.caller);
+                               context.direction_precision, context.caller);
   });
   context.calls("launch diagonal_precondition", [&] {
     return launch_diagonal_precondition(plan.settings, plan.device_layers, plan.tiles + plan.tile_count,

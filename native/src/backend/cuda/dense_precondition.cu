@@ -6,9 +6,8 @@
 //   output_product   D = B^-1 X     the rows of one diagonal block of B; then <D, G>, ||D||^2 and ||W||^2
 //
 // X is written transposed, so that the second product finds both operands along its summed index and copies them by
-// quads. A warp of the tile has 8 rows and 8 columns at once, so the sectors are whole either way. X has memory of its
-// own: D in its place would be read by other tiles of its columns. The other order, (B^-1 G) A^-1, has the same cost
-// and would read G, whose strides are the caller's, along its rows.
+// quads. X has memory of its own: D in its place would be read by other tiles of its columns. The other order, (B^-1 G)
+// A^-1, has the same cost and would read G, whose strides are the caller's, along its rows.
 #include "backend/cuda/direction_tile.cuh"
 #include "backend/cuda/second_factor.h"
 
@@ -18,6 +17,37 @@ namespace {
 // Row `row` of the tile in X^T: its place among the rows of B's blocks, each padded.
 __device__ __forceinline__ int64_t place_of(const SecondLayer& second, int row) {
   return int64_t{row / second.block} * second.padded_block + row % second.block;
+}
+
+constexpr int kColumnPitch = kProductRows + 4; // of the tile's columns in shared memory; 4: few bank conflicts
+static_assert(size_t{kProductColumns} * kColumnPitch * sizeof(float) <= kProductBytes, "in the product's memory");
+
+// A tile of X to X^T, by way of shared memory: a warp then writes 32 rows of a column side by side, and the product
+// keeps the registers that 32 predicated stores and their addresses would take (they spill).
+__device__ void store_transposed(const DirectionTile& at, const SecondTables& seconds, float* shared,
+                                 const float (&acc)[2][4][4]) {
+  __syncthreads(); // the last slices have been read
+#pragma unroll
+  for (int i = 0; i < 2; ++i)
+#pragma unroll
+    for (int high = 0; high < 2; ++high)
+#pragma unroll
+      for (int j = 0; j < 4; ++j)
+#pragma unroll
+        for (int e = 0; e < 2; ++e)
+          shared[(product_column(j) + e) * kColumnPitch + product_row(i, high)] = acc[i][j][2 * high + e];
+  __syncthreads();
+  const SecondLayer& second = seconds.layers[at.layer];
+  const int group = at.row0 / second.rows, row0 = at.row0 - group * second.rows;
+  const int rows = min(kProductRows, at.row_end - at.row0), columns = min(kProductColumns, at.size - at.column0);
+  float* const out =
+      seconds.products + second.first + (int64_t{group} * second.columns + at.begin + at.column0) * second.ld;
+  const int row = static_cast<int>(threadIdx.x) % kProductRows;
+  if (row >= rows) return;
+  const int64_t place = place_of(second, row0 + row);
+  for (int column = static_cast<int>(threadIdx.x) / kProductRows; column < columns;
+       column += kProductThreads / kProductRows)
+    out[column * second.ld + place] = shared[column * kColumnPitch + row];
 }
 
 __global__ void __launch_bounds__(kProductThreads, 2)
@@ -40,26 +70,7 @@ __global__ void __launch_bounds__(kProductThreads, 2)
       shared, (at.size + kSlice - 1) / kSlice, warp / 4 * 32 < gradient.rows && warp % 4 * 32 < columns,
       [&](float* slot, int k0) { load_rows(gradient, way, slot, k0); },
       [&](float* slot, int k0) { load_columns(inverse, at.ld, columns, at.size, slot, k0); }, acc);
-
-  const SecondLayer& second = seconds.layers[at.layer];
-  const int group = at.row0 / second.rows, row0 = at.row0 - group * second.rows;
-  float* const out =
-      seconds.products + second.first + (int64_t{group} * second.columns + at.begin + at.column0) * second.ld;
-#pragma unroll
-  for (int i = 0; i < 2; ++i)
-#pragma unroll
-    for (int high = 0; high < 2; ++high) {
-      const int row = product_row(i, high);
-      if (row >= gradient.rows) continue;
-      const int64_t place = place_of(second, row0 + row);
-#pragma unroll
-      for (int j = 0; j < 4; ++j)
-#pragma unroll
-        for (int e = 0; e < 2; ++e) {
-          const int column = product_column(j) + e;
-          if (column < columns) out[column * second.ld + place] = acc[i][j][2 * high + e];
-        }
-    }
+  store_transposed(at, seconds, shared, acc);
 }
 
 // Columns [k0, k0 + kSlice) of the tile's first `rows` rows of a symmetric matrix with aligned rows; 0 beyond.
@@ -73,8 +84,9 @@ __device__ __forceinline__ void load_inverse(const float* b, int64_t ld, int row
 
 // Stores a tile of D and adds up, as in precondition.cu.
 __device__ DirectionSums finish(const DeviceLayer& layer, const DirectionTile& at, const TileGradient& gradient,
-                                const float (&acc)[2][4][4]) {
+                                bool active, const float (&acc)[2][4][4]) {
   DirectionSums sums{};
+  if (!active) return sums;
 #pragma unroll
   for (int i = 0; i < 2; ++i)
 #pragma unroll
@@ -82,7 +94,11 @@ __device__ DirectionSums finish(const DeviceLayer& layer, const DirectionTile& a
       const int row = product_row(i, high);
       if (row >= gradient.rows) continue;
       float* const out = layer.direction + (at.row0 + row) * layer.ldw + at.column0;
-      float d[4][2];
+      float d[4][2], w[4][2]; // W of a row at a time: of two, as precondition has it, would spill here
+#pragma unroll
+      for (int j = 0; j < 4; ++j)
+#pragma unroll
+        for (int e = 0; e < 2; ++e) w[j][e] = *gradient.w.at(row, min(product_column(j) + e, gradient.size - 1));
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
         const int column = product_column(j), left = gradient.size - column;
@@ -94,10 +110,10 @@ __device__ DirectionSums finish(const DeviceLayer& layer, const DirectionTile& a
           out[column] = d[j][0];
         }
       }
-      const RowSums<float> quick = row_sums<float>(gradient, d, nullptr, row, 0);
+      const RowSums<float> quick = row_sums<float>(gradient, d, w, nullptr, row, 0);
       RowSums<double> exact{quick.dg, quick.dd, quick.ww};
       if (!in_float_range(quick.dd) || !in_float_range(quick.ww) || !(fabsf(quick.dg) < 1e30f))
-        exact = row_sums<double>(gradient, d, nullptr, row, 0);
+        exact = row_sums<double>(gradient, d, w, nullptr, row, 0);
       sums.direction_gradient += exact.dg;
       sums.direction_direction += exact.dd;
       sums.weight_weight += exact.ww;
@@ -120,15 +136,16 @@ __global__ void __launch_bounds__(kProductThreads, 2)
   const int height = min(kProductRows, at.row_end - at.row0), columns = second.columns - at.column0;
   float acc[2][4][4] = {};
   const int warp = static_cast<int>(threadIdx.x) / 32;
+  const bool active = warp / 4 * 32 < height && warp % 4 * 32 < columns;
   multiply_tile(
-      shared, (at.size + kSlice - 1) / kSlice, warp / 4 * 32 < height && warp % 4 * 32 < columns,
+      shared, (at.size + kSlice - 1) / kSlice, active,
       [&](float* slot, int k0) { load_inverse(rows, at.ld, height, at.size, slot, k0); },
       [&](float* slot, int k0) { load_columns(product, second.ld, columns, at.size, slot, k0); }, acc);
   const TileView g(layer.weight_gradients, layer.bias_gradients, layer.inputs, at.row0, at.column0);
   const TileView w(layer.weights, layer.bias, layer.inputs, at.row0, at.column0);
   const float decay = settings->decoupled ? 0.0f : static_cast<float>(settings->weight_decay);
   const TileGradient gradient{g, w, decay, nullptr, height, columns, 0};
-  store_sums(finish(layer, at, gradient, acc), sums + blockIdx.x);
+  store_sums(finish(layer, at, gradient, active, acc), sums + blockIdx.x);
 }
 
 } // namespace

@@ -55,6 +55,23 @@ struct TileGradient {
 // Squares of floats leave float's range below 1e-19 and above 1e19.
 __device__ __forceinline__ bool in_float_range(float square) { return square > 1e-30f && square < 1e30f; }
 
+// A thread's elements of W of fragment i, all under way before the first is used: 16 of the 32, which the registers of
+// the product have room for. Beyond the tile: one inside it, not to be used.
+struct TileWeights {
+  float at[2][4][2]; // as the fragments: high, j, e
+
+  __device__ __forceinline__ TileWeights(const TileGradient& gradient, int i, int column0) {
+#pragma unroll
+    for (int high = 0; high < 2; ++high)
+#pragma unroll
+      for (int j = 0; j < 4; ++j)
+#pragma unroll
+        for (int e = 0; e < 2; ++e)
+          at[high][j][e] = *gradient.w.at(min(product_row(i, high), gradient.rows - 1),
+                                          min(column0 + product_column(j) + e, gradient.size - 1));
+  }
+};
+
 template <class T>
 struct RowSums {
   T dg, dd, ww;
@@ -62,8 +79,8 @@ struct RowSums {
 
 // A thread's up to 8 elements of one row. `kept`: where G lies in shared memory (first column), or nullptr.
 template <class T>
-__device__ __forceinline__ RowSums<T> row_sums(const TileGradient& gradient, const float (&d)[4][2], const float* kept,
-                                               int row, int column0) {
+__device__ __forceinline__ RowSums<T> row_sums(const TileGradient& gradient, const float (&d)[4][2],
+                                               const float (&weights)[4][2], const float* kept, int row, int column0) {
   RowSums<T> sums{0, 0, 0};
 #pragma unroll
   for (int j = 0; j < 4; ++j)
@@ -72,7 +89,7 @@ __device__ __forceinline__ RowSums<T> row_sums(const TileGradient& gradient, con
       const int column = column0 + product_column(j) + e;
       if (column >= gradient.size) continue;
       const T x = d[j][e];
-      const T w = *gradient.w.at(row, column);
+      const T w = weights[j][e];
       sums.dg += x * static_cast<T>(kept ? kept[j * 8 + e] : gradient.value(row, column));
       sums.dd += x * x;
       sums.ww += w * w;

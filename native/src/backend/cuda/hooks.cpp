@@ -4,6 +4,8 @@
 
 #include <cuda_runtime.h>
 
+#include "backend/cuda/device_check.h"
+
 namespace lngd::cuda {
 namespace {
 
@@ -54,6 +56,7 @@ DeviceHooks make_hooks() {
   hooks.capture_end = capture_end;
   hooks.graph_launch = graph_launch;
   hooks.graph_destroy = graph_destroy;
+  hooks.forget_answers = forget_answers;
 #if defined(SIMT_EMU)
   add_emulator_hooks(hooks);
 #endif

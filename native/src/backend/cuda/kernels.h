@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "backend/backend.h"
+#include "backend/cuda/statistics.h"
 #include "backend/cuda/step_settings.h"
 
 namespace lngd::cuda {
@@ -39,14 +40,14 @@ constexpr int32_t kUpdateElements = 8192; // about as many elements as a task sh
 // Whether two neighbours in a column of `m` are nearer to each other than two in a row.
 inline bool by_columns(const Strided& m) { return std::abs(m.rs) < std::abs(m.cs); }
 
-// Whole rows (of ordinary length), or, where one of the caller's tensors lies by columns, tiles whose columns are long
-// enough to be read in whole sectors.
+// Rows, or pieces of long ones, or, where one of the caller's tensors lies by columns, tiles whose columns are long
+// enough to be read in whole lines. Heights are multiples of 4 rows, as the kernel's patches are, as far as they fit.
 inline void append_update_tasks(int32_t index, const DeviceLayer& layer, int32_t elements,
                                 std::vector<UpdateTask>& tasks) {
   const int32_t columns = layer.inputs + layer.bias_column;
   const bool tiled = by_columns(layer.weights) || by_columns(layer.weight_gradients);
-  const int32_t width = std::min(columns, tiled ? 64 : std::max(4, elements / 4 * 4));
-  const int32_t height = std::max(tiled ? 8 : 1, elements / width);
+  const int32_t width = std::min(columns, tiled ? 64 : std::max(4, elements / 16 * 4));
+  const int32_t height = std::max(4, elements / width / 4 * 4);
   for (int32_t row = 0; row < layer.outputs; row += height)
     for (int32_t column = 0; column < columns; column += width)
       tasks.push_back({index, row, std::min(layer.outputs, row + height), column, std::min(columns, column + width)});
@@ -94,10 +95,11 @@ struct DirectionSums {
   double psi_gradient;        // <D, Psi^-1 G>
 };
 
-// precondition.cu; sums has one entry for each tile. prepare_precondition is called once before.
+// precondition.cu; sums has one entry for each tile. precision: TripleTf32 or Tf32, of the product with Phi_inv; the
+// sums are those of the D that is stored. prepare_precondition is called once before.
 cudaError_t prepare_precondition();
 cudaError_t launch_precondition(const StepSettings* settings, const DeviceLayer* layers, const DirectionTile* tiles,
-                                int32_t tile_count, DirectionSums* sums, cudaStream_t stream);
+                                int32_t tile_count, DirectionSums* sums, Precision precision, cudaStream_t stream);
 
 } // namespace lngd::cuda
 #endif

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table of the layer rates: all that a step's launches need to know of its per-sample tensors, which are others at
 // every step. RateLayers, ProjectionTasks, then room for partial sums.
-#include <cstdio>
-
 #include "backend/cuda/cuda_plan.h"
 
 namespace lngd::cuda {
@@ -88,10 +86,11 @@ bool stage_samples(CudaContext& context, CudaPlan& plan, const StepArgs& args) {
   return context.staging.upload(context.calls, context.caller);
 }
 
-void fill_image(CudaPlan& plan, const ChangingTable& table, const Offsets& o) {
+// `partials`: of the table that the image is made for.
+void fill_image(CudaPlan& plan, double* partials, const Offsets& o) {
   int64_t partial = 0;
   for (RateLayer& rate : plan.rate_layers) {
-    rate.partial = table.at<double>(o.partials) + partial;
+    rate.partial = partials + partial;
     if (rate.samples > 0) partial += rate_partials(rate);
   }
   plan.rate_image.assign(o.partials, 0);
@@ -111,22 +110,14 @@ bool prepare_rates(CudaContext& context, CudaPlan& plan, const StepArgs& args) {
   if (empirical && !stage_samples(context, plan, args)) return false;
   const Offsets o = offsets(plan);
   if (args.captured) {
-    if (!empirical) return calls.ok(); // the table that every step uses
-    if (o.end > plan.captured_rates.bytes()) {
-      Failure failure;
-      failure.status = LNGD_INVALID_STATE;
-      std::snprintf(failure.message, sizeof failure.message,
-                    "the step to be captured has more samples than any before it, and memory cannot be made during a "
-                    "capture: take a step of that size first");
-      calls.fail(failure);
-      return false;
-    }
-    fill_image(plan, plan.captured_rates, o);
-    return plan.captured_rates.capture(calls, plan.rate_image.data(), o.partials, context.caller);
+    if (!empirical) return calls.ok(); // the table that every step uses, whose size never changes
+    CapturedTable& table = plan.captured_rates.emplace_back(); // freed with the plan, also where what follows fails
+    if (!table.create(calls, o.end)) return false;
+    fill_image(plan, table.at<double>(o.partials), o);
+    return table.send(calls, plan.rate_image.data(), o.partials, context.caller);
   }
-  if (empirical && !plan.captured_rates.reserve(calls, o.end)) return false;
   if (!plan.rates.reserve(calls, o.end)) return false;
-  fill_image(plan, plan.rates, o);
+  fill_image(plan, plan.rates.at<double>(o.partials), o);
   return plan.rates.write(calls, plan.rate_image.data(), o.partials, context.caller);
 }
 

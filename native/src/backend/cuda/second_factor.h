@@ -72,8 +72,8 @@ struct SecondTables {
   float* products;           // second_product_floats of all, 16-byte aligned; their contents do not matter
 };
 
-// dense_precondition.cu; `input_tiles` are those of append_direction_tiles, sums has one entry for each output tile.
-// prepare_dense_precondition is called once before.
+// dense_precondition.cu, in 3xTF32 (instances in TF32 spill); `input_tiles` are those of
+// append_direction_tiles, sums has one entry for each output tile. prepare_dense_precondition is called once before.
 cudaError_t prepare_dense_precondition();
 cudaError_t launch_dense_precondition(const StepSettings* settings, const DeviceLayer* layers,
                                       const SecondTables& seconds, const DirectionTile* input_tiles, int32_t inputs,

@@ -40,8 +40,22 @@ cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_by
   return cudaLaunchKernel(reinterpret_cast<const void*>(kernel), grid, block, pointers, shared_bytes, stream);
 }
 
+// The same pointer, known to the compiler to lie in global memory: ld.global and st.global instead of the generic ones,
+// where it cannot see that itself (a pointer that was read from a table and kept in a struct).
+template <class T>
+__device__ __forceinline__ T* in_global(T* p) {
+  __builtin_assume(__isGlobal(p));
+  return p;
+}
+
 __device__ __forceinline__ uint32_t shared_address(const void* p) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(p));
+}
+
+// Asks for the sector of 32 bytes that holds this address of global memory to be brought into the second cache. Takes
+// no register and no shared memory, and nothing waits for it.
+__device__ __forceinline__ void prefetch_l2(const void* p) {
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(__cvta_generic_to_global(p)));
 }
 
 // Copies 16 bytes from global to shared memory without passing through registers; of these, only the first

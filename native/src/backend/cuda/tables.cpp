@@ -52,13 +52,6 @@ bool ChangingTable::write(Calls& calls, const void* values, size_t bytes, cudaSt
   return true;
 }
 
-bool ChangingTable::capture(Calls& calls, const void* values, size_t bytes, cudaStream_t stream) {
-  if (!calls.ok()) return false;
-  std::memcpy(pinned_[0], values, bytes);
-  return calls("cudaMemcpyAsync",
-               [&] { return cudaMemcpyAsync(device_, pinned_[0], bytes, cudaMemcpyHostToDevice, stream); });
-}
-
 void ChangingTable::destroy() {
   if (device_) cudaFree(device_);
   for (int i = 0; i < 2; ++i) {
@@ -66,6 +59,53 @@ void ChangingTable::destroy() {
     if (sent_[i]) cudaEventDestroy(sent_[i]);
   }
   *this = ChangingTable();
+}
+
+namespace {
+
+// While this lives, the thread may allocate although a stream is being captured. What it allocates is no part of the
+// graph. Refusing captures for which nothing was reserved, as first done, asked callers to know what a step allocates.
+class RelaxedCapture {
+ public:
+  explicit RelaxedCapture(Calls& calls) {
+    exchanged_ =
+        calls("cudaThreadExchangeStreamCaptureMode", [&] { return cudaThreadExchangeStreamCaptureMode(&mode_); });
+  }
+  ~RelaxedCapture() {
+    if (exchanged_) cudaThreadExchangeStreamCaptureMode(&mode_);
+  }
+  RelaxedCapture(const RelaxedCapture&) = delete;
+  RelaxedCapture& operator=(const RelaxedCapture&) = delete;
+
+ private:
+  cudaStreamCaptureMode mode_ = cudaStreamCaptureModeRelaxed; // then what it was
+  bool exchanged_ = false;
+};
+
+} // namespace
+
+bool CapturedTable::create(Calls& calls, size_t bytes) {
+  const RelaxedCapture relaxed(calls);
+  void* memory = nullptr;
+  if (!calls("cudaMalloc", [&] { return cudaMalloc(&memory, bytes); })) return false;
+  device_ = static_cast<char*>(memory);
+  bytes_ = bytes;
+  if (!calls("cudaHostAlloc", [&] { return cudaHostAlloc(&memory, bytes, cudaHostAllocDefault); })) return false;
+  pinned_ = static_cast<char*>(memory);
+  return true;
+}
+
+bool CapturedTable::send(Calls& calls, const void* values, size_t bytes, cudaStream_t stream) const {
+  if (!calls.ok()) return false;
+  std::memcpy(pinned_, values, bytes);
+  return calls("cudaMemcpyAsync",
+               [&] { return cudaMemcpyAsync(device_, pinned_, bytes, cudaMemcpyHostToDevice, stream); });
+}
+
+void CapturedTable::destroy() {
+  if (device_) cudaFree(device_);
+  if (pinned_) cudaFreeHost(pinned_);
+  *this = CapturedTable();
 }
 
 } // namespace lngd::cuda

@@ -56,8 +56,6 @@ class ChangingTable {
   bool reserve(Calls& calls, size_t bytes);
   // The contents, in order: of host memory that may go away.
   bool write(Calls& calls, const void* values, size_t bytes, cudaStream_t stream);
-  // Recorded into a graph, which will send these bytes at each launch: not to be written again while it is in use.
-  bool capture(Calls& calls, const void* values, size_t bytes, cudaStream_t stream);
   void destroy();
   template <class T>
   T* at(size_t offset = 0) const {
@@ -72,6 +70,28 @@ class ChangingTable {
   bool busy_[2] = {false, false};
   size_t bytes_ = 0, written_ = 0;
   int current_ = 0;
+};
+
+// A table of one captured step. The graph sends its bytes at each launch and its kernels read the memory, so it is made
+// in the capture, never written again, and kept until the plan is destroyed: CUDA does not say when a graph is done
+// with.
+class CapturedTable {
+ public:
+  // Room on the device for `bytes`. In a capture, which forbids allocation to threads that do not ask for it.
+  bool create(Calls& calls, size_t bytes);
+  // Records the sending of the first `bytes`.
+  bool send(Calls& calls, const void* values, size_t bytes, cudaStream_t stream) const;
+  void destroy();
+  template <class T>
+  T* at(size_t offset = 0) const {
+    return reinterpret_cast<T*>(device_ + offset);
+  }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  char* device_ = nullptr;
+  char* pinned_ = nullptr;
+  size_t bytes_ = 0;
 };
 
 } // namespace lngd::cuda

@@ -20,8 +20,9 @@
 // slice of arithmetic covers (1536 cycles on A100, 770 on H100). A third stage of B would end at 92 KiB a block: one on
 // a multiprocessor of an A100 instead of two.
 //
-// Precision is 3xTF32: x = high + low, both in TF32, and D += low high + high low + high high. Tensor cores truncate
-// when they accumulate, so each slice starts from zero and is added in float (docs/kernels.md).
+// Precision is 3xTF32: x = high + low, both in TF32, and D += low high + high low + high high; or, as an option, TF32:
+// high high alone. Tensor cores truncate when they accumulate, so each slice starts from zero and is added in float
+// (docs/kernels.md).
 #ifndef LNGD_BACKEND_CUDA_TILE_PRODUCT_CUH
 #define LNGD_BACKEND_CUDA_TILE_PRODUCT_CUH
 
@@ -116,7 +117,16 @@ __device__ __forceinline__ void split(const uint32_t (&x)[4], uint32_t (&high)[4
   }
 }
 
+// Products of TF32 numbers for one of floats.
+enum class Products { One, Three };
+
+__device__ __forceinline__ void round_all(const uint32_t (&x)[4], uint32_t (&high)[4]) {
+#pragma unroll
+  for (int i = 0; i < 4; ++i) high[i] = to_tf32(__uint_as_float(x[i]));
+}
+
 // A warp's part of the product of one slice, summed from zero and then added.
+template <Products Count>
 __device__ __forceinline__ void multiply_slice(const float* rows, const float* columns, float (&sums)[2][4][4]) {
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
   const float* const a = rows + (warp / 4 * 32 + lane % 16) * kPitch + lane / 16 * 4;
@@ -124,25 +134,38 @@ __device__ __forceinline__ void multiply_slice(const float* rows, const float* c
   float part[2][4][4] = {};
 #pragma unroll
   for (int k = 0; k < kSlice; k += 8) {
-    uint32_t a_high[2][4], a_low[2][4];
+    uint32_t a_high[2][4];
+    [[maybe_unused]] uint32_t a_low[2][4];
 #pragma unroll
     for (int i = 0; i < 2; ++i) {
       uint32_t x[4];
       ldmatrix_x4(x, a + i * 16 * kPitch + k);
-      split(x, a_high[i], a_low[i]);
+      if constexpr (Count == Products::Three) {
+        split(x, a_high[i], a_low[i]);
+      } else {
+        round_all(x, a_high[i]);
+      }
     }
 #pragma unroll
     for (int j = 0; j < 4; j += 2) {
-      uint32_t x[4], high[4], low[4];
+      uint32_t x[4], high[4];
+      [[maybe_unused]] uint32_t low[4];
       ldmatrix_x4(x, b + j * 8 * kPitch + k);
-      split(x, high, low);
+      if constexpr (Count == Products::Three) {
+        split(x, high, low);
+      } else {
+        round_all(x, high);
+      }
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        const uint32_t b_high[2] = {high[2 * half], high[2 * half + 1]}, b_low[2] = {low[2 * half], low[2 * half + 1]};
+        const uint32_t b_high[2] = {high[2 * half], high[2 * half + 1]};
 #pragma unroll
         for (int i = 0; i < 2; ++i) {
-          mma_tf32(part[i][j + half], a_low[i], b_high);
-          mma_tf32(part[i][j + half], a_high[i], b_low);
+          if constexpr (Count == Products::Three) {
+            const uint32_t b_low[2] = {low[2 * half], low[2 * half + 1]};
+            mma_tf32(part[i][j + half], a_low[i], b_high);
+            mma_tf32(part[i][j + half], a_high[i], b_low);
+          }
           mma_tf32(part[i][j + half], a_high[i], b_high);
         }
       }
@@ -158,7 +181,7 @@ __device__ __forceinline__ void multiply_slice(const float* rows, const float* c
 
 // The whole product. load_a(slot, k0) and load_b(slot, k0) issue the copies of a slice; `active`: this warp has
 // elements of the result. Slice s of A is in slot s % kRowSlots at the end, if there are no more than kRowSlots.
-template <class LoadA, class LoadB>
+template <Products Count = Products::Three, class LoadA, class LoadB>
 __device__ __forceinline__ void multiply_tile(float* shared, int slices, bool active, const LoadA& load_a,
                                               const LoadB& load_b, float (&sums)[2][4][4]) {
   float* const rows = shared;
@@ -176,7 +199,7 @@ __device__ __forceinline__ void multiply_tile(float* shared, int slices, bool ac
     cp_async_commit(); // empty groups at the end, so that the wait always means the same
     if (s + 3 < slices) load_a(rows + (s + 3) % kRowSlots * kRowSlot, (s + 3) * kSlice);
     cp_async_commit();
-    if (active) multiply_slice(rows + s % kRowSlots * kRowSlot, columns + s % kColumnSlots * kColumnSlot, sums);
+    if (active) multiply_slice<Count>(rows + s % kRowSlots * kRowSlot, columns + s % kColumnSlots * kColumnSlot, sums);
   }
 }
 

@@ -86,6 +86,7 @@ void load_matrices(uint32_t* registers, const void* row, bool transposed);
 void multiply_tf32(float* d, const uint32_t* a, const uint32_t* b);
 void multiply_bf16(float* d, const uint32_t* a, const uint32_t* b);
 void copy_async(void* shared, const void* global, int bytes, int valid_bytes);
+void prefetch(const void* address);
 void copy_async_commit();
 void copy_async_wait(int pending);
 void* dynamic_shared();
@@ -265,6 +266,11 @@ cudaError_t launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared_by
                        Arguments::copy, Arguments::destroy, &arguments, sizeof(Arguments)});
 }
 
+template <class T>
+SIMT_INLINE T* in_global(T* p) {
+  return p;
+}
+SIMT_INLINE void prefetch_l2(const void* p) { simt::prefetch(p); }
 SIMT_INLINE void cp_async_16(void* shared, const void* global, int valid_bytes = 16) {
   simt::copy_async(shared, global, 16, valid_bytes);
 }

@@ -8,18 +8,20 @@ import org.lngd4j.nativelib.global.lngd;
 /** Where the kernels run. */
 public enum Device {
     /**
-     * CUDA where it is available, else the CPU. On a machine without a CUDA driver nothing is
+     * CUDA where it can be used, else the CPU. On a machine without a CUDA driver nothing is
      * extracted, opened or asked for CUDA; with one, a CUDA backend that cannot be used (a driver
-     * or a device that is too old, for example) leaves the CPU, and {@link LngdInfo} tells why.
-     * What only the CPU backend has ({@link Approximation#EKFAC}) runs there in any case; {@link
-     * LngdOptimizer#deviceNote()} says so.
+     * or a device that is too old, or one that computes wrong answers) leaves the CPU, which is
+     * said once by a warning, and {@link DeviceChoice} and {@link LngdInfo} tell why.
      */
     AUTO(lngd.LNGD_DEVICE_AUTO),
 
     /** The CPU backend. */
     CPU(lngd.LNGD_DEVICE_CPU),
 
-    /** The CUDA backend: a device of compute capability 8.0 or later and its driver are needed. */
+    /**
+     * The CUDA backend: a device of compute capability 8.0 or later and its driver are needed. One
+     * that computes wrong answers at its first use is refused.
+     */
     CUDA(lngd.LNGD_DEVICE_CUDA),
 
     /**
@@ -61,10 +63,7 @@ public enum Device {
             case CUDA, CUDA_EMULATED -> {
                 if (!DeviceLibrary.load(code)) {
                     throw new LngdBackendException(
-                            "the library of the device "
-                                    + this
-                                    + " cannot be loaded: "
-                                    + DeviceLibrary.attempts(code));
+                            "the device " + this + " cannot be used: " + LngdInfo.reason(this));
                 }
             }
             case CPU -> {}

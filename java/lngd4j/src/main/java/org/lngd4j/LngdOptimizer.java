@@ -45,7 +45,6 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 public final class LngdOptimizer extends OptimizerReadOuts implements AutoCloseable {
     private final Leaks.Registration registration;
     private final Device device;
-    private final String deviceNote;
     private final AddressPointer inputsPointer = new AddressPointer();
     private final AddressPointer signalPointer = new AddressPointer();
     private final IntPointer bits = new IntPointer(1);
@@ -55,7 +54,6 @@ public final class LngdOptimizer extends OptimizerReadOuts implements AutoClosea
     private LngdOptimizer(LngdOptions options, List<LayerSpec> layers, lngd_optimizer pointer) {
         super(options, layers, pointer);
         this.device = NativeStructs.device(pointer);
-        this.deviceNote = NativeStructs.deviceNote(pointer);
         this.registration =
                 Leaks.register(
                         this, "LngdOptimizer of " + layers.size() + " layers", handle::destroy);
@@ -293,16 +291,6 @@ public final class LngdOptimizer extends OptimizerReadOuts implements AutoClosea
      */
     public Device device() {
         return device;
-    }
-
-    /**
-     * Why {@link Device#AUTO} became the CPU on a machine with a CUDA driver.
-     *
-     * @return what of the options the CUDA backend lacks, by name, or why CUDA cannot be used;
-     *     empty where it became CUDA, where there is no driver, and where the options name a device
-     */
-    public String deviceNote() {
-        return deviceNote;
     }
 
     /**

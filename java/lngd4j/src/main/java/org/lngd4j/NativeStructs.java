@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j;
 
-import java.nio.charset.StandardCharsets;
 import java.util.List;
 import org.lngd4j.nativelib.Status;
 import org.lngd4j.nativelib.global.lngd;
@@ -17,7 +16,8 @@ final class NativeStructs {
         try (lngd_config config = new lngd_config();
                 lngd_layer_config specs = new lngd_layer_config(layers.size())) {
             options.values.write(config);
-            config.device(options.device().prepared());
+            DeviceChoice choice = DeviceChoice.of(options.device(), config).tell();
+            config.device(choice.device().code());
             for (int i = 0; i < layers.size(); i++) {
                 LayerSpec layer = layers.get(i);
                 lngd_layer_config c = specs.position(i);
@@ -56,17 +56,6 @@ final class NativeStructs {
         }
         c.padding(conv.same() ? lngd.LNGD_PADDING_SAME : lngd.LNGD_PADDING_EXPLICIT);
         c.groups(conv.groups());
-    }
-
-    /** Why it runs there, where AUTO became the CPU. */
-    static String deviceNote(lngd_optimizer optimizer) {
-        byte[] text = new byte[600];
-        Status.check(lngd.lngd_device_note(optimizer, text, text.length));
-        int length = 0;
-        while (text[length] != 0) {
-            length++;
-        }
-        return new String(text, 0, length, StandardCharsets.UTF_8);
     }
 
     /** Where an optimizer runs. */

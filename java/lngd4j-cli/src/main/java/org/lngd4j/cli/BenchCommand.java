@@ -35,7 +35,7 @@ final class BenchCommand implements Callable<Integer> {
             paramLabel = "cpu|cuda",
             defaultValue = "cpu",
             description =
-                    "cpu (default): bench/native; cuda: bench/gpu/run.sh, which needs nvcc and PyTorch.")
+                    "cpu (default): bench/native; cuda: bench/gpu/run.sh first, which needs nvcc and PyTorch.")
     private String device;
 
     @Option(names = "--quick", description = "Less than a minute: fewer and shorter cases.")
@@ -182,9 +182,9 @@ final class BenchCommand implements Callable<Integer> {
         }
         if (quick || threads != null || kernel != null || set != null || json != null) {
             throw CliException.badInput(
-                    "--device cuda takes no other option: bench/gpu/run.sh times everything and writes results.json");
+                    "--device cuda takes no other option: bench/gpu/run.sh first times them all and writes results.json");
         }
-        return run(List.of(root.resolve("bench/gpu/run.sh").toString()), Map.of());
+        return run(List.of(root.resolve("bench/gpu/run.sh").toString(), "first"), Map.of());
     }
 
     private static int run(List<String> command, Map<String, String> environment)

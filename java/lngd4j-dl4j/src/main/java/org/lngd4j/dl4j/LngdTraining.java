@@ -63,7 +63,7 @@ public final class LngdTraining implements AutoCloseable {
         this.options = options;
         this.attachOptions = attachOptions;
         this.startEpoch = net.epochCount();
-        RegistrationReport registered = Reports.of(net, options, attachOptions, choices);
+        this.report = Reports.of(net, options, attachOptions, choices);
         choices.stream()
                 .filter(c -> c.treatment() == Treatment.FIRST_ORDER)
                 .forEach(c -> firstOrder.add(c.unit().trainable()));
@@ -71,7 +71,6 @@ public final class LngdTraining implements AutoCloseable {
                 choices.stream().filter(c -> c.treatment() == Treatment.LNGD).toList();
         List<LayerSpec> specs = ours.stream().map(LayerChoice::spec).toList();
         this.optimizer = LngdOptimizer.create(options, specs);
-        this.report = registered.onDevice(optimizer.deviceNote());
         for (LayerChoice choice : ours) {
             LayerCapture capture =
                     new LayerCapture(this, optimizer, captures.list().size(), choice);

@@ -48,16 +48,6 @@ public record RegistrationReport(List<LayerRegistration> layers, List<String> no
         return with(treatment).stream().mapToLong(LayerRegistration::parameters).sum();
     }
 
-    /** The same with a note on why LNGD runs on the CPU; {@code why} is empty where it need not. */
-    RegistrationReport onDevice(String why) {
-        if (why.isEmpty()) {
-            return this;
-        }
-        List<String> more = new ArrayList<>(notes);
-        more.add("LNGD runs on the CPU: " + why);
-        return new RegistrationReport(layers, more);
-    }
-
     @Override
     public String toString() {
         List<String[]> rows = new ArrayList<>();

@@ -4,7 +4,6 @@ package org.lngd4j.dl4j;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import java.util.List;
 import org.deeplearning4j.nn.conf.GradientNormalization;
 import org.deeplearning4j.nn.conf.NeuralNetConfiguration;
 import org.deeplearning4j.nn.conf.constraint.MaxNormConstraint;
@@ -252,13 +251,5 @@ class ReportTest {
                 .hasMessageContaining("no layer that LNGD can train")
                 .hasMessageContaining("learning rate of its updater is 0");
         net.fit(data);
-    }
-
-    @Test
-    void whyLngdIsOnTheCpuIsANote() {
-        RegistrationReport report = new RegistrationReport(List.of(), List.of("one"));
-        assertThat(report.onDevice("")).isSameAs(report);
-        assertThat(report.onDevice("it lacks X").notes())
-                .containsExactly("one", "LNGD runs on the CPU: it lacks X");
     }
 }

@@ -35,7 +35,6 @@ class HandleTest {
         OPTIMIZER.put("set", o -> lngd.lngd_set(o, lngd.LNGD_SET_MOMENTUM, 0.5));
         OPTIMIZER.put("get", o -> lngd.lngd_get(o, lngd.LNGD_SET_MOMENTUM, new double[1]));
         OPTIMIZER.put("get_config", o -> lngd.lngd_get_config(o, config()));
-        OPTIMIZER.put("device_note", o -> lngd.lngd_device_note(o, new byte[600], 600));
         OPTIMIZER.put("layer_count", o -> lngd.lngd_layer_count(o, new int[1]));
         OPTIMIZER.put("needs", o -> lngd.lngd_needs(o, 0, new int[1]));
         OPTIMIZER.put("observe", o -> Abi.observe(o, Abi.inputs(), Abi.signal()));

@@ -90,15 +90,6 @@ class SettingsTest {
     }
 
     @Test
-    void aNamedDeviceNeedsNoNote() {
-        byte[] text = {'x', 'x'};
-        ok(lngd.lngd_device_note(optimizer, text, text.length));
-        assertThat(text[0]).isZero();
-        invalid(lngd.lngd_device_note(optimizer, (byte[]) null, 1), "text");
-        invalid(lngd.lngd_device_note(optimizer, text, 0), "capacity");
-    }
-
-    @Test
     void layersAreCounted() {
         int[] count = new int[1];
         ok(lngd.lngd_layer_count(optimizer, count));

@@ -68,12 +68,7 @@ final class LngdMethod implements TrainingMethod {
         for (LayerRegistration layer : training.report().with(Treatment.FIRST_ORDER)) {
             namesByReason.computeIfAbsent(layer.detail(), d -> new ArrayList<>()).add(layer.name());
         }
-        List<String> notices = new ArrayList<>();
-        String deviceNote = training.optimizer().deviceNote();
-        if (!deviceNote.isEmpty()) {
-            notices.add(name() + " runs on the CPU: " + deviceNote);
-        }
-        namesByReason.entrySet().stream()
+        return namesByReason.entrySet().stream()
                 .map(
                         e ->
                                 "not trained by "
@@ -82,8 +77,7 @@ final class LngdMethod implements TrainingMethod {
                                         + listed(e.getValue())
                                         + ": "
                                         + e.getKey())
-                .forEach(notices::add);
-        return notices;
+                .toList();
     }
 
     private static String listed(List<String> names) {

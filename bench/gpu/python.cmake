@@ -1,0 +1,17 @@
+# Sets `torch_python`, what the Python tests of this folder run with: a python3 with PyTorch, NumPy and PIL (Debian: python3-torch,
+# python3-pil) where there is one, which need not be the python3 of the PATH; otherwise that one, and the tests say what they skip.
+find_program(LNGD_PYTHON3 python3)
+set(LNGD_TORCH_PYTHON "" CACHE FILEPATH "A python3 with PyTorch, for the tests of bench/gpu; empty: looked for")
+set(torch_python "${LNGD_TORCH_PYTHON}")
+foreach(candidate ${LNGD_PYTHON3} /usr/bin/python3)
+  if(NOT torch_python AND EXISTS ${candidate})
+    execute_process(COMMAND ${candidate} -c "import numpy, torch" RESULT_VARIABLE failed OUTPUT_QUIET ERROR_QUIET)
+    if(NOT failed)
+      set(torch_python ${candidate})
+    endif()
+  endif()
+endforeach()
+if(NOT torch_python)
+  message(STATUS "LNGD: no python3 with PyTorch: most tests of bench/gpu/cifar10.py are skipped")
+  set(torch_python ${LNGD_PYTHON3})
+endif()
