@@ -277,10 +277,10 @@ typedef struct lngd_config {
   int32_t precision;           /* lngd_precision */
   int32_t overlap;             /* CUDA: 1: statistics and inverses on a stream beside the caller's; 0: all on his */
   int32_t approximation;       /* lngd_approximation; other than LNGD: fisher PROVIDED, rate not KRONECKER */
-  int32_t
-      direction_precision; /* lngd_precision of D = Psi^-1 G Phi^-1: TF32X3, or TF32, a third of the tensor core
-                              work for an error of at most 2^-10 |Psi^-1| |G| |Phi^-1| an element (3e-4 of ||D||
-                              where the signs of the addends are random). KFAC and TKFAC: 3xTF32 whatever this says */
+  int32_t direction_precision; /* lngd_precision of D = Psi^-1 G Phi^-1: TF32X3, or TF32, a third of the tensor core
+                                  work for an error of at most 2^-10 |Psi^-1| |G| |Phi^-1| an element (4e-4 of ||D||
+                                  where the signs of the addends are random). KFAC and TKFAC: 3xTF32 whatever
+                                  this says */
 } lngd_config;
 
 /* The device that lngd_create would run on with this configuration, in *device: AUTO becomes CUDA where the device with

@@ -33,6 +33,8 @@ class StepPlan;
 // The device that an optimizer of this configuration runs on: AUTO is CUDA where that can be used
 // (DeviceLibrary::check), else the CPU with the reason. Throws where a device that was named cannot be used.
 int32_t choose_device(const lngd_config& config, std::string& why_not_cuda);
+// Of a device that choose_device gave; throws where OpenBLAS is missing for the CPU's.
+const Backend* backend_of(int32_t device);
 
 class Optimizer {
  public:

@@ -218,8 +218,8 @@ lngd_config known_step_config(int32_t device) {
   config.mu = 1e-8;
   config.trust = LNGD_TRUST_OFF;
   config.decay = LNGD_DECAY_DECOUPLED;
-  config.learning_rate = 0.1;
-  config.weight_decay = 0.05;
+  config.learning_rate = 0.02; // with it the step is about as large as the weights, and so is what decays of them
+  config.weight_decay = 5;
   config.momentum = 0.9;
   config.nesterov = 1;
   config.averaging = 1;

@@ -149,9 +149,10 @@ public record LngdInfo(
     }
 
     /**
-     * Looks at this machine: the CPU, and CUDA, whose library is extracted and loaded for that. No
-     * CUDA context is made. Loads the native library if need be, and never throws where something
-     * is missing: the report tells why.
+     * Looks at this machine: the CPU, and CUDA, whose library is extracted and loaded for that.
+     * Device 0 of CUDA, where there is one, is asked for known answers ({@link DeviceChoice}),
+     * which takes some milliseconds and a CUDA context. Loads the native library if need be, and
+     * never throws where something is missing: the report tells why.
      *
      * @return what was found
      */
@@ -161,6 +162,7 @@ public record LngdInfo(
         try {
             NativeLibrary.load();
             version = Status.text(lngd.lngd_version_string());
+            DeviceChoice.of(LngdOptions.recipe(1).build()); // then CUDA's reason is known below
             for (Device device : List.of(Device.CPU, Device.CUDA)) {
                 backends.add(backend(device));
             }
@@ -180,7 +182,9 @@ public record LngdInfo(
     }
 
     /**
-     * Looks at one backend. Loads its library if need be.
+     * Looks at one backend. Loads its library if need be, and makes no CUDA context: that a device
+     * computes wrong answers is known after {@link #current}, {@link DeviceChoice} or an optimizer
+     * has asked it.
      *
      * @param device which one; not {@link Device#AUTO}
      * @return what was found
@@ -214,7 +218,7 @@ public record LngdInfo(
      * Of the Java side, which looks in more places than the native library does; without the
      * folders of java.library.path that simply have no such file, which are in the report.
      */
-    private static String reason(Device device) {
+    static String reason(Device device) {
         return "its library cannot be loaded: "
                 + DeviceLibrary.attempts(device.code()).stream()
                         .filter(

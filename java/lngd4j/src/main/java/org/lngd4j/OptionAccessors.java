@@ -34,6 +34,11 @@ abstract class OptionAccessors {
         return values.precision;
     }
 
+    /** {@return how the CUDA backend multiplies where it forms the direction} */
+    public Precision directionPrecision() {
+        return values.directionPrecision;
+    }
+
     /** {@return whether CUDA takes statistics and inverses on a stream beside the caller's} */
     public boolean overlap() {
         return values.overlap;

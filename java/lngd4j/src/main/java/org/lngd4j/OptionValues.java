@@ -19,6 +19,7 @@ final class OptionValues implements Cloneable {
     Device device;
     int deviceIndex;
     Precision precision;
+    Precision directionPrecision;
     boolean overlap;
     int threads;
     Approximation approximation;
@@ -82,6 +83,7 @@ final class OptionValues implements Cloneable {
         device = Codes.of(Device.values(), Device::code, c.device());
         deviceIndex = c.device_index();
         precision = Codes.of(Precision.values(), Precision::code, c.precision());
+        directionPrecision = Codes.of(Precision.values(), Precision::code, c.direction_precision());
         overlap = c.overlap() != 0;
         threads = c.threads();
         approximation = Codes.of(Approximation.values(), Approximation::code, c.approximation());
@@ -120,7 +122,7 @@ final class OptionValues implements Cloneable {
         Status.check(lngd.lngd_config_init(preset.code(), totalSteps, c));
         c.device(device.code()).threads(threads).fisher(fisher.code()).damping(damping.code());
         c.device_index(deviceIndex).precision(precision.code()).overlap(overlap ? 1 : 0);
-        c.approximation(approximation.code());
+        c.approximation(approximation.code()).direction_precision(directionPrecision.code());
         c.damping_factor(dampingFactor)
                 .damping_floor(dampingFloor)
                 .damping_min(dampingMin)
@@ -150,6 +152,7 @@ final class OptionValues implements Cloneable {
         m.put("device", device);
         m.put("deviceIndex", deviceIndex);
         m.put("precision", precision);
+        m.put("directionPrecision", directionPrecision);
         m.put("overlap", overlap);
         m.put("threads", threads);
         m.put("approximation", approximation);

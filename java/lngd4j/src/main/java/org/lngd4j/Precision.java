@@ -4,9 +4,9 @@ package org.lngd4j;
 import org.lngd4j.nativelib.global.lngd;
 
 /**
- * How the CUDA backend multiplies where it forms the statistics (the weighted SYRK of Phi).
- * Factorisations are always float32, products of a step always 3xTF32. The CPU computes in float32
- * whatever this says.
+ * How the CUDA backend multiplies where it forms the statistics (the weighted SYRK of Phi) and,
+ * apart, the direction D = Psi^-1 G Phi^-1. Factorisations are always float32, the other products
+ * of a step 3xTF32. The CPU computes in float32 whatever this says.
  */
 public enum Precision {
     /** x = high + low, both TF32, three products on tensor cores: the accuracy of float32. */

@@ -30,6 +30,7 @@ class LngdOptionsTest {
         assertThat(recipe.layerRate()).isEqualTo(LayerRate.NONE);
         assertThat(recipe.device()).isEqualTo(Device.AUTO);
         assertThat(recipe.precision()).isEqualTo(Precision.TF32X3);
+        assertThat(recipe.directionPrecision()).isEqualTo(Precision.TF32X3);
         assertThat(recipe.overlap()).isTrue();
         assertThat(recipe.blockSize()).isEqualTo(128);
         assertThat(recipe.schedule()).isEqualTo(Schedule.cosine(400));
@@ -86,6 +87,7 @@ class LngdOptionsTest {
                         .rateSamples(3)
                         .device(Device.CUDA, 2)
                         .precision(Precision.BF16)
+                        .directionPrecision(Precision.TF32)
                         .overlap(false)
                         .weightDecay(0.5, WeightDecay.COUPLED)
                         .approximation(Approximation.TKFAC)
@@ -102,6 +104,7 @@ class LngdOptionsTest {
             assertThat(config.device()).isEqualTo(lngd.LNGD_DEVICE_CUDA);
             assertThat(config.device_index()).isEqualTo(2);
             assertThat(config.precision()).isEqualTo(lngd.LNGD_PRECISION_BF16);
+            assertThat(config.direction_precision()).isEqualTo(lngd.LNGD_PRECISION_TF32);
             assertThat(config.overlap()).isZero();
             assertThat(config.decay()).isEqualTo(lngd.LNGD_DECAY_COUPLED);
             assertThat(config.trust_ratio()).isEqualTo(options.trustRatio());
@@ -176,6 +179,11 @@ class LngdOptionsTest {
         assertThatThrownBy(() -> b.device(null)).hasMessageContaining("device");
         assertThatThrownBy(() -> b.device(null, 0)).hasMessageContaining("device");
         assertThatThrownBy(() -> b.precision(null)).hasMessageContaining("precision");
+        for (Precision refused : new Precision[] {null, Precision.BF16, Precision.FP32}) {
+            assertThatThrownBy(() -> b.directionPrecision(refused))
+                    .isInstanceOf(LngdArgumentException.class)
+                    .hasMessageContaining("directionPrecision");
+        }
         assertThatThrownBy(() -> b.fisher(null)).hasMessageContaining("fisher");
         assertThatThrownBy(() -> b.damping(null)).hasMessageContaining("damping");
         assertThatThrownBy(() -> b.layerRate(null)).hasMessageContaining("layerRate");
@@ -214,7 +222,7 @@ class LngdOptionsTest {
         LngdOptions options = LngdOptions.recipe(10).build();
         String text = options.toString();
         options.asMap().forEach((name, value) -> assertThat(text).contains(name + "=" + value));
-        assertThat(options.asMap()).hasSize(37);
+        assertThat(options.asMap()).hasSize(38);
         assertThat(text).contains("schedule=cosine(10)");
     }
 }

@@ -173,6 +173,13 @@ final class TrainCommand implements Callable<Integer> {
     private String layerRate;
 
     @Option(
+            names = "--direction-precision",
+            paramLabel = "tf32x3|tf32",
+            description =
+                    "LNGD on CUDA: of the product of gradient and inverses; tf32 is a third of the work (default: tf32x3).")
+    private String directionPrecision;
+
+    @Option(
             names = "--train-samples",
             paramLabel = "N",
             description = "Use only the first N training images.")
@@ -234,6 +241,7 @@ final class TrainCommand implements Callable<Integer> {
                 inverseInterval,
                 fisher,
                 layerRate,
+                directionPrecision,
                 trainSamples,
                 validation,
                 augment);

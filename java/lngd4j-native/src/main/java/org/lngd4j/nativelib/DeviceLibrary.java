@@ -99,12 +99,14 @@ public final class DeviceLibrary {
 
     /**
      * Whether this machine may have a CUDA device: a look at the device nodes, which loads no
-     * library, wakes no driver and takes microseconds. True does not promise that there is one.
+     * library, wakes no driver and takes microseconds; or somebody has named the library by hand
+     * ({@value #CUDA_PATH}, {@code LNGD_CUDA_LIBRARY}) and wants it asked. True does not promise
+     * that there is one.
      *
      * @return false if there is certainly none
      */
     public static boolean mayHaveCuda() {
-        return mayHaveCuda(Path.of("/"));
+        return CUDA.isNamed() || mayHaveCuda(Path.of("/"));
     }
 
     static boolean mayHaveCuda(Path root) {
@@ -128,6 +130,11 @@ public final class DeviceLibrary {
                                     + "; allowed is LNGD_DEVICE_CUDA (2) or LNGD_DEVICE_CUDA_EMULATED"
                                     + " (3)");
         };
+    }
+
+    private boolean isNamed() {
+        String file = System.getProperty(property, "");
+        return !file.isEmpty() || System.getenv().getOrDefault(variable, "").length() > 0;
     }
 
     private synchronized boolean load() {

@@ -2,9 +2,11 @@
 package org.lngd4j.cli.support;
 
 import org.lngd4j.Device;
+import org.lngd4j.DeviceChoice;
 import org.lngd4j.LngdInfo;
+import org.lngd4j.LngdOptions;
 import org.lngd4j.cli.CliException;
-import org.lngd4j.nativelib.DeviceLibrary;
+import org.lngd4j.nativelib.LngdException;
 import org.lngd4j.nativelib.LngdNativeLoadException;
 
 /** From what {@code --device} says to a device that can be used. */
@@ -32,37 +34,40 @@ public final class Devices {
     }
 
     /**
-     * The device that a run will have: for {@code auto} CUDA where it can be used, else the CPU. A
-     * device that is asked for by name and cannot be had is bad input, with the reason.
+     * The device that a run will have: for {@code auto} CUDA where it can be used, else the CPU,
+     * with a warning where that needs saying. A device that is asked for by name and cannot be had
+     * is bad input, with the reason.
      */
     public static Device usable(String word) {
-        Device wanted = of(word);
-        if (wanted == Device.AUTO) {
-            return cudaProblem() == null ? Device.CUDA : Device.CPU;
+        try {
+            Device device = choice(of(word)).tell().device();
+            if (device == Device.CPU) {
+                LngdInfo.Backend cpu = LngdInfo.backend(device);
+                if (!cpu.available()) {
+                    throw CliException.badInput("--device " + word + ": " + cpu.reason());
+                }
+            }
+            return device;
+        } catch (LngdNativeLoadException e) {
+            throw CliException.failure(e.getMessage() + "; lngd info tells more", e);
+        } catch (LngdException e) {
+            throw CliException.badInput("--device " + word + ": " + e.getMessage(), e);
         }
-        LngdInfo.Backend backend = look(wanted);
-        if (!backend.available()) {
-            throw CliException.badInput("--device " + word + ": " + backend.reason());
-        }
-        return wanted;
     }
 
     /**
      * Why {@code auto} does not take CUDA: "" where this machine has no driver; null if it does.
      */
     public static String cudaProblem() {
-        if (!DeviceLibrary.mayHaveCuda()) {
-            return "";
-        }
-        LngdInfo.Backend cuda = look(Device.CUDA);
-        return cuda.available() ? null : cuda.reason();
-    }
-
-    private static LngdInfo.Backend look(Device device) {
         try {
-            return LngdInfo.backend(device);
+            DeviceChoice choice = choice(Device.AUTO);
+            return choice.device() == Device.CUDA ? null : choice.reason();
         } catch (LngdNativeLoadException e) {
             throw CliException.failure(e.getMessage() + "; lngd info tells more", e);
         }
+    }
+
+    private static DeviceChoice choice(Device wanted) {
+        return DeviceChoice.of(LngdOptions.recipe(1).device(wanted).build());
     }
 }

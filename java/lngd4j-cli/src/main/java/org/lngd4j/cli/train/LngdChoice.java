@@ -7,6 +7,7 @@ import org.lngd4j.Device;
 import org.lngd4j.Fisher;
 import org.lngd4j.LayerRate;
 import org.lngd4j.LngdOptions;
+import org.lngd4j.Precision;
 import org.lngd4j.Preset;
 import org.lngd4j.Schedule;
 import org.lngd4j.TrustRatio;
@@ -60,6 +61,9 @@ final class LngdChoice {
         }
         if (settings.layerRate() != null) {
             builder.layerRate(LayerRate.valueOf(upper(settings.layerRate())));
+        }
+        if (settings.directionPrecision() != null) {
+            builder.directionPrecision(Precision.valueOf(upper(settings.directionPrecision())));
         }
         return builder.build();
     }

@@ -42,6 +42,7 @@ final class SettingsMap {
                 map.whole("inverse-interval"),
                 map.get("fisher", String.class),
                 map.get("layer-rate", String.class),
+                map.get("direction-precision", String.class),
                 map.whole("train-samples"),
                 map.whole("validation"),
                 map.get("augment", Boolean.class));

@@ -36,6 +36,7 @@ import org.lngd4j.cli.model.ModelCatalog;
  * @param inverseInterval steps between inverses, at least 1
  * @param fisher expected, sampled, provided (back-propagated from targets that the network draws)
  * @param layerRate none, empirical, kronecker
+ * @param directionPrecision tf32x3, tf32: of the product D = Psi^-1 G Phi^-1 on CUDA
  * @param trainSamples use only so many of the training images, at least 1
  * @param validation hold the last so many of them out and measure on these, at least 1
  * @param augment crop and mirror at random; null: for photographs (CIFAR-10) in convolutional
@@ -63,6 +64,7 @@ public record TrainSettings(
         Integer inverseInterval,
         String fisher,
         String layerRate,
+        String directionPrecision,
         Integer trainSamples,
         Integer validation,
         Boolean augment) {
@@ -77,6 +79,7 @@ public record TrainSettings(
         oneOf("--device", device, "auto", "cpu", "cuda");
         oneOf("--fisher", fisher, "expected", "sampled", "provided");
         oneOf("--layer-rate", layerRate, "none", "empirical", "kronecker");
+        oneOf("--direction-precision", directionPrecision, "tf32x3", "tf32");
         whole("--epochs", epochs, 1, MOST_EPOCHS);
         whole("--batch", batch, 1, Integer.MAX_VALUE);
         whole("--threads", threads, 1, MOST_THREADS);
@@ -99,6 +102,7 @@ public record TrainSettings(
             forLngdOnly(optimizer, "--preset", preset);
             forLngdOnly(optimizer, "--fisher", fisher);
             forLngdOnly(optimizer, "--layer-rate", layerRate);
+            forLngdOnly(optimizer, "--direction-precision", directionPrecision);
         }
         if (optimizer.isCpuOnly() && device.equals("cuda")) {
             throw CliException.badInput(
@@ -188,6 +192,7 @@ public record TrainSettings(
         map.put("inverse-interval", inverseInterval);
         map.put("fisher", fisher);
         map.put("layer-rate", layerRate);
+        map.put("direction-precision", directionPrecision);
         map.put("train-samples", trainSamples);
         map.put("validation", validation);
         map.put("augment", augment);

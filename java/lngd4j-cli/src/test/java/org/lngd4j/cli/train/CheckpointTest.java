@@ -41,6 +41,7 @@ class CheckpointTest {
                     null,
                     null,
                     null,
+                    null,
                     null);
     private static final Position POSITION = new Position(77, 123_456_789_012_345L, 0.1 + 0.2, 3);
     private static final INDArray WEIGHTS =

@@ -153,6 +153,7 @@ class ResumeTest {
                 null,
                 null,
                 null,
+                null,
                 null);
     }
 
