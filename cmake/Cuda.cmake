@@ -76,6 +76,12 @@ function(lngd_add_cuda_backend)
     lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/precondition.cu
                    "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32" "ldmatrix.sync.aligned.m8n8.x4.shared.b16" "cvt.rna.tf32.f32"
                    "cp.async.cg.shared.global" "cp.async.ca.shared.global" "cp.async.wait_group" "prefetch.global.L2")
+    # Without 16 bytes a copy, both operands of the second product would come by floats.
+    lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/dense_precondition.cu
+                   "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32" "ldmatrix.sync.aligned.m8n8.x4.shared.b16" "cvt.rna.tf32.f32"
+                   "cp.async.cg.shared.global" "cp.async.ca.shared.global" "cp.async.wait_group" "st.v2.f32")
+    lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/diagonal_precondition.cu "st.v2.f32")
+    lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/embedding_statistics.cu "vote.sync.ballot.b32" "add.f64")
     lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/rate_projection.cu
                    "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32" "ldmatrix.sync.aligned.m8n8.x4.shared.b16" "cvt.rna.tf32.f32"
                    "cp.async.cg.shared.global" "cp.async.ca.shared.global" "cp.async.wait_group")

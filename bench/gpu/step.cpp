@@ -2,7 +2,7 @@
 // lngd_step_bench: whole optimizer steps through lngd.h, as a framework takes them: device tensors, observe where
 // lngd_needs asks, one lngd_step for all layers, nothing waited for. What lngd_gpu_bench sums up kernel by kernel is
 // seen here as one number, with the host's part and with what the side stream hides.
-//   lngd_step_bench [--device cuda|emulated] [--out FILE] [--seconds S] [--from N] [--smoke] LAYERS.csv ...
+//   lngd_step_bench [--device cuda|emulated] [--out FILE] [--seconds S] [--from N] [--smoke] [--kfac] LAYERS.csv ...
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
+#include <iterator>
 
 #include "layers/layers.hpp"
 #include "numbers.cuh"
@@ -27,6 +28,7 @@ struct Arguments {
   double seconds = 30;
   int first = 0; // cases before this one are left out: restart.py goes on behind one that failed
   bool smoke = false;
+  bool kfac = false; // in the place of LNGD
 };
 
 Arguments parse(int count, char** arguments) {
@@ -45,6 +47,8 @@ Arguments parse(int count, char** arguments) {
       a.first = std::atoi(value().c_str());
     else if (word == "--smoke")
       a.smoke = true;
+    else if (word == "--kfac")
+      a.kfac = true;
     else if (word == "--device") {
       const std::string device = value();
       if (device != "cuda" && device != "emulated")
@@ -122,10 +126,12 @@ int run(const Arguments& arguments) {
   }
   std::ostream& out = arguments.out.empty() ? std::cout : file;
   const auto started = Clock::now();
-  const double share = arguments.seconds / static_cast<double>(arguments.files.size() * 4);
+  std::vector<Preset> presets(std::begin(kPresets), std::end(kPresets));
+  if (arguments.kfac) presets = {kKfac};
+  const double share = arguments.seconds / static_cast<double>(arguments.files.size() * 2 * presets.size());
   int failures = 0, next = 0;
   for (const std::string& path : arguments.files)
-    for (const Preset& preset : kPresets)
+    for (const Preset& preset : presets)
       for (const bool overlap : {true, false}) {
         const std::string what = set_name(path) + " " + preset.name + (overlap ? " side stream" : " one stream");
         if (seconds_since(started) > arguments.seconds) {

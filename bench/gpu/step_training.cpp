@@ -67,14 +67,15 @@ lngd_tensor tensor(float* data, std::array<int64_t, N>& shape, int32_t ndim) {
 } // namespace
 
 Training::Training(const std::vector<Layer>& layers, const Preset& preset, int32_t device, bool overlap)
-    : preset_(preset), device_(device) {
+    : preset_(preset), kfac_(std::string(preset.name) == kKfac.name), device_(device) {
   // Long enough that the trust ratio hardly moves the weights while it is timed.
-  ok(lngd_config_init(LNGD_PRESET_RECIPE, 1000000, &config_));
+  ok(lngd_config_init(kfac_ ? LNGD_PRESET_KFAC : LNGD_PRESET_RECIPE, 1000000, &config_));
+  if (kfac_) config_.learning_rate = 1e-6; // nor here
   config_.device = device;
   config_.overlap = overlap ? 1 : 0;
   config_.block_size = static_cast<int32_t>(preset.block);
   config_.statistics_samples = 0; // the batch that is passed holds just those
-  config_.statistics_interval = static_cast<int32_t>(kStatisticsInterval[is_full(preset) ? 1 : 0]);
+  config_.statistics_interval = static_cast<int32_t>(kStatisticsInterval[is_full(preset) && !kfac_ ? 1 : 0]);
   config_.inverse_interval = static_cast<int32_t>(kInverseInterval);
   for (const Layer& l : layers) layer_configs_.push_back(layer_config(l));
   ok(lngd_create(&config_, layer_configs_.data(), static_cast<int32_t>(layers.size()), &optimizer_));
@@ -142,16 +143,73 @@ void Training::step() {
     const int32_t layer = static_cast<int32_t>(i);
     ok(lngd_needs(optimizer_, layer, &bits));
     if (bits & LNGD_NEEDS_STATISTICS)
-      ok(lngd_observe(optimizer_, layer, &tensors_[i].inputs, &tensors_[i].signal, LNGD_SIGNAL_PRE_ACTIVATIONS));
+      ok(lngd_observe(optimizer_, layer, &tensors_[i].inputs, &tensors_[i].signal,
+                      kfac_ ? LNGD_SIGNAL_GRADIENTS : LNGD_SIGNAL_PRE_ACTIVATIONS));
   }
   ok(lngd_step(plan_, 1.0, nullptr));
 }
 
 void Training::synchronize() const { ok(lngd_synchronize(optimizer_)); }
 
+// By how much (B + lambda_B I) D (A + lambda_A I) misses G, over some columns of a layer: m x d operations a column for
+// the product with A and m x m for that with B, where a row of the result would want all of D (A + lambda_A I).
+double Training::kfac_residual(int32_t layer) const {
+  const size_t index = static_cast<size_t>(layer);
+  const lngd_layer_config& c = layer_configs_[index];
+  const int64_t m = c.outputs, inputs = tensors_[index].weight_shape[1], d = inputs + c.bias;
+  const int64_t groups = c.kind == LNGD_LAYER_CONVOLUTION ? c.groups : 1, height = m / groups;
+  const auto read = [&](int32_t field, int64_t count) {
+    std::vector<float> values(static_cast<size_t>(count));
+    ok(lngd_layer_read(optimizer_, layer, field, values.data(), count, nullptr));
+    return values;
+  };
+  const std::vector<float> a = read(LNGD_FIELD_PHI, groups * d * d), b = read(LNGD_FIELD_PSI, m * height),
+                           direction = read(LNGD_FIELD_DIRECTION, m * d);
+  double worst = 0;
+  for (int64_t g = 0; g < groups; ++g) {
+    const float *const ga = a.data() + g * d * d, *const gb = b.data() + g * height * height;
+    double a_mean = 0, b_mean = 0;
+    for (int64_t i = 0; i < d; ++i) a_mean += ga[i * (d + 1)] / static_cast<double>(d);
+    for (int64_t i = 0; i < height; ++i) b_mean += gb[i * (height + 1)] / static_cast<double>(height);
+    const double pi = std::sqrt(a_mean / b_mean), root = std::sqrt(config_.damping_factor);
+    const double lambda_a = std::max(root * pi, config_.damping_floor);
+    const double lambda_b = std::max(root / pi, config_.damping_floor);
+    double difference = 0, largest = 0;
+    std::vector<double> t(static_cast<size_t>(height));
+    for (int64_t j = 0; j < d; j += std::max<int64_t>(1, d / 4)) {
+      for (int64_t i = 0; i < height; ++i) {
+        const float* const row = direction.data() + (g * height + i) * d;
+        double sum = lambda_a * row[j];
+        for (int64_t k = 0; k < d; ++k) sum += static_cast<double>(row[k]) * ga[k * d + j];
+        t[static_cast<size_t>(i)] = sum;
+      }
+      for (int64_t i = 0; i < height; ++i) {
+        double sum = lambda_b * t[static_cast<size_t>(i)];
+        for (int64_t k = 0; k < height; ++k) sum += gb[i * height + k] * t[static_cast<size_t>(k)];
+        const int64_t row = g * height + i;
+        const double gradient =
+            j < inputs
+                ? uniform(static_cast<uint32_t>(16 * layer) + kGradients, static_cast<uint64_t>(row * inputs + j))
+                : uniform(static_cast<uint32_t>(16 * layer) + kBiasGradients, static_cast<uint64_t>(row));
+        difference = std::max(difference, std::fabs(sum - gradient));
+        largest = std::max(largest, std::fabs(gradient));
+      }
+    }
+    // NaN must not pass as the smaller one.
+    const double relative = difference / largest;
+    if (!(relative <= worst)) worst = relative;
+  }
+  return worst;
+}
+
 double Training::residual() const {
   double worst = 0;
   for (size_t i = 0; i < tensors_.size(); ++i) {
+    if (kfac_) {
+      const double relative = kfac_residual(static_cast<int32_t>(i));
+      if (!(relative <= worst)) worst = relative;
+      continue;
+    }
     const lngd_layer_config& c = layer_configs_[i];
     const int64_t m = c.outputs, inputs = tensors_[i].weight_shape[1], d = inputs + c.bias;
     const int64_t groups = c.kind == LNGD_LAYER_CONVOLUTION ? c.groups : 1;

@@ -12,7 +12,7 @@ import java.util.Map;
 
 /**
  * Operations, bytes and floors of every kernel over the layer sets, as Markdown: {@code java bench/layers/Counts.java bench/layers
- * [--layers] [SET ...]}. With {@code --layers} each layer has its own lines; sets are named as their files. Bytes are the fewest that must pass through device
+ * [--layers] [--kfac] [SET ...]}. With {@code --layers} each layer has its own lines, with {@code --kfac} KFAC stands in the place of LNGD; sets are named as their files. Bytes are the fewest that must pass through device
  * memory: each input read once, each output written once. A floor is the larger of operations over the rate of the unit that does them
  * and bytes over bandwidth: no version runs faster.
  */
@@ -29,11 +29,15 @@ public final class Counts {
 
     static final int TF32_PASSES = 3; // of 3xTF32, the default precision: x = high + low, three products
 
-    record Preset(String name, long block, long samples, int statisticsInterval, int inverseInterval) {}
+    /** {@code second}: the second factor is a matrix, one for each group. */
+    record Preset(String name, long block, long samples, int statisticsInterval, int inverseInterval, boolean second) {}
 
     static final Preset[] PRESETS = {
-        new Preset("default: 64 samples, blocks of 128, 20/100", 128, 64, 20, 100), new Preset("full Phi: 256 samples, 100/100", 0, Long.MAX_VALUE, 100, 100)
+        new Preset("default: 64 samples, blocks of 128, 20/100", 128, 64, 20, 100, false),
+        new Preset("full Phi: 256 samples, 100/100", 0, Long.MAX_VALUE, 100, 100, false)
     };
+
+    static final Preset[] KFAC = {new Preset("KFAC: 256 samples, full factors, 20/100", 0, Long.MAX_VALUE, 20, 100, true)};
 
     record Layer(String name, boolean conv, long inputs, long outputs, long kernel, long stride, long padding, long groups, long height, long width,
             long bias, long batch) {
@@ -85,6 +89,9 @@ public final class Counts {
     static Map<String, Work> kernels(Layer l, Preset p) {
         double n = Math.min(p.samples, l.batch), rows = n * l.positions(), d = l.d(), m = l.outputs, md = m * d;
         double triangle = l.blocks(p.block, b -> b * (b + 1) / 2.0), squares = l.blocks(p.block, b -> (double) b * b);
+        if (p.second) {
+            return kfac(l, n, triangle, squares);
+        }
         Map<String, Work> work = new LinkedHashMap<>();
         // SYRK on the lower triangles; c, r, q and psi beside it; the sums are read and written.
         work.put(l.conv ? "conv_statistics" : "layer_statistics",
@@ -98,6 +105,22 @@ public final class Counts {
         work.put("apply_update", new Work(0, 8 * md, 28 * md));
         work.put("layer_rate (EMPIRICAL)", new Work(2.0 * l.batch * l.positions() * md, 2.0 * l.batch * l.positions() * m,
                 activationBytes(l, l.batch) + 4 * md));
+        return work;
+    }
+
+    /** The same with a second factor of m / groups rows for each group: one more SYRK, block to invert, and product. */
+    static Map<String, Work> kfac(Layer l, double n, double triangle, double squares) {
+        double rows = n * l.positions(), md = (double) l.outputs * l.d(), height = (double) l.outputs / l.groups;
+        double b = l.groups * height * height, lower = l.groups * height * (height + 1) / 2, taps = l.conv ? l.kernel * l.kernel : 1;
+        Map<String, Work> work = new LinkedHashMap<>();
+        // Both SYRKs; squares of inputs and gradients, summed over patches; the sums are read and written.
+        work.put(l.conv ? "conv_statistics" : "layer_statistics", new Work(2 * rows * (triangle + lower),
+                activationBytes(l, n) / 2 + rows * taps * l.groups, activationBytes(l, n) + 8 * (triangle + lower)));
+        work.put("running_average", new Work(0, 3 * (triangle + lower), 16 * (triangle + lower)));
+        work.put("factor_inverse", new Work(0, l.groups * (Math.pow(l.d(), 3) + Math.pow(height, 3)), 4 * (triangle + lower + squares + b)));
+        // X = G A^-1 written and read between the products; then as LNGD: G again, W, and D written.
+        work.put("precondition", new Work(2 * height * squares + 2 * l.d() * b, 6 * md, 24 * md + 4 * (squares + b)));
+        work.put("apply_update", new Work(0, 6 * md, 20 * md)); // the preset has no averaged weights
         return work;
     }
 
@@ -177,10 +200,10 @@ public final class Counts {
     }
 
     public static void main(String[] args) throws IOException {
-        boolean each = args.length > 1 && args[1].equals("--layers");
-        List<String> sets = args.length == 0 ? List.of() : List.of(args).subList(each ? 2 : 1, args.length);
+        List<String> sets = new ArrayList<>(args.length == 0 ? List.of() : List.of(args).subList(1, args.length));
+        boolean each = sets.remove("--layers"), kfac = sets.remove("--kfac");
         if (args.length == 0 || !ALL_SETS.containsAll(sets)) {
-            System.err.println("usage: java bench/layers/Counts.java FOLDER [--layers] [SET ...], sets are " + ALL_SETS);
+            System.err.println("usage: java bench/layers/Counts.java FOLDER [--layers] [--kfac] [SET ...], sets are " + ALL_SETS);
             System.exit(2);
         }
         for (String set : sets.isEmpty() ? ALL_SETS : sets) {
@@ -190,7 +213,7 @@ public final class Counts {
                     layers.add(Layer.of(line));
                 }
             }
-            for (Preset p : PRESETS) {
+            for (Preset p : kfac ? KFAC : PRESETS) {
                 network(set, layers, p, each);
             }
         }

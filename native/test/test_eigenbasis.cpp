@@ -260,6 +260,7 @@ class Ekfac {
 } // namespace
 
 TEST(eigenbasis_dense) {
+  if (device() != LNGD_DEVICE_CPU) skip("EKFAC runs on the CPU");
   for (const bool bias : {false, true})
     for (const int block : {0, 5})
       for (const int damping : {LNGD_DAMPING_FACTORED, LNGD_DAMPING_RELATIVE, LNGD_DAMPING_ABSOLUTE})
@@ -280,6 +281,7 @@ TEST(eigenbasis_dense) {
 }
 
 TEST(eigenbasis_convolutions) {
+  if (device() != LNGD_DEVICE_CPU) skip("EKFAC runs on the CPU");
   const lngd_layer_config layers[] = {with_geometry(convolution(3, 5, 3, 3), 1, 1, 1),
                                       with_geometry(convolution(4, 6, 3, 2), 2, 1, 0, 1, 2), convolution(6, 4, 1, 1),
                                       with_geometry(convolution(3, 4, 3, 3), 2, 1, 1, 2)};

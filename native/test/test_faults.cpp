@@ -30,16 +30,43 @@ Case fault_case(int places) {
   return c;
 }
 
+// Kinds of layers whose kernels differ.
+enum class Net { Dense, SecondFactor, Embedding };
+constexpr Net kNets[] = {Net::Dense, Net::SecondFactor, Net::Embedding};
+
+lngd_config config_of(Net net) {
+  lngd_config config = fault_case(0).config;
+  if (net != Net::SecondFactor) return config;
+  config.approximation = LNGD_APPROXIMATION_KFAC;
+  config.fisher = LNGD_FISHER_PROVIDED;
+  config.damping = LNGD_DAMPING_FACTORED;
+  return config;
+}
+
+lngd_layer_config layer_of(Net net) {
+  lngd_layer_config layer = dense(5, 3, false, LNGD_ACTIVATION_TANH);
+  if (net == Net::Embedding) REQUIRE_OK(lngd_embedding_init(5, 3, &layer));
+  return layer;
+}
+
 // The tensors of a layer on their own, so that an operation can be tried again after it failed.
 struct Bench {
+  Net net;
   Optimizer optimizer;
-  Tensor weights{3, 5}, gradients{3, 5}, inputs{4, 5}, signal{4, 3};
+  Tensor weights{3, 5}, gradients{3, 5}, rows{4, 5}, indices{4}, signal{4, 3};
+  Tensor& inputs;
+  int signal_kind;
   lngd_plan* plan = nullptr;
 
-  explicit Bench(const lngd_config& config) : optimizer(config, {dense(5, 3, false, LNGD_ACTIVATION_TANH)}) {
+  explicit Bench(Net which)
+      : net(which),
+        optimizer(config_of(which), {layer_of(which)}),
+        inputs(which == Net::Embedding ? indices : rows),
+        signal_kind(which == Net::SecondFactor ? LNGD_SIGNAL_GRADIENTS : LNGD_SIGNAL_PRE_ACTIVATIONS) {
     Random random(2);
-    for (Tensor* tensor : {&weights, &gradients, &inputs, &signal})
+    for (Tensor* tensor : {&weights, &gradients, &rows, &signal})
       tensor->fill(random_matrix(tensor->rows(), tensor->cols(), &random));
+    for (int n = 0; n < 4; ++n) indices.set(n, 0, n % 3);
   }
   lngd_status make_plan() {
     lngd_binding binding{};
@@ -47,9 +74,7 @@ struct Bench {
     binding.weight_gradients = gradients.view();
     return lngd_plan_create(optimizer.handle(), &binding, 1, LNGD_UPDATE_WEIGHTS, &plan);
   }
-  lngd_status observe() {
-    return lngd_observe(optimizer.handle(), 0, inputs.pointer(), signal.pointer(), LNGD_SIGNAL_PRE_ACTIVATIONS);
-  }
+  lngd_status observe() { return lngd_observe(optimizer.handle(), 0, inputs.pointer(), signal.pointer(), signal_kind); }
   lngd_status step() {
     const lngd_samples samples{inputs.view(), signal.view()};
     return lngd_step(plan, 1, &samples);
@@ -95,14 +120,15 @@ const std::vector<Operation>& operations() {
        }},
       {"layer_write", true, stepped,
        [](Bench& b) {
-         const float values[3] = {0.25f, 0.5f, 0.25f};
-         return lngd_layer_write(b.optimizer.handle(), 0, LNGD_FIELD_PSI, values, 3);
+         const float values[9] = {0.25f, 0, 0, 0, 0.5f, 0, 0, 0, 0.25f}; // a matrix, or the first 3 of it
+         const int count = b.net == Net::SecondFactor ? 9 : 3;
+         return lngd_layer_write(b.optimizer.handle(), 0, LNGD_FIELD_PSI, values, count);
        }},
       {"fisher_rows", true, nothing,
        [](Bench& b) {
          float q[12], r[4], c[4];
-         return lngd_fisher_rows(b.optimizer.handle(), 0, 0, b.inputs.pointer(), b.signal.pointer(),
-                                 LNGD_SIGNAL_PRE_ACTIVATIONS, q, r, c);
+         return lngd_fisher_rows(b.optimizer.handle(), 0, 0, b.inputs.pointer(), b.signal.pointer(), b.signal_kind, q,
+                                 r, c);
        }},
       {"state_save", true, stepped,
        [](Bench& b) {
@@ -114,6 +140,12 @@ const std::vector<Operation>& operations() {
       {"synchronize", true, observed, [](Bench& b) { return lngd_synchronize(b.optimizer.handle()); }},
   };
   return all;
+}
+
+// The operations that launch other kernels for other kinds of layers; everything else is tried with the dense one.
+bool differs(const Operation& operation, Net net) {
+  const std::string name = operation.name;
+  return net == Net::Dense || name == "plan_create" || name == "observe" || name == "first step";
 }
 
 bool names_a_call() {
@@ -149,16 +181,19 @@ void says_lost(Bench& b, const std::string& first) {
 }
 
 // Runs the operation with its n-th call failing, for n = 1, 2, ... until no call is left to fail.
-void fail_every_call(const lngd::DeviceHooks& hooks, const Operation& operation, int error) {
+void fail_every_call(const lngd::DeviceHooks& hooks, const Operation& operation, Net net, int error) {
   const bool fatal = error == kIllegalAddress;
   const int live = hooks.live();
   int failed = 0;
-  std::vector<twin::Matrix> ends; // weights after an operation that failed and was repeated; the last: undisturbed
+  // After an operation that failed and was repeated; the last: undisturbed.
+  std::vector<twin::Matrix> ends;       // weights
+  std::vector<std::vector<float>> phis; // averages: the trust ratio hides a factor on them from the weights
   for (int n = 1; n <= kMost; ++n) {
-    const Scope scope(std::string(operation.name) + ", call " + std::to_string(n) + ", error " + std::to_string(error));
+    const Scope scope("net " + std::to_string(static_cast<int>(net)) + ", " + operation.name + ", call " +
+                      std::to_string(n) + ", error " + std::to_string(error));
     bool done = false;
     {
-      Bench bench(fault_case(0).config);
+      Bench bench(net);
       operation.before(bench);
       hooks.inject_fault("*", n, error);
       const lngd_status status = operation.run(bench);
@@ -180,7 +215,10 @@ void fail_every_call(const lngd::DeviceHooks& hooks, const Operation& operation,
       if (!fatal) {
         if (operation.repeatable && status != LNGD_OK) CHECK_OK(operation.run(bench));
         works_on(bench);
-        if (operation.repeatable) ends.push_back(bench.weights.values());
+        if (operation.repeatable) {
+          ends.push_back(bench.weights.values());
+          phis.push_back(bench.optimizer.read(0, LNGD_FIELD_PHI));
+        }
       }
     }
     hooks.reset_device();
@@ -190,25 +228,31 @@ void fail_every_call(const lngd::DeviceHooks& hooks, const Operation& operation,
   }
   CHECK_GT(failed, 0);
   for (const twin::Matrix& end : ends) CHECK_EQ(largest_difference(end, ends.back()), 0.0);
+  for (const std::vector<float>& phi : phis) CHECK(phi == phis.back());
 }
 
 } // namespace
 
 TEST(faults_that_can_be_recovered_from) {
   const lngd::DeviceHooks& hooks = emulator_hooks();
-  for (const Operation& operation : operations()) fail_every_call(hooks, operation, kInvalidValue);
+  for (const Net net : kNets)
+    for (const Operation& operation : operations())
+      if (differs(operation, net)) fail_every_call(hooks, operation, net, kInvalidValue);
 }
 
 TEST(faults_out_of_memory) {
   const lngd::DeviceHooks& hooks = emulator_hooks();
-  for (const Operation& operation : operations())
-    if (std::string(operation.name) == "plan_create" || std::string(operation.name) == "observe")
-      fail_every_call(hooks, operation, kMemoryAllocation);
+  for (const Net net : kNets)
+    for (const Operation& operation : operations())
+      if (std::string(operation.name) == "plan_create" || std::string(operation.name) == "observe")
+        fail_every_call(hooks, operation, net, kMemoryAllocation);
 }
 
 TEST(faults_that_lose_the_device) {
   const lngd::DeviceHooks& hooks = emulator_hooks();
-  for (const Operation& operation : operations()) fail_every_call(hooks, operation, kIllegalAddress);
+  for (const Net net : kNets)
+    for (const Operation& operation : operations())
+      if (differs(operation, net)) fail_every_call(hooks, operation, net, kIllegalAddress);
 }
 
 TEST(faults_while_creating) {
@@ -273,7 +317,7 @@ TEST(faults_from_the_environment) {
     const Scope scope(fault.text);
     setenv("LNGD_CUDA_FAULT", fault.text, 1);
     {
-      Bench bench(fault_case(0).config);
+      Bench bench(Net::Dense);
       unsetenv("LNGD_CUDA_FAULT");
       lngd_status status = bench.observe();
       if (status == LNGD_OK) status = bench.make_plan();

@@ -56,10 +56,6 @@ TEST(embedding_init_and_create) {
   lngd_optimizer* out = nullptr;
   const lngd_config config = bare_config();
   layer = embedding(kVocabulary, kOutputs);
-  if (device() != LNGD_DEVICE_CPU) {
-    REFUSED(lngd_create(&config, &layer, 1, &out), "layers[0].kind");
-    return;
-  }
   const lngd_config kfac = preset(LNGD_PRESET_KFAC);
   REFUSED(lngd_create(&kfac, &layer, 1, &out), "approximation");
   layer.kind = 3;
@@ -76,7 +72,6 @@ TEST(embedding_init_and_create) {
 }
 
 TEST(embedding_shapes) {
-  if (device() != LNGD_DEVICE_CPU) skip("embeddings are for the CPU backend");
   Single layer(bare_config(), embedding(kVocabulary, kOutputs));
   lngd_optimizer* const handle = layer.optimizer.handle();
   const auto observe = [handle](const lngd_tensor& inputs, const lngd_tensor& signal) {
@@ -110,7 +105,6 @@ TEST(embedding_shapes) {
 
 // Anything but a whole number in [0, vocabulary) keeps the update out; the next one is taken.
 TEST(embedding_indices_that_are_none) {
-  if (device() != LNGD_DEVICE_CPU) skip("embeddings are for the CPU backend");
   const double infinity = std::numeric_limits<double>::infinity();
   for (const double bad : {-1.0, -0.5, 0.5, 8.5, 9.0, 1e9, 1e30, infinity, -infinity, std::nan("")})
     for (const bool bias : {false, true}) {
@@ -158,7 +152,6 @@ TEST(embedding_indices_that_are_none) {
 
 // 2^24 ones added one by one in float stop at 2^24 in a single sum, and lose digits long before.
 SLOW_TEST(embedding_counts_frequent_indices) {
-  if (device() != LNGD_DEVICE_CPU) skip("embeddings are for the CPU backend");
   Single layer(bare_config(), embedding(2, 1));
   constexpr std::int64_t kLength = 1 << 20;
   Tensor indices(1, kLength);
@@ -175,7 +168,6 @@ SLOW_TEST(embedding_counts_frequent_indices) {
 
 // Phi can be written like that of other layers; a negative entry is a pivot that is not positive.
 TEST(embedding_fields_and_failed_inverse) {
-  if (device() != LNGD_DEVICE_CPU) skip("embeddings are for the CPU backend");
   lngd_config config = bare_config();
   config.damping = LNGD_DAMPING_RELATIVE;
   config.damping_factor = 1;

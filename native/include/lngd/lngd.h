@@ -97,7 +97,8 @@ LNGD_API const char* lngd_version_string(void);
 LNGD_API lngd_status lngd_load_blas(const char* path);
 
 typedef enum lngd_device {
-  LNGD_DEVICE_AUTO = 0, /* CUDA where lngd_choose_device finds that it can be used, else the CPU */
+  LNGD_DEVICE_AUTO = 0, /* CUDA where lngd_choose_device finds that it can be used, else the CPU; the CPU for what only
+                           that has (approximation EKFAC) */
   LNGD_DEVICE_CPU = 1,
   LNGD_DEVICE_CUDA = 2,
   LNGD_DEVICE_CUDA_EMULATED = 3 /* the CUDA backend and its kernels on a SIMT emulator, on the CPU: for tests, thousands
@@ -177,9 +178,9 @@ typedef enum lngd_preset {
 } lngd_preset;
 
 /* What stands for the Fisher block of a layer. All but LNGD keep the second factor as a matrix (m/G x m/G for each of G
- * groups), need the signs of g and so fisher PROVIDED, and run on the CPU. Sums run over samples n and output positions
- * t (T of them; one in a dense layer); g_nt are the rows given as LNGD_SIGNAL_GRADIENTS. Statistics, running averages,
- * retries, trust ratio, EMPIRICAL rate, decay and momentum are those of LNGD.
+ * groups), need the signs of g and so fisher PROVIDED. EKFAC runs on the CPU only. Sums run over samples n and output
+ * positions t (T of them; one in a dense layer); g_nt are the rows given as LNGD_SIGNAL_GRADIENTS. Statistics, running
+ * averages, retries, trust ratio, EMPIRICAL rate, decay and momentum are those of LNGD.
  *
  *   LNGD    Phi (x) diag(psi)   Phi = (1/N) sum r a a^T, psi = sum c g^2 / sum c r; r = ||g||^2, c = ||a||^2 (the
  * paper) KFAC    A (x) B             A = (1/N) sum a a^T, B = (1/(N T)) sum g g^T (J. Martens, R. Grosse, ICML 2015; R.
@@ -280,20 +281,21 @@ typedef struct lngd_config {
   int32_t device_index;        /* CUDA: which device, from 0; ignored by the CPU */
   int32_t precision;           /* lngd_precision */
   int32_t overlap;             /* CUDA: 1: statistics and inverses on a stream beside the caller's; 0: all on his */
-  int32_t approximation;       /* lngd_approximation; other than LNGD: fisher PROVIDED, rate not KRONECKER, CPU */
+  int32_t approximation;       /* lngd_approximation; other than LNGD: fisher PROVIDED, rate not KRONECKER */
   int32_t direction_precision; /* lngd_precision of D = Psi^-1 G Phi^-1: TF32X3, or TF32, a third of the tensor core
                                   work for an error of at most 2^-10 |Psi^-1| |G| |Phi^-1| an element (4e-4 of ||D||
-                                  where the signs of the addends are random) */
+                                  where the signs of the addends are random). KFAC and TKFAC: 3xTF32 whatever
+                                  this says */
 } lngd_config;
 
 /* The device that lngd_create would run on with this configuration, in *device: AUTO becomes CUDA where the device with
- * the configuration's device_index can be used, else the CPU. At its first use in a process a device has to give known
- * answers: every tensor core and copy instruction of the kernels, alone on numbers with exact results, then a small
- * step against double precision. That takes some milliseconds and a CUDA context on that device; no memory of it stays.
- * Right and wrong answers are final for the process. `reason` (capacity in bytes, NUL included; may be NULL with
- * capacity 0) gets one line on why AUTO took the CPU, or "". Thread-safe. Errors: those of lngd_create for this
- * configuration, in particular LNGD_BACKEND_UNAVAILABLE where a device that was named cannot be used, or computes wrong
- * answers. */
+ * the configuration's device_index can be used and has what the configuration asks for, else the CPU. At its first use
+ * in a process a device has to give known answers: every tensor core and copy instruction of the kernels, alone on
+ * numbers with exact results, then a small step against double precision. That takes some milliseconds and a CUDA
+ * context on that device; no memory of it stays. Right and wrong answers are final for the process. `reason` (capacity
+ * in bytes, NUL included; may be NULL with capacity 0) gets one line on why AUTO took the CPU, or "". Thread-safe.
+ * Errors: those of lngd_create for this configuration, in particular LNGD_BACKEND_UNAVAILABLE where a device that was
+ * named cannot be used, or computes wrong answers. */
 LNGD_API lngd_status lngd_choose_device(const lngd_config* config, int32_t* device, char* reason, int32_t capacity);
 
 /* Writes the defaults of `preset` to *config. `total_steps`: length of the run in steps, which sets
@@ -306,8 +308,8 @@ LNGD_API lngd_status lngd_config_init(int32_t preset, int64_t total_steps, lngd_
 typedef enum lngd_layer_kind {
   LNGD_LAYER_DENSE = 0,
   LNGD_LAYER_CONVOLUTION = 1, /* of 1 or 2 spatial axes; every output position of a sample is a row (a_nt, s_nt) */
-  LNGD_LAYER_EMBEDDING = 2    /* looks up column k_nt of W for an index k_nt. lngd_create refuses it on CUDA and with
-                                 approximations other than LNGD */
+  LNGD_LAYER_EMBEDDING = 2    /* looks up column k_nt of W for an index k_nt. lngd_create refuses it with approximations
+                                 other than LNGD */
 } lngd_layer_kind;
 
 /* The activation phi of a hidden layer, whose model is a Gaussian with mean phi(s) and unit variance (paper 3.1). */

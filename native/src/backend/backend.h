@@ -176,7 +176,6 @@ struct Failure {
 // rest of a step is not run on what its beginning left.
 struct Backend {
   const char* name;
-  bool embeddings; // whether there may be layers with a diagonal Phi
   // Rows of a batch at most: samples times output positions, and samples times the elements of an image.
   int64_t most_rows;
   // nullptr with nothing allocated and `failure` filled in where it cannot be had.

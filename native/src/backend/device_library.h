@@ -29,8 +29,8 @@ struct DeviceHooks {
   int (*live)(); // allocations, streams, events, graphs
   void (*schedule)(int order, unsigned seed);
   bool (*set_device_model)(const char* name); // what the emulator stands for; nullptr: as the environment says
-  const char* (*late_kernel)(); // the first since then that was not loaded before its launch, or ""
-  void (*reset_device)(); // a lost device works again; everything on it is freed
+  const char* (*late_kernel)();               // the first since then that was not loaded before its launch, or ""
+  void (*reset_device)();                     // a lost device works again; everything on it is freed
   void (*set_device)(int device);
   int (*current_device)(); // whose context is current on this thread; -1: none is
   bool (*has_context)(int device);

@@ -6,15 +6,27 @@
 
 namespace lngd {
 
+namespace {
+
+// What of a configuration the CUDA backend lacks, by name; "" if nothing. AUTO then takes the CPU and says so, and a
+// device that was named is refused: nothing else asks what a backend can do.
+std::string cuda_lacks(const lngd_config& config) {
+  if (config.approximation == LNGD_APPROXIMATION_EKFAC) return "approximation is LNGD_APPROXIMATION_EKFAC (3)";
+  return "";
+}
+
+} // namespace
+
 int32_t choose_device(const lngd_config& config, std::string& why_not_cuda) {
   const int32_t wanted = config.device;
-  if (config.approximation != LNGD_APPROXIMATION_LNGD) {
-    require(wanted == LNGD_DEVICE_AUTO || wanted == LNGD_DEVICE_CPU, "device is ", wanted,
-            ", allowed is LNGD_DEVICE_CPU (1) or AUTO (0) with approximation ", config.approximation,
-            ": only LNGD (0) runs on other devices");
+  const std::string lacks = cuda_lacks(config);
+  require(lacks.empty() || wanted == LNGD_DEVICE_AUTO || wanted == LNGD_DEVICE_CPU, "device is ", wanted,
+          ", allowed is LNGD_DEVICE_CPU (1) or AUTO (0): ", lacks, ", which the CUDA backend lacks");
+  if (wanted == LNGD_DEVICE_CPU) return wanted;
+  if (!lacks.empty()) {
+    why_not_cuda = lacks + ", which the CUDA backend lacks";
     return LNGD_DEVICE_CPU;
   }
-  if (wanted == LNGD_DEVICE_CPU) return wanted;
   const int32_t device = wanted == LNGD_DEVICE_AUTO ? int32_t{LNGD_DEVICE_CUDA} : wanted;
   Failure failure;
   if (usable_device_library(device, config.device_index, failure)) return device;

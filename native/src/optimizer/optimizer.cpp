@@ -61,10 +61,6 @@ Optimizer::Optimizer(const lngd_config& config, const lngd_layer_config* layers,
   std::string why_not_cuda;
   config_.device = choose_device(config_, why_not_cuda);
   backend_ = backend_of(config_.device);
-  for (int32_t i = 0; i < count; ++i)
-    require(layers[i].kind != LNGD_LAYER_EMBEDDING || backend_->embeddings, "layers[", i,
-            "].kind is LNGD_LAYER_EMBEDDING (2), allowed on the device ", config_.device,
-            " (lngd_device) are dense layers and convolutions; embeddings need LNGD_DEVICE_CPU (1)");
   hash_ = config_hash(config, layers, count);
   Failure failure;
   context_ = backend_->create(config_, failure);

@@ -11,8 +11,8 @@
 
 namespace simt {
 
-// What every device is now: that of set_device, else that of LNGD_SIMT_DEVICE, else the default. nullptr where the environment
-// names none; device_problem() then says what it names and what is allowed.
+// What every device is now: that of set_device, else that of LNGD_SIMT_DEVICE, else the default. nullptr where the
+// environment names none; device_problem() then says what it names and what is allowed.
 const Device* device_model();
 const std::string& device_problem();
 

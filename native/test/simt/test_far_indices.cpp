@@ -143,17 +143,14 @@ TEST(far_rows_of_the_running_average) {
   AverageLayer layer{};
   layer.record = record.data;
   layer.denominator = denominator.data;
-  layer.phi_sum = beginning(sum, kFirst);
-  layer.phi = beginning(phi, kFirst);
+  layer.phi = {beginning(sum, kFirst), beginning(phi, kFirst), kSize, kSize, int64_t{kSize} * kSize};
   layer.outputs = layer.groups = 1;
-  layer.d = layer.block = kSize;
-  layer.group_floats = int64_t{kSize} * kSize;
   StepSettings settings{};
   settings.rho = 0.5;
   const Array<StepSettings> at_settings(std::vector<StepSettings>{settings});
   const Array<AverageLayer> layers(std::vector<AverageLayer>{layer});
   const Array<int32_t> due(std::vector<int32_t>{1});
-  const Array<AverageTask> tasks(std::vector<AverageTask>{{0, kSize - 1, kSize, 0}});
+  const Array<AverageTask> tasks(std::vector<AverageTask>{{0, kSize - 1, kSize, AveragePart::Phi}});
   CHECK_EQ(launch_running_average(at_settings.data, layers.data, due.data, 1, tasks.data, 1, nullptr), cudaSuccess);
   finish_launches();
   const std::vector<float> seen = phi.read();
@@ -189,7 +186,8 @@ TEST(far_tiles_of_precondition) {
   const Array<DirectionTile> tiles(
       std::vector<DirectionTile>{{phi_inverse.data, kHeld, 0, kWidth / kHeld - 1, kColumn, kHeld, kRow, kRow + 1, 0}});
   const Array<DirectionSums> sums(1);
-  CHECK_EQ(launch_precondition(settings.data, layers.data, tiles.data, 1, sums.data, Precision::TripleTf32, nullptr), cudaSuccess);
+  CHECK_EQ(launch_precondition(settings.data, layers.data, tiles.data, 1, sums.data, Precision::TripleTf32, nullptr),
+           cudaSuccess);
   finish_launches();
   const std::vector<float> d = direction.read();
   for (size_t i = 0; i < kHeld; ++i) // 3xTF32: 2^-20 of a product is left out at most

@@ -237,7 +237,6 @@ const Kernels& kernels_of(Level level) {
 Backend make_backend(const Kernels& kernels) {
   Backend backend{};
   backend.name = "cpu";
-  backend.embeddings = true;
   backend.most_rows = INT64_MAX;
   backend.create = create;
   backend.destroy = destroy;

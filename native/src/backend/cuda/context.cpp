@@ -4,6 +4,9 @@
 #include <cstdio>
 
 #include "backend/cuda/cuda_plan.h"
+#include "backend/cuda/embedding.h"
+#include "backend/cuda/known_answers.h"
+#include "backend/cuda/second_factor.h"
 
 namespace lngd::cuda {
 bool CudaContext::create(const lngd_config& config) {
@@ -29,8 +32,16 @@ bool CudaContext::create(const lngd_config& config) {
   calls("prepare running_average", [] { return prepare_running_average(); });
   calls("prepare factor_inverse", [] { return prepare_factor_inverse(); });
   calls("prepare precondition", [] { return prepare_precondition(); });
+  calls("prepare paired_statistics", [] { return prepare_paired_statistics(); });
+  calls("prepare factored_damping", [] { return prepare_factored_damping(); });
+  calls("prepare dense_precondition", [] { return prepare_dense_precondition(); });
+  calls("prepare embedding_statistics", [] { return prepare_embedding_statistics(); });
+  calls("prepare diagonal_inverse", [] { return prepare_diagonal_inverse(); });
+  calls("prepare diagonal_precondition", [] { return prepare_diagonal_precondition(); });
+  calls("prepare embedding_rate", [] { return prepare_embedding_rate(); });
   calls("prepare layer_rate", [] { return prepare_layer_rate(); });
   calls("prepare apply_update", [] { return prepare_apply_update(); });
+  calls("prepare known_answers", [] { return prepare_known_answers(); });
   calls("prepare store_settings", [] { return prepare_store_settings(); });
   return calls.ok();
 }

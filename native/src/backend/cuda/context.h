@@ -63,8 +63,9 @@ struct CudaContext : Context {
   bool side_ahead_ = false, step_marked_ = false, step_unmarked_ = false;
 };
 
-// Channels of the input of a convolution, all groups together.
+// Channels of the input of a convolution, all groups together, or of an embedding.
 inline int64_t conv_channels(const LayerShape& shape) {
+  if (shape.embedding) return 1; // the indices
   return shape.inputs / (shape.conv.kernel[0] * shape.conv.kernel[1]) * shape.groups;
 }
 

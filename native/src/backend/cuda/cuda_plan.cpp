@@ -37,14 +37,12 @@ DeviceLayer device_layer(Mirrors& mirrors, const StepLayer& layer) {
   return d;
 }
 
-RateLayer rate_layer(const StepLayer& layer, int32_t first_tile, int32_t tiles) {
+RateLayer rate_layer(const StepLayer& layer) {
   const LayerShape& shape = *layer.shape;
   RateLayer r{};
   r.record = layer.memory->record;
   r.lambda_phi = layer.memory->lambda_phi;
   r.trust_slope = shape.trust_slope;
-  r.first_tile = first_tile;
-  r.tiles = tiles;
   r.outputs = static_cast<int32_t>(shape.outputs);
   r.inputs = static_cast<int32_t>(shape.inputs);
   r.bias_column = shape.bias ? 1 : 0;
@@ -55,35 +53,93 @@ RateLayer rate_layer(const StepLayer& layer, int32_t first_tile, int32_t tiles) 
   return r;
 }
 
+// The tiles of precondition, by kernel. What layer_rate adds up of a layer is in one of the lists.
+struct TileLists {
+  enum Kind { kProducts, kOutputs, kDiagonals }; // with Phi_inv; with a second factor; of a diagonal Phi
+  std::vector<DirectionTile> of[3];
+  std::vector<Kind> rated; // for each layer
+
+  void add(int32_t index, const LayerShape& shape, const LayerMemory& memory, RateLayer& rate) {
+    const Kind kind = shape.blocks.is_diagonal ? kDiagonals : shape.second_matrix() ? kOutputs : kProducts;
+    const auto before = static_cast<int32_t>(of[kind].size());
+    const auto outputs = static_cast<int32_t>(shape.outputs);
+    append_direction_tiles(index, shape.blocks, outputs, memory.phi_inverse,
+                           of[kind == kDiagonals ? kDiagonals : kProducts]);
+    if (kind == kOutputs) append_output_tiles(index, shape, memory.second_inverse, of[kOutputs]);
+    rated.push_back(kind);
+    rate.first_tile = before;
+    rate.tiles = static_cast<int32_t>(of[kind].size()) - before;
+  }
+  // One list behind the other; the places that the layers know move with them.
+  std::vector<DirectionTile> join(std::vector<RateLayer>& layers) const {
+    std::vector<DirectionTile> all;
+    int32_t first[3];
+    for (const Kind kind : {kProducts, kOutputs, kDiagonals}) {
+      first[kind] = static_cast<int32_t>(all.size());
+      all.insert(all.end(), of[kind].begin(), of[kind].end());
+    }
+    for (size_t i = 0; i < layers.size(); ++i) layers[i].first_tile += first[rated[i]];
+    return all;
+  }
+};
+
+// Blocks that factor_inverse inverts as matrices; those of diagonal factors have results behind them.
+int32_t matrix_blocks(const StepLayer* layers, int32_t count) {
+  int64_t blocks = 0;
+  for (int32_t i = 0; i < count; ++i) {
+    const LayerShape& shape = *layers[i].shape;
+    if (!shape.blocks.is_diagonal) blocks += shape.blocks.count();
+    if (shape.second_matrix()) blocks += shape.second.count();
+  }
+  return static_cast<int32_t>(blocks);
+}
+
 void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers, int32_t count) {
   std::vector<DeviceLayer> device_layers;
   std::vector<UpdateTask> updates;
-  std::vector<DirectionTile> tiles;
+  TileLists lists;
   std::vector<AverageLayer> average_layers;
   std::vector<AverageTask> averages;
   std::vector<FactorTask> factor_tasks;
   std::vector<FactorLayer> factor_layers;
+  std::vector<DiagonalTask> diagonals;
+  std::vector<SecondLayer> seconds;
+  std::vector<DampedGroup> damped;
+  int64_t products = 0;                           // floats between the two products with a second factor
+  int32_t results = matrix_blocks(layers, count); // of factor_inverse
   for (int32_t i = 0; i < count; ++i) {
     const LayerShape& shape = *layers[i].shape;
     const LayerMemory& memory = *layers[i].memory;
     device_layers.push_back(device_layer(plan.mirrors, layers[i]));
     append_update_tasks(i, device_layers.back(), kUpdateElements, updates);
-    const int32_t first_tile = static_cast<int32_t>(tiles.size());
-    append_direction_tiles(i, shape.blocks, static_cast<int32_t>(shape.outputs), memory.phi_inverse, tiles);
-    plan.rate_layers.push_back(rate_layer(layers[i], first_tile, static_cast<int32_t>(tiles.size()) - first_tile));
+    plan.rate_layers.push_back(rate_layer(layers[i]));
+    lists.add(i, shape, memory, plan.rate_layers.back());
     average_layers.push_back(average_layer(shape, memory));
     append_average_tasks(i, average_layers.back(), kAverageElements, averages);
-    factor_layers.push_back(add_factor_layer(shape, memory, i, factor_tasks));
+    if (shape.blocks.is_diagonal) {
+      factor_layers.push_back(add_diagonal_layer(shape, memory, i, results, diagonals));
+      results += factor_layers.back().blocks;
+    } else {
+      factor_layers.push_back(add_factor_layer(shape, memory, i, factor_tasks));
+    }
+    if (!shape.second_matrix()) continue;
+    append_damped_groups(shape, memory, factor_layers.back(), damped);
+    seconds.push_back(second_layer(shape, products));
+    products += second_product_floats(shape);
   }
-  const size_t results = factor_tasks.size();
+  const std::vector<DirectionTile> tiles = lists.join(plan.rate_layers);
   plan.factor_plan = std::make_unique<FactorPlan>(std::move(factor_tasks));
   Arena& arena = plan.arena;
   const size_t at_layers = arena.table(device_layers), at_updates = arena.table(updates), at_tiles = arena.table(tiles);
   const size_t at_average_layers = arena.table(average_layers), at_averages = arena.table(averages);
   const size_t at_factor_layers = arena.table(factor_layers), at_tasks = arena.table(plan.factor_plan->tasks());
   const size_t at_starts = arena.table(plan.factor_plan->starts()), at_settings = arena.zeros<StepSettings>(2);
+  const size_t at_seconds = arena.table(seconds), at_damped = arena.table(damped);
+  const size_t at_diagonals = arena.table(diagonals);
   const size_t at_sums = arena.space(tiles.size() * sizeof(DirectionSums));
-  const size_t at_results = arena.space(results * sizeof(FactorResult));
+  const size_t at_results = arena.space(static_cast<size_t>(results) * sizeof(FactorResult));
+  const size_t at_lambdas = arena.space(damped.empty() ? 0 : static_cast<size_t>(results) * sizeof(double));
+  const size_t at_products = arena.space(static_cast<size_t>(products) * sizeof(float));
   const size_t at_work = arena.space(static_cast<size_t>(plan.factor_plan->workspace_bytes()));
   if (!arena.create(context.calls, context.caller)) return;
   plan.device_layers = arena.at<DeviceLayer>(at_layers);
@@ -98,7 +154,15 @@ void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers
   plan.sums = arena.at<DirectionSums>(at_sums);
   plan.results = arena.at<FactorResult>(at_results);
   plan.update_count = static_cast<int32_t>(updates.size());
-  plan.tile_count = static_cast<int32_t>(tiles.size());
+  plan.seconds = {arena.at<SecondLayer>(at_seconds), arena.at<float>(at_products)};
+  plan.damped = arena.at<DampedGroup>(at_damped);
+  plan.lambdas = arena.at<double>(at_lambdas);
+  plan.diagonals = arena.at<DiagonalTask>(at_diagonals);
+  plan.diagonal_count = static_cast<int32_t>(diagonals.size());
+  plan.tile_count = static_cast<int32_t>(lists.of[TileLists::kProducts].size());
+  plan.output_tile_count = static_cast<int32_t>(lists.of[TileLists::kOutputs].size());
+  plan.diagonal_tile_count = static_cast<int32_t>(lists.of[TileLists::kDiagonals].size());
+  plan.damped_count = static_cast<int32_t>(damped.size());
   plan.average_count = static_cast<int32_t>(averages.size());
 }
 

@@ -7,10 +7,12 @@
 #include <vector>
 
 #include "backend/cuda/context.h"
+#include "backend/cuda/embedding.h"
 #include "backend/cuda/factor_inverse.h"
 #include "backend/cuda/kernels.h"
 #include "backend/cuda/layer_rate.h"
 #include "backend/cuda/running_average.h"
+#include "backend/cuda/second_factor.h"
 #include "backend/cuda/tables.h"
 
 namespace lngd::cuda {
@@ -61,23 +63,28 @@ struct CudaPlan : Plan {
   Arena arena;
   const DeviceLayer* device_layers = nullptr;
   const UpdateTask* updates = nullptr;
-  const DirectionTile* tiles = nullptr;
-  DirectionSums* sums = nullptr;
+  const DirectionTile* tiles = nullptr; // products with Phi_inv; with a second factor; of a diagonal Phi
+  DirectionSums* sums = nullptr;        // one for each
+  SecondTables seconds{};
+  const DampedGroup* damped = nullptr;
+  const DiagonalTask* diagonals = nullptr;
+  double* lambdas = nullptr; // of FACTORED damping, one for each result
   const AverageLayer* average_layers = nullptr;
   const AverageTask* averages = nullptr;
   const FactorLayer* factor_layers = nullptr;
   FactorTables factors{};
   FactorResult* results = nullptr;
   StepSettings* settings = nullptr; // [0] of the step, on the caller's stream; [1] of the averages, on the side stream
-  int32_t update_count = 0, tile_count = 0, average_count = 0;
+  int32_t update_count = 0, tile_count = 0, output_tile_count = 0, diagonal_tile_count = 0, average_count = 0;
+  int32_t damped_count = 0, diagonal_count = 0;
   std::unique_ptr<FactorPlan> factor_plan;
 
   // Changing: which layers are due, on the side stream; the rates' table, on the caller's.
   ChangingTable average_due, inverse_due;
   std::vector<int32_t> flags;              // of a due list, while it is made
   std::vector<RateLayer> rate_layers;      // as the device has it, but for what changes with the samples
-  std::vector<ProjectionTask> projections; // of dense layers, then of convolutions
-  int32_t dense_projections = 0;
+  std::vector<ProjectionTask> projections; // of dense layers, of convolutions, of embeddings
+  int32_t dense_projections = 0, conv_projections = 0;
   std::vector<char> rate_image;              // layers, then projections
   ChangingTable rates;                       // and behind them room for the partial sums
   std::vector<CapturedTable> captured_rates; // the same, one for each captured step with the rate EMPIRICAL

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Statistics in the backend table: staging of host tensors, the order of streams, the workspace.
+#include <algorithm>
+
 #include "backend/cuda/context.h"
 #include "backend/cuda/cuda_step.h"
+#include "backend/cuda/embedding.h"
+#include "backend/cuda/second_factor.h"
 
 namespace lngd::cuda {
 namespace {
@@ -14,11 +18,22 @@ StatisticsWorkspace workspace(const CudaContext& context) {
   return {context.workspace, context.workspace_bytes, context.multiprocessors, context.shared_bytes};
 }
 
+// Room for the layer's statistics; lngd_fisher_rows goes the way of LNGD whatever the second factor.
+size_t dense_workspace(const CudaContext& context, const LayerShape& shape, int64_t samples) {
+  const size_t rows = layer_statistics_workspace(shape, samples, context.multiprocessors);
+  if (!shape.second_matrix()) return rows;
+  return std::max(rows, paired_statistics_workspace(shape, samples, context.multiprocessors));
+}
+
 size_t workspace_needed(const CudaContext& context, const StatisticsArgs& args) {
-  return layer_statistics_workspace(*args.shape, args.samples, context.multiprocessors);
+  return dense_workspace(context, *args.shape, args.samples);
 }
 size_t workspace_needed(const CudaContext& context, const ConvStatisticsArgs& args) {
-  return conv_statistics_workspace(*args.shape, args.inputs, args.samples, context.multiprocessors);
+  const LayerShape& shape = *args.shape;
+  if (shape.embedding) return embedding_statistics_workspace(shape, args.inputs, args.samples, context.multiprocessors);
+  const size_t rows = conv_statistics_workspace(shape, args.inputs, args.samples, context.multiprocessors);
+  if (!shape.second_matrix()) return rows;
+  return std::max(rows, paired_statistics_workspace(shape, args.inputs, args.samples, context.multiprocessors));
 }
 
 // Columns (channels, of images) of the inputs.
@@ -26,9 +41,14 @@ int64_t input_columns(const StatisticsArgs& args) { return args.shape->inputs; }
 int64_t input_columns(const ConvStatisticsArgs& args) { return conv_channels(*args.shape); }
 
 cudaError_t launch(const StatisticsArgs& args, const CudaContext& context) {
+  if (args.shape->second_matrix())
+    return launch_paired_statistics(args, workspace(context), precision_of(args.precision), context.side());
   return launch_layer_statistics(args, workspace(context), precision_of(args.precision), context.side());
 }
 cudaError_t launch(const ConvStatisticsArgs& args, const CudaContext& context) {
+  if (args.shape->embedding) return launch_embedding_statistics(args, workspace(context), context.side());
+  if (args.shape->second_matrix())
+    return launch_paired_statistics(args, workspace(context), precision_of(args.precision), context.side());
   return launch_conv_statistics(args, workspace(context), precision_of(args.precision), context.side());
 }
 
@@ -36,6 +56,7 @@ cudaError_t launch_rows(const StatisticsArgs& args, const CudaContext& context, 
   return launch_fisher_rows(args, workspace(context), out, context.side());
 }
 cudaError_t launch_rows(const ConvStatisticsArgs& args, const CudaContext& context, const FisherRows& out) {
+  if (args.shape->embedding) return launch_embedding_fisher_rows(args, workspace(context), out, context.side());
   return launch_conv_fisher_rows(args, workspace(context), out, context.side());
 }
 
@@ -100,10 +121,10 @@ void fetch_rows(Context& base, const Args& args, int64_t rows, int64_t groups, c
 
 bool reserve_statistics(Context* base, const LayerShape& shape) {
   CudaContext& context = cuda(base);
-  if (shape.convolution) return context.calls.ok(); // what it needs depends on the images
+  if (shape.positional()) return context.calls.ok(); // what it needs depends on the images, or the positions
   const DeviceScope scope(context);
   const int64_t samples = context.statistics_samples > 0 ? context.statistics_samples : kReservedSamples;
-  return context.reserve_workspace(layer_statistics_workspace(shape, samples, context.multiprocessors));
+  return context.reserve_workspace(dense_workspace(context, shape, samples));
 }
 
 void layer_statistics(Context& base, const StatisticsArgs& args) {
@@ -128,8 +149,16 @@ void discard_statistics(Context& base, const LayerShape& shape, LayerMemory& mem
   const auto clear = [&context](void* at, size_t bytes) {
     context.calls("cudaMemsetAsync", [&] { return cudaMemsetAsync(at, 0, bytes, context.side()); });
   };
-  clear(memory.phi_sum, static_cast<size_t>(shape.blocks.floats()) * sizeof(float));
-  clear(memory.psi_sum, static_cast<size_t>(shape.outputs) * sizeof(double));
+  if (shape.blocks.is_diagonal)
+    clear(memory.phi_diagonal_sum, static_cast<size_t>(shape.d) * sizeof(double));
+  else
+    clear(memory.phi_sum, static_cast<size_t>(shape.blocks.floats()) * sizeof(float));
+  if (shape.second_matrix()) {
+    clear(memory.second_sum, static_cast<size_t>(shape.second_floats()) * sizeof(float));
+    clear(memory.totals, static_cast<size_t>(2 * shape.groups + 1) * sizeof(double));
+  } else {
+    clear(memory.psi_sum, static_cast<size_t>(shape.outputs) * sizeof(double));
+  }
   clear(memory.denominator, static_cast<size_t>(shape.groups) * sizeof(double));
   clear(&memory.record->samples, sizeof memory.record->samples);
   clear(&memory.record->poisoned, sizeof memory.record->poisoned);

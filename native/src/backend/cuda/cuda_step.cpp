@@ -7,9 +7,14 @@
 namespace lngd::cuda {
 namespace {
 
-DampingRule damping_rule(const lngd_config& config) {
-  return {config.damping == LNGD_DAMPING_RELATIVE, config.damping_factor, config.damping_floor, config.damping_min,
-          config.damping_max};
+// FACTORED: lambda comes from launch_factored_damping, a block at a time.
+DampingRule damping_rule(const lngd_config& config, const double* given) {
+  return {config.damping == LNGD_DAMPING_RELATIVE,
+          config.damping_factor,
+          config.damping_floor,
+          config.damping_min,
+          config.damping_max,
+          config.damping == LNGD_DAMPING_FACTORED ? given : nullptr};
 }
 
 // A table of flags, one a layer.
@@ -50,11 +55,19 @@ void factor_inverse(Context& base, const StepArgs& args) {
   const DeviceScope scope(context);
   CudaPlan& plan = cuda(args.plan);
   context.side_after_step();
-  const DampingRule rule = damping_rule(*args.config);
+  const DampingRule rule = damping_rule(*args.config, plan.lambdas);
   const int32_t* const due =
       write_due(context, args, plan.inverse_due, [](const StepLayer& layer) { return layer.inverse_due; });
+  if (rule.given)
+    context.calls("launch factored_damping", [&] {
+      return launch_factored_damping(plan.damped, plan.damped_count, rule.factor, rule.floor, due, plan.lambdas,
+                                     context.side());
+    });
   context.calls("launch factor_inverse", [&] {
     return launch_factor_inverse(*plan.factor_plan, plan.factors, rule, due, plan.results, context.side());
+  });
+  context.calls("launch diagonal_inverse", [&] {
+    return launch_diagonal_inverse(plan.diagonals, plan.diagonal_count, rule, due, plan.results, context.side());
   });
   context.calls("launch factor_records", [&] {
     return launch_factor_records(plan.factor_layers, plan.layers, rule, due, plan.results, context.side());
@@ -87,9 +100,21 @@ void precondition(Context& base, const StepArgs& args) {
   CudaPlan& plan = cuda(args.plan);
   plan.mirrors.upload(context.calls, Mirrors::kGradients, context.caller);
   plan.mirrors.upload(context.calls, Mirrors::kWeights, context.caller);
+  if (plan.output_tile_count > 0) {
+    context.calls("launch dense_precondition", [&] {
+      return launch_dense_precondition(plan.settings, plan.device_layers, plan.seconds, plan.tiles, plan.tile_count,
+                                       plan.tiles + plan.tile_count, plan.output_tile_count,
+                                       plan.sums + plan.tile_count, context.caller);
+    });
+    return;
+  }
   context.calls("launch precondition", [&] {
     return launch_precondition(plan.settings, plan.device_layers, plan.tiles, plan.tile_count, plan.sums,
                                context.direction_precision, context.caller);
+  });
+  context.calls("launch diagonal_precondition", [&] {
+    return launch_diagonal_precondition(plan.settings, plan.device_layers, plan.tiles + plan.tile_count,
+                                        plan.diagonal_tile_count, plan.sums + plan.tile_count, context.caller);
   });
 }
 
@@ -103,11 +128,15 @@ void layer_rate(Context& base, const StepArgs& args) {
   if (empirical) {
     const auto* const tasks =
         reinterpret_cast<const ProjectionTask*>(reinterpret_cast<const char*>(layers) + rate_projections_offset(plan));
-    const int32_t dense = plan.dense_projections, all = static_cast<int32_t>(plan.projections.size());
+    const int32_t dense = plan.dense_projections, conv = plan.conv_projections,
+                  all = static_cast<int32_t>(plan.projections.size());
     context.calls("launch rate_projections",
                   [&] { return launch_rate_projections(layers, tasks, dense, context.caller); });
     context.calls("launch conv_rate_projections",
-                  [&] { return launch_conv_rate_projections(layers, tasks + dense, all - dense, context.caller); });
+                  [&] { return launch_conv_rate_projections(layers, tasks + dense, conv, context.caller); });
+    context.calls("launch embedding_rate_projections", [&] {
+      return launch_embedding_rate_projections(layers, tasks + dense + conv, all - dense - conv, context.caller);
+    });
   }
   context.calls("launch layer_rate", [&] {
     return launch_layer_rate(plan.settings, layers, plan.layers, plan.tiles, plan.sums, context.caller);

@@ -21,6 +21,11 @@ __device__ __forceinline__ double mean_diagonal(const FactorTask& task) {
   return warp_sum(sum) / task.size;
 }
 
+// Lambda of the first try, by one warp.
+__device__ __forceinline__ double first_damping(const DampingRule& rule, const FactorTask& task) {
+  return rule.given ? rule.given[task.result] : damping(rule, mean_diagonal(task));
+}
+
 __device__ __forceinline__ bool is_due(const LayerRecord* record, const int32_t* due, int32_t layer) {
   return record->has_average && (due == nullptr || due[layer] != 0);
 }

@@ -33,7 +33,7 @@ __global__ void __launch_bounds__(32 * kWarpsABlock)
   float* const tile = tiles[warp_id()];
   FactorResult result{0.0, 0, -1, 0};
   const int tries = is_due(task.record, due, task.layer) ? kFactorRetries + 1 : 0; // the same in the whole warp
-  double lambda = tries == 0 ? 0.0 : damping(rule, mean_diagonal(task));
+  double lambda = tries == 0 ? 0.0 : first_damping(rule, task);
   for (int t = 0; t < tries && !result.renewed; ++t) {
     if (t > 0) ++result.retries, lambda *= 10;
     load_lower(task.phi, task.ld, task.size, tile, lane_id(), 32);
@@ -75,7 +75,7 @@ __global__ void __launch_bounds__(32 * kWarps, kWarps == kBlockWarps ? 3 : 8)
   const FactorTask& task = tasks[blockIdx.x];
   const int tries = is_due(task.record, due, task.layer) ? kFactorRetries + 1 : 0; // the same in the whole block
   if (thread < 32) {
-    const double lambda = tries == 0 ? 0.0 : damping(rule, mean_diagonal(task));
+    const double lambda = tries == 0 ? 0.0 : first_damping(rule, task);
     if (thread == 0) result = {lambda, 0, -1, 0};
   }
   bool done = false;

@@ -17,6 +17,7 @@ namespace lngd::cuda {
 struct DampingRule {
   bool relative; // max(factor * mean, floor); or else mean clipped to [least, most]
   double factor, floor, least, most;
+  const double* given = nullptr; // FACTORED: lambda by FactorTask::result (device memory), whatever the mean
 };
 
 // What became of a block.
@@ -53,7 +54,7 @@ cudaError_t launch_factor_retry(const FactorWave& wave, const FactorTables& tabl
 
 // factor_records.cu. Its part of prepare_factor_inverse.
 cudaError_t prepare_factor_records();
-// Publishes the results: the records, the lambdas, and Psi_inv where at least one block was renewed.
+// Publishes the results: the records, the lambdas, and where at least one block was renewed Psi_inv.
 cudaError_t launch_factor_records(const FactorLayer* layers, int32_t layer_count, const DampingRule& rule,
                                   const int32_t* due, const FactorResult* results, cudaStream_t stream);
 

@@ -61,7 +61,9 @@ __global__ void __launch_bounds__(kThreads, 2)
   __shared__ double of_warp[kWarps];
   const Large m(tasks[blockIdx.x], workspace);
   const bool wanted = is_due(m.task.record, due, m.task.layer);
-  const double lambda = wanted ? damping(rule, block_mean_diagonal(m.task, of_warp)) : 0.0;
+  const double lambda = !wanted      ? 0.0
+                        : rule.given ? rule.given[m.task.result]
+                                     : damping(rule, block_mean_diagonal(m.task, of_warp));
   if (threadIdx.x == 0) {
     m.header() = {lambda, wanted ? 1 : 0, -1};
     if (!wanted) m.ok(0) = 0;

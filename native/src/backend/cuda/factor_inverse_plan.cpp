@@ -11,29 +11,38 @@ namespace {
 
 int32_t panels_of(int32_t size) { return (size + kPanel - 1) / kPanel; }
 
-} // namespace
-
-FactorLayer add_factor_layer(const LayerShape& shape, const LayerMemory& memory, int32_t layer,
-                             std::vector<FactorTask>& tasks) {
-  const BlockLayout& blocks = shape.blocks;
-  const FactorLayer result = {memory.record,
-                              memory.psi,
-                              memory.psi_inverse,
-                              memory.lambda_phi,
-                              static_cast<int32_t>(shape.outputs),
-                              static_cast<int32_t>(tasks.size()),
-                              static_cast<int32_t>(blocks.count()),
-                              layer};
+void append_tasks(const BlockLayout& blocks, const float* average, float* inverse, const LayerRecord* record,
+                  int32_t layer, std::vector<FactorTask>& tasks) {
   for (int64_t k = 0; k < blocks.count(); ++k) {
     FactorTask task{};
-    task.phi = memory.phi + blocks.offset(k);
-    task.inverse = memory.phi_inverse + blocks.offset(k);
-    task.record = memory.record;
+    task.phi = average + blocks.offset(k);
+    task.inverse = inverse + blocks.offset(k);
+    task.record = record;
     task.ld = blocks.ld(k);
     task.size = static_cast<int32_t>(blocks.size(k));
     task.layer = layer;
     tasks.push_back(task);
   }
+}
+
+} // namespace
+
+FactorLayer add_factor_layer(const LayerShape& shape, const LayerMemory& memory, int32_t layer,
+                             std::vector<FactorTask>& tasks) {
+  FactorLayer result{};
+  result.record = memory.record;
+  result.psi = memory.psi;
+  result.psi_inverse = memory.psi_inverse;
+  result.lambda_phi = memory.lambda_phi;
+  result.outputs = static_cast<int32_t>(shape.outputs);
+  result.first_result = static_cast<int32_t>(tasks.size());
+  result.blocks = static_cast<int32_t>(shape.blocks.count());
+  result.layer = layer;
+  append_tasks(shape.blocks, memory.phi, memory.phi_inverse, memory.record, layer, tasks);
+  if (!shape.second_matrix()) return result;
+  result.lambda_second = memory.lambda_second;
+  result.second_blocks = static_cast<int32_t>(shape.second.count());
+  append_tasks(shape.second, memory.second, memory.second_inverse, memory.record, layer, tasks);
   return result;
 }
 

@@ -26,17 +26,21 @@ struct FactorTask {
   int64_t work;   // where its part of the workspace begins, in floats (large ones only)
 };
 
-// A layer whose blocks have results [first_result, first_result + blocks).
+// A layer whose blocks of Phi have results [first_result, first_result + blocks), and those of a second factor that is
+// a matrix the second_blocks behind them.
 struct FactorLayer {
   LayerRecord* record;
-  const float* psi;   // running average: outputs
+  const float* psi;   // running average: outputs; nullptr where the second factor is a matrix
   float* psi_inverse; // outputs
   double* lambda_phi; // blocks; 0 until a block has an inverse
   int32_t outputs, first_result, blocks;
   int32_t layer; // of the `due` flags
+  double* lambda_second = nullptr;
+  int32_t second_blocks = 0;
 };
 
-// Appends a layer's blocks to `tasks`, and returns the layer for launch_factor_records.
+// Appends a layer's blocks to `tasks`, of Phi, then of the second factor, and returns the layer for
+// launch_factor_records.
 FactorLayer add_factor_layer(const LayerShape& shape, const LayerMemory& memory, int32_t layer,
                              std::vector<FactorTask>& tasks);
 

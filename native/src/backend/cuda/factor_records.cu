@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The end of factor_inverse: what became of a layer's blocks goes into its record, and Psi_inv where at least one block
-// was renewed. A launch of its own: a layer's blocks are done when the launches before it are.
+// was renewed and psi is a vector. A launch of its own: a layer's blocks are done when the launches before it are.
 #include "backend/cuda/factor_damping.cuh"
 
 namespace lngd::cuda {
@@ -15,6 +15,11 @@ struct Summary {
   int32_t last_failed;                         // the highest block with a failed try, or -1
 };
 
+// Lambda of a block: those of the second factor come behind those of Phi.
+__device__ __forceinline__ double& lambda_of(const FactorLayer& layer, int block) {
+  return block < layer.blocks ? layer.lambda_phi[block] : layer.lambda_second[block - layer.blocks];
+}
+
 __device__ Summary join(const Summary& a, const Summary& b) {
   return {a.retries + b.retries, a.failures + b.failures, a.renewed + b.renewed, a.missing + b.missing,
           max(a.last_failed, b.last_failed)};
@@ -28,10 +33,11 @@ __device__ Summary warp_join(Summary s) {
 // A grouped convolution may have thousands of blocks, so they are spread over the threads.
 __device__ Summary take_results(const FactorLayer& layer, const FactorResult* results) {
   Summary mine{0, 0, 0, 0, -1};
-  for (int block = static_cast<int>(threadIdx.x); block < layer.blocks; block += kThreads) {
+  for (int block = static_cast<int>(threadIdx.x); block < layer.blocks + layer.second_blocks; block += kThreads) {
     const FactorResult& result = results[layer.first_result + block];
-    if (result.renewed) layer.lambda_phi[block] = result.lambda;
-    const bool has = result.renewed || layer.lambda_phi[block] > 0;
+    double& lambda = lambda_of(layer, block);
+    if (result.renewed) lambda = result.lambda;
+    const bool has = lambda > 0;
     mine = join(mine, {result.retries, result.renewed ? 0 : 1, result.renewed ? 1 : 0, has ? 0 : 1,
                        result.failed_pivot >= 0 ? block : -1});
   }
@@ -52,9 +58,23 @@ __device__ void write_record(const FactorLayer& layer, const Summary& s, const F
   if (s.missing == 0) record.has_inverse = 1;
 }
 
+// lambda_psi is the largest of a second factor's; every thread must come. They were written before the last barrier.
+__device__ void publish_second(const FactorLayer& layer, double (&of_warp)[kWarps]) {
+  double largest = 0;
+  for (int k = static_cast<int>(threadIdx.x); k < layer.second_blocks; k += kThreads)
+    largest = fmax(largest, layer.lambda_second[k]);
+  largest = warp_max(largest);
+  if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = largest;
+  __syncthreads();
+  if (threadIdx.x != 0) return;
+  for (int warp = 1; warp < kWarps; ++warp) largest = fmax(largest, of_warp[warp]);
+  layer.record->lambda_psi = largest;
+}
+
 __global__ void __launch_bounds__(kThreads) factor_records_kernel(const FactorLayer* layers, DampingRule rule,
                                                                   const int32_t* due, const FactorResult* results) {
   __shared__ Summary of_warp[kWarps];
+  __shared__ double of_warp_lambda[kWarps];
   const FactorLayer& layer = layers[blockIdx.x];
   if (!is_due(layer.record, due, layer.layer)) return; // the same in the whole block
   const int thread = static_cast<int>(threadIdx.x);
@@ -65,6 +85,10 @@ __global__ void __launch_bounds__(kThreads) factor_records_kernel(const FactorLa
   for (int warp = 1; warp < kWarps; ++warp) all = join(all, of_warp[warp]);
   if (thread == 0) write_record(layer, all, results);
   if (all.renewed == 0) return;
+  if (layer.second_blocks > 0) {
+    publish_second(layer, of_warp_lambda);
+    return;
+  }
   double sum = 0;
   for (int i = thread % 32; i < layer.outputs; i += 32) sum += layer.psi[i];
   const double lambda = damping(rule, warp_sum(sum) / layer.outputs); // every warp for itself: the same bits

@@ -24,8 +24,14 @@ __host__ __device__ constexpr int c_element(int i, int j) { return i * 8 + j - 6
 __host__ __device__ constexpr int valid_16(int lane) { return lane % 2 == 0 ? 16 : lane % 4 * 4; }
 __host__ __device__ constexpr int valid_4(int lane) { return lane % 3 == 0 ? 0 : 4; }
 
-__device__ void check_copies(const uint32_t* in, uint32_t (&quads)[128], uint32_t (&words)[32], uint32_t* wide,
-                             uint32_t* narrow) {
+// Shared memory of the kernel.
+struct Scratch {
+  uint32_t quads[128], words[32];
+  uint32_t tile[32 * kTilePitch];
+};
+
+__device__ void check_copies(const uint32_t* in, Scratch& scratch, uint32_t* wide, uint32_t* narrow) {
+  uint32_t *const quads = scratch.quads, *const words = scratch.words;
   const int lane = static_cast<int>(threadIdx.x);
   cp_async_16(quads + lane * 4, in + lane * 4, valid_16(lane));
   cp_async_commit();
@@ -39,8 +45,7 @@ __device__ void check_copies(const uint32_t* in, uint32_t (&quads)[128], uint32_
   narrow[lane] = words[31 - lane];
 }
 
-__device__ void check_matrices(const uint32_t* in, uint32_t (&tile)[32 * kTilePitch], uint32_t* plain,
-                               uint32_t* transposed) {
+__device__ void check_matrices(const uint32_t* in, uint32_t* tile, uint32_t* plain, uint32_t* transposed) {
   const int lane = static_cast<int>(threadIdx.x);
   for (int i = 0; i < 4; ++i) tile[lane * kTilePitch + i] = in[lane * 4 + i];
   __syncthreads();
@@ -62,10 +67,10 @@ __device__ void check_tf32(uint32_t* out) {
   uint32_t a[4], b[2];
   float sums[4];
   for (int i = 0; i < 4; ++i) {
-    a[i] = to_tf32(static_cast<float>(a_element(group + i % 2 * 8, t + i / 2 * 4)));
+    a[i] = tf32_operand(static_cast<float>(a_element(group + i % 2 * 8, t + i / 2 * 4)));
     sums[i] = c_value(i, group, t);
   }
-  for (int i = 0; i < 2; ++i) b[i] = to_tf32(static_cast<float>(b_element(t + i * 4, group)));
+  for (int i = 0; i < 2; ++i) b[i] = tf32_operand(static_cast<float>(b_element(t + i * 4, group)));
   mma_tf32(sums, a, b);
   for (int i = 0; i < 4; ++i) out[(group + i / 2 * 8) * 8 + 2 * t + i % 2] = __float_as_uint(sums[i]);
 }
@@ -88,10 +93,10 @@ __device__ void check_bf16(uint32_t* out) {
 }
 
 __global__ void __launch_bounds__(32) known_answers_kernel(const uint32_t* in, uint32_t* out) {
-  __shared__ __align__(16) uint32_t quads[128], words[32], tile[32 * kTilePitch];
+  __shared__ __align__(16) Scratch scratch;
   const int lane = static_cast<int>(threadIdx.x);
-  check_copies(in, quads, words, out + kFirst<0>, out + kFirst<1>);
-  check_matrices(in, tile, out + kFirst<2>, out + kFirst<3>);
+  check_copies(in, scratch, out + kFirst<0>, out + kFirst<1>);
+  check_matrices(in, scratch.tile, out + kFirst<2>, out + kFirst<3>);
   check_tf32(out + kFirst<4>);
   check_bf16(out + kFirst<5>);
   const float x = __uint_as_float(in[160 + lane]);
@@ -123,9 +128,9 @@ uint32_t half(const std::vector<uint32_t>& in, int matrix, int row, int column) 
 
 } // namespace
 
+cudaError_t prepare_known_answers() { return prepare_kernel(known_answers_kernel); }
+
 cudaError_t launch_known_answers(const uint32_t* in, uint32_t* out, cudaStream_t stream) {
-  const cudaError_t error = prepare_kernel(known_answers_kernel);
-  if (error != cudaSuccess) return error;
   return launch(known_answers_kernel, dim3(1), dim3(32), 0, stream, in, out);
 }
 

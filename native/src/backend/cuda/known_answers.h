@@ -27,6 +27,7 @@ constexpr KnownAnswer kKnownAnswers[] = {
 std::vector<uint32_t> known_inputs();
 std::vector<uint32_t> known_outputs(); // in the order of kKnownAnswers
 // One warp; `in` and `out` are device memory, 16-byte aligned.
+cudaError_t prepare_known_answers(); // once before
 cudaError_t launch_known_answers(const uint32_t* in, uint32_t* out, cudaStream_t stream);
 
 // A number of the small step that was compared.

@@ -37,6 +37,8 @@ struct RateLayer {
   // Of a convolution, by set_rate_patches.
   Activations conv_deltas = {};
   RatePatches patches = {};
+  // Of an embedding, with conv_deltas: samples x 1 x 1 x positions.
+  Activations indices = {};
 };
 
 // The used samples of a batch.

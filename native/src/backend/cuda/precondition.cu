@@ -7,8 +7,7 @@
 //
 // Phi_inv is symmetric, so a slice of its rows is also a slice of its columns: both operands lie in shared memory along
 // the summed index, which is what ldmatrix wants.
-#include "backend/cuda/kernels.h"
-#include "backend/cuda/tile_product.cuh"
+#include "backend/cuda/direction_tile.cuh"
 
 namespace lngd::cuda {
 namespace {
@@ -17,57 +16,11 @@ namespace {
 // it is read, and its latency, once a tile, is nothing beside hundreds of slices.
 constexpr int kPrefetchedSize = 512;
 
-static_assert(kDirectionRows == kProductRows && kDirectionColumns == kProductColumns, "a tile is a product");
-
-// A layer's matrix with its bias column, seen from the first row of the tile and the first column of its block.
-struct View {
-  const float* data;
-  int64_t rs, cs;
-  const float* bias;
-  int64_t bias_stride;
-  int columns; // without the bias; may be negative
-
-  __device__ View(const Strided& matrix, const Strided& vector, int inputs, int row, int column)
-      : data(matrix.data + row * matrix.rs + column * matrix.cs),
-        rs(matrix.rs),
-        cs(matrix.cs),
-        bias(vector.data + row * vector.rs),
-        bias_stride(vector.rs),
-        columns(inputs - column) {}
-
-  __device__ __forceinline__ const float* at(int row, int k) const {
-    return k < columns ? data + row * rs + k * cs : bias + row * bias_stride;
-  }
-};
-
-// G, or G + decay W, as operand A. `quads`: columns below this may be copied by fours.
-struct Gradient {
-  View g, w;
-  float decay;
-  const float* aligned;
-  int rows, size, quads;
-
-  __device__ __forceinline__ const float* find(int row, int k) const {
-    return row < rows && k < size ? g.at(row, k) : nullptr;
-  }
-  __device__ __forceinline__ const float* find_quad(int row, int k) const {
-    return row < rows && k + 3 < quads ? g.at(row, k) : nullptr;
-  }
-  __device__ __forceinline__ const float* anywhere() const { return aligned; }
-  __device__ __forceinline__ bool computes() const { return decay != 0.0f; }
-  __device__ __forceinline__ float value(int row, int k) const {
-    return computes() ? *g.at(row, k) + decay * *w.at(row, k) : *g.at(row, k); // W is not read where it does not count
-  }
-};
-
-// Squares of floats leave float's range below 1e-19 and above 1e19.
-__device__ __forceinline__ bool in_float_range(float square) { return square > 1e-30f && square < 1e30f; }
-
 // W of the tile into the second cache, a sector at a time, where it has unit stride one way; `columns`: of the tile,
 // which begins at column0 of the block. W is read once, after the product, and would come from device memory then, with
 // nothing else to do meanwhile. Rejected: copying it into shared memory (32 KiB more, one block on a multiprocessor of
 // an A100 instead of two) and into registers (32 more beside the fragments).
-__device__ __forceinline__ void prefetch_weights(const View& w, int rows, int column0, int columns) {
+__device__ __forceinline__ void prefetch_weights(const TileView& w, int rows, int column0, int columns) {
   const int thread = static_cast<int>(threadIdx.x);
   if (w.cs == 1) {
     for (int k = thread % 4 * 8; k < columns; k += 32)
@@ -78,52 +31,10 @@ __device__ __forceinline__ void prefetch_weights(const View& w, int rows, int co
   }
 }
 
-// A thread's elements of W of fragment i, all under way before the first is used: 16 of the 32, which the registers of
-// the product have room for. Beyond the tile: one inside it, not to be used.
-struct Weights {
-  float at[2][4][2]; // as the fragments: high, j, e
-
-  __device__ __forceinline__ Weights(const Gradient& gradient, int i, int column0) {
-#pragma unroll
-    for (int high = 0; high < 2; ++high)
-#pragma unroll
-      for (int j = 0; j < 4; ++j)
-#pragma unroll
-        for (int e = 0; e < 2; ++e)
-          at[high][j][e] = *gradient.w.at(min(product_row(i, high), gradient.rows - 1),
-                                          min(column0 + product_column(j) + e, gradient.size - 1));
-  }
-};
-
-template <class T>
-struct RowSums {
-  T dg, dd, ww;
-};
-
-// A thread's up to 8 elements of one row. `kept`: where G lies in shared memory (first column), or nullptr.
-template <class T>
-__device__ __forceinline__ RowSums<T> row_sums(const Gradient& gradient, const float (&d)[4][2],
-                                               const float (&weights)[4][2], const float* kept, int row, int column0) {
-  RowSums<T> sums{0, 0, 0};
-#pragma unroll
-  for (int j = 0; j < 4; ++j)
-#pragma unroll
-    for (int e = 0; e < 2; ++e) {
-      const int column = column0 + product_column(j) + e;
-      if (column >= gradient.size) continue;
-      const T x = d[j][e];
-      const T w = weights[j][e];
-      sums.dg += x * static_cast<T>(kept ? kept[j * 8 + e] : gradient.value(row, column));
-      sums.dd += x * x;
-      sums.ww += w * w;
-    }
-  return sums;
-}
-
 // Scales, stores, and adds up. Eight products in float, the rest in double: a multiprocessor converts 16 numbers a
 // cycle to double (CUDA's throughput table, 8.0 and 9.0), and three for each element would take 1536 cycles a tile, a
 // quarter of the product's. Where the float sums leave float's range they are taken again in double.
-__device__ DirectionSums finish(const DeviceLayer& layer, const DirectionTile& at, const Gradient& gradient,
+__device__ DirectionSums finish(const DeviceLayer& layer, const DirectionTile& at, const TileGradient& gradient,
                                 const float* shared, bool active, const float (&acc)[2][4][4]) {
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
   const bool pairs = at.begin % 2 == 0; // rows of D begin at multiples of 64 bytes
@@ -131,7 +42,7 @@ __device__ DirectionSums finish(const DeviceLayer& layer, const DirectionTile& a
   if (!active) return sums;
 #pragma unroll
   for (int i = 0; i < 2; ++i) {
-    const Weights weights(gradient, i, at.column0);
+    const TileWeights weights(gradient, i, at.column0);
 #pragma unroll
     for (int high = 0; high < 2; ++high) {
       const int row = product_row(i, high);
@@ -168,25 +79,6 @@ __device__ DirectionSums finish(const DeviceLayer& layer, const DirectionTile& a
   return sums;
 }
 
-// Over the block, always in the same order.
-__device__ void store_sums(const DirectionSums& mine, DirectionSums (&of_warp)[kProductThreads / 32],
-                           DirectionSums* to) {
-  const DirectionSums sums{warp_sum(mine.direction_gradient), warp_sum(mine.direction_direction),
-                           warp_sum(mine.weight_weight), warp_sum(mine.direction_psi), warp_sum(mine.psi_gradient)};
-  if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = sums;
-  __syncthreads();
-  if (threadIdx.x != 0) return;
-  DirectionSums total = of_warp[0];
-  for (int warp = 1; warp < kProductThreads / 32; ++warp) {
-    total.direction_gradient += of_warp[warp].direction_gradient;
-    total.direction_direction += of_warp[warp].direction_direction;
-    total.weight_weight += of_warp[warp].weight_weight;
-    total.direction_psi += of_warp[warp].direction_psi;
-    total.psi_gradient += of_warp[warp].psi_gradient;
-  }
-  *to = total;
-}
-
 template <Products Count>
 __global__ void __launch_bounds__(kProductThreads, 2)
     precondition_kernel(const StepSettings* settings, const DeviceLayer* layers, const DirectionTile* tiles,
@@ -196,10 +88,10 @@ __global__ void __launch_bounds__(kProductThreads, 2)
   const DirectionTile at = tiles[blockIdx.x];
   const DeviceLayer& layer = layers[at.layer];
   if (!layer.record->has_inverse) return; // the whole block; layer_rate skips the layer
-  const View g(layer.weight_gradients, layer.bias_gradients, layer.inputs, at.row0, at.begin);
-  const View w(layer.weights, layer.bias, layer.inputs, at.row0, at.begin);
+  const TileView g(layer.weight_gradients, layer.bias_gradients, layer.inputs, at.row0, at.begin);
+  const TileView w(layer.weights, layer.bias, layer.inputs, at.row0, at.begin);
   const float decay = settings->decoupled ? 0.0f : static_cast<float>(settings->weight_decay);
-  const Gradient gradient{
+  const TileGradient gradient{
       g, w, decay, at.inverse, at.row_end - at.row0, at.size, decay == 0.0f ? min(g.columns, at.size) : 0};
   const Along way = along(g.data, g.rs, g.cs);
   const float* const inverse = at.inverse + at.column0 * at.ld;

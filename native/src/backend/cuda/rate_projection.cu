@@ -12,6 +12,7 @@
 
 #include "backend/cuda/conv_loader.cuh"
 #include "backend/cuda/layer_rate.h"
+#include "backend/cuda/rate_partials.cuh"
 #include "backend/cuda/tile_product.cuh"
 
 namespace lngd::cuda {
@@ -186,17 +187,7 @@ __global__ void __launch_bounds__(kProductThreads, 2)
   project(samples, task, acc, y);
   __syncthreads();
 
-  // A sample's rows in the tile, in order; one row where there are no positions.
-  const int64_t first = row0 / positions;
-  const int slots = static_cast<int>((row0 + rows - 1) / positions - first) + 1, room = rate_slots(layer);
-  double* const to = layer.partial + (int64_t{task.column_tile} * rate_row_tiles(layer) + task.row_tile) * room;
-  for (int slot = thread; slot < slots; slot += kProductThreads) {
-    const int begin = static_cast<int>(max(int64_t{0}, (first + slot) * positions - row0));
-    const int end = static_cast<int>(min(int64_t{rows}, (first + slot + 1) * positions - row0));
-    double sum = 0;
-    for (int row = begin; row < end; ++row) sum += y[0][row] + y[1][row] + y[2][row] + y[3][row];
-    to[slot] = sum;
-  }
+  store_partials(layer, task, row0, rows, [&](int row) { return y[0][row] + y[1][row] + y[2][row] + y[3][row]; });
 }
 
 } // namespace

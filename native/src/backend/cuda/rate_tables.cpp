@@ -31,10 +31,16 @@ bool place_samples(CudaContext& context, CudaPlan& plan, const StepArgs& args) {
     const int32_t positions = rate.positions;
     rate.samples = layer.samples;
     rate.used = rate_samples(*args.config, layer.samples);
-    if (layer.samples > 0 && shape.convolution) {
+    if (layer.samples > 0 && shape.positional()) {
       const Activations inputs = context.staging.place(layer.conv_inputs, layer.samples, conv_channels(shape));
       const Activations deltas = context.staging.place(layer.conv_deltas, layer.samples, shape.outputs);
-      set_rate_patches(shape, inputs, deltas, layer.samples, rate);
+      if (shape.embedding) {
+        rate.positions = inputs.width;
+        rate.indices = inputs;
+        rate.conv_deltas = deltas;
+      } else {
+        set_rate_patches(shape, inputs, deltas, layer.samples, rate);
+      }
     } else if (layer.samples > 0) {
       rate.sample_inputs = context.staging.place(layer.sample_inputs, layer.samples, shape.inputs);
       rate.sample_deltas = context.staging.place(layer.sample_deltas, layer.samples, shape.outputs);
@@ -47,25 +53,27 @@ bool place_samples(CudaContext& context, CudaPlan& plan, const StepArgs& args) {
 size_t staged_bytes(const StepLayer& layer) {
   const LayerShape& shape = *layer.shape;
   if (layer.samples == 0) return 0;
-  if (shape.convolution)
+  if (shape.positional())
     return Staging::needed(layer.conv_inputs, layer.samples, conv_channels(shape)) +
            Staging::needed(layer.conv_deltas, layer.samples, shape.outputs);
   return Staging::needed(layer.sample_inputs, layer.samples, shape.inputs) +
          Staging::needed(layer.sample_deltas, layer.samples, shape.outputs);
 }
 
-// The projections of dense layers, then those of convolutions: a launch each.
+// The projections of dense layers, then those of convolutions, then those of embeddings: a launch each.
 void list_projections(CudaPlan& plan, const StepArgs& args) {
   plan.projections.clear();
   plan.partials = 0;
-  for (const bool convolution : {false, true}) {
+  const auto append = [&](auto belongs) {
     for (int32_t i = 0; i < plan.layers; ++i) {
       const RateLayer& rate = plan.rate_layers[static_cast<size_t>(i)];
-      if (rate.samples > 0 && args.layers[i].shape->convolution == convolution)
-        append_projection_tasks(i, rate, plan.projections);
+      if (rate.samples > 0 && belongs(*args.layers[i].shape)) append_projection_tasks(i, rate, plan.projections);
     }
-    if (!convolution) plan.dense_projections = static_cast<int32_t>(plan.projections.size());
-  }
+    return static_cast<int32_t>(plan.projections.size());
+  };
+  plan.dense_projections = append([](const LayerShape& shape) { return !shape.positional(); });
+  plan.conv_projections = append([](const LayerShape& shape) { return shape.convolution; }) - plan.dense_projections;
+  append([](const LayerShape& shape) { return shape.embedding; });
   for (const RateLayer& rate : plan.rate_layers)
     if (rate.samples > 0) plan.partials += rate_partials(rate);
 }

@@ -3,6 +3,8 @@
 //
 //   Phi_hat <- rho Phi_hat + (1 - rho) Phi / N        psi_hat <- rho psi_hat + (1 - rho) psi / denominator
 //
+// and a second factor that is a matrix (KFAC, TKFAC) as Phi, by the rows or by the denominator (second_factor.h).
+//
 // The first update initialises. An update with NaN, Inf or overflow, or in which every c_n r_n was 0 (a dead layer),
 // changes nothing, and neither does one group of a convolution in which they were. The sums are zero afterwards in
 // every case.
@@ -37,19 +39,16 @@ __device__ __forceinline__ float4& quad(float* p) { return *reinterpret_cast<flo
 // Leading dimension of a block of n columns, as BlockLayout has it.
 __device__ __forceinline__ int64_t leading(int n) { return (int64_t{n} + kRowAlign - 1) / kRowAlign * kRowAlign; }
 
-// Row `at` of Phi, in the order of AverageTask; by one warp.
-__device__ void average_row(const AverageLayer& layer, const Decision& decision, int at) {
-  const int group = at / layer.d, row = at % layer.d, i = row % layer.block, begin = row - i;
-  const int64_t offset = group * layer.group_floats + begin * leading(layer.block) +
-                         i * leading(min(layer.block, layer.d - begin)); // a multiple of 16
-  const bool accept = decision.accept && layer.denominator[group] > 0;
-  const float keep = static_cast<float>(decision.keep);
-  const float weight =
-      accept ? static_cast<float>((1.0 - decision.keep) / static_cast<double>(layer.record->samples)) : 0.0f;
+// Row `at` of a factor, in the order of AverageTask, by one warp; `share` of the sum, where its group is accepted.
+__device__ void average_row(const AverageFactor& factor, int at, bool accept, double old, double share) {
+  const int group = at / factor.d, row = at % factor.d, i = row % factor.block, begin = row - i;
+  const int64_t offset = group * factor.group_floats + begin * leading(factor.block) +
+                         i * leading(min(factor.block, factor.d - begin)); // a multiple of 16
+  const float keep = static_cast<float>(old), weight = accept ? static_cast<float>(share) : 0.0f;
   for (int j = static_cast<int>(threadIdx.x) % 32 * 4; j <= i; j += 128) {
-    float4& sum = quad(layer.phi_sum + offset + j);
+    float4& sum = quad(factor.sum + offset + j);
     if (accept) {
-      float4& average = quad(layer.phi + offset + j);
+      float4& average = quad(factor.average + offset + j);
       const float4 s = sum;
       float4 a = average; // what lies above the diagonal stays
       a.x = keep * a.x + weight * s.x;
@@ -60,6 +59,25 @@ __device__ void average_row(const AverageLayer& layer, const Decision& decision,
     }
     sum = make_float4(0, 0, 0, 0);
   }
+}
+
+// Row `at` of Phi, over the samples; of the second factor, over the rows (KFAC) or over sum c r (TKFAC).
+__device__ void average_phi(const AverageLayer& layer, const Decision& decision, int at) {
+  const bool accept = decision.accept && layer.denominator[at / layer.phi.d] > 0;
+  average_row(layer.phi, at, accept, decision.keep, (1.0 - decision.keep) / static_cast<double>(layer.record->samples));
+}
+__device__ void average_second(const AverageLayer& layer, const Decision& decision, int at) {
+  const double denominator = layer.denominator[at / layer.second.d];
+  const double count = layer.second_by_rows ? layer.totals[2 * layer.groups] : denominator;
+  average_row(layer.second, at, decision.accept && denominator > 0, decision.keep, (1.0 - decision.keep) / count);
+}
+
+__device__ void average_diagonal(const AverageLayer& layer, const Decision& decision, int i) {
+  const double share = (1.0 - decision.keep) / static_cast<double>(layer.record->samples);
+  float& average = layer.phi.average[i];
+  if (decision.accept)
+    average = static_cast<float>(decision.keep * static_cast<double>(average) + share * layer.diagonal_sum[i]);
+  layer.diagonal_sum[i] = 0;
 }
 
 __device__ void average_psi(const AverageLayer& layer, const Decision& decision, int i) {
@@ -78,10 +96,19 @@ __global__ void __launch_bounds__(kThreads)
   const AverageLayer& layer = layers[task.layer];
   const Decision decision = decide(layer, settings->rho);
   const int thread = static_cast<int>(threadIdx.x);
-  if (task.of_psi) {
+  if (task.part == AveragePart::Psi) {
     for (int i = task.row0 + thread; i < task.row1; i += kThreads) average_psi(layer, decision, i);
-  } else {
-    for (int row = task.row0 + thread / 32; row < task.row1; row += kThreads / 32) average_row(layer, decision, row);
+    return;
+  }
+  if (task.part == AveragePart::Diagonal) {
+    for (int i = task.row0 + thread; i < task.row1; i += kThreads) average_diagonal(layer, decision, i);
+    return;
+  }
+  for (int row = task.row0 + thread / 32; row < task.row1; row += kThreads / 32) {
+    if (task.part == AveragePart::Phi)
+      average_phi(layer, decision, row);
+    else
+      average_second(layer, decision, row);
   }
 }
 
@@ -93,6 +120,8 @@ __global__ void __launch_bounds__(kThreads)
   const Decision decision = decide(layer, settings->rho);
   __syncthreads(); // the denominators have been read
   for (int g = static_cast<int>(threadIdx.x); g < layer.groups; g += kThreads) layer.denominator[g] = 0;
+  if (layer.totals)
+    for (int i = static_cast<int>(threadIdx.x); i <= 2 * layer.groups; i += kThreads) layer.totals[i] = 0;
   if (threadIdx.x != 0) return;
   LayerRecord& record = *layer.record;
   if (decision.accept) {

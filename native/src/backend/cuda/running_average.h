@@ -14,49 +14,77 @@
 
 namespace lngd::cuda {
 
-// A layer's statistics; device pointers.
-struct AverageLayer {
-  LayerRecord* record;
-  double* denominator; // groups
-  float* phi_sum;      // lower triangles, as BlockLayout has them
-  float* phi;
-  double* psi_sum; // outputs
-  float* psi;
-  int32_t outputs, groups;
+// The sum of a factor and its running average, lower triangles as a BlockLayout has them.
+struct AverageFactor {
+  float* sum;
+  float* average;
   int32_t d, block; // of the BlockLayout
   int64_t group_floats;
 };
 
-inline AverageLayer average_layer(const LayerShape& shape, const LayerMemory& memory) {
-  return {memory.record,
-          memory.denominator,
-          memory.phi_sum,
-          memory.phi,
-          memory.psi_sum,
-          memory.psi,
-          static_cast<int32_t>(shape.outputs),
-          static_cast<int32_t>(shape.groups),
-          static_cast<int32_t>(shape.d),
-          static_cast<int32_t>(shape.blocks.block),
-          shape.blocks.group_floats()};
+inline AverageFactor average_factor(const BlockLayout& blocks, float* sum, float* average) {
+  return {sum, average, static_cast<int32_t>(blocks.d), static_cast<int32_t>(blocks.block), blocks.group_floats()};
 }
 
-// Rows [row0, row1) of a layer's Phi, or of its psi. The rows of Phi are counted through its groups: row r is row r % d
-// of group r / d, in block r % d / block of that. So a task is as large as it should be whether the layer has one
-// factor of 4608 or a thousand of 9.
+// A layer's statistics; device pointers.
+struct AverageLayer {
+  LayerRecord* record;
+  double* denominator;  // groups
+  AverageFactor phi;    // of a diagonal Phi only `average` and d
+  double* diagonal_sum; // d; nullptr unless Phi is diagonal
+  // The second factor: a diagonal, or a matrix.
+  double* psi_sum; // outputs
+  float* psi;
+  AverageFactor second;
+  double* totals; // 2 groups + 1, the last is the number of rows; nullptr where it is a diagonal
+  int32_t outputs, groups;
+  bool second_by_rows; // KFAC: divided by the rows, not by the denominator
+};
+
+inline AverageLayer average_layer(const LayerShape& shape, const LayerMemory& memory) {
+  AverageLayer layer{};
+  layer.record = memory.record;
+  layer.denominator = memory.denominator;
+  layer.phi = average_factor(shape.blocks, memory.phi_sum, memory.phi);
+  layer.diagonal_sum = memory.phi_diagonal_sum;
+  layer.psi_sum = memory.psi_sum;
+  layer.psi = memory.psi;
+  if (shape.second_matrix()) layer.second = average_factor(shape.second, memory.second_sum, memory.second);
+  layer.totals = shape.second_matrix() ? memory.totals : nullptr;
+  layer.outputs = static_cast<int32_t>(shape.outputs);
+  layer.groups = static_cast<int32_t>(shape.groups);
+  layer.second_by_rows = shape.approximation != LNGD_APPROXIMATION_TKFAC;
+  return layer;
+}
+
+enum class AveragePart : int32_t { Phi, Diagonal, Psi, Second };
+
+// Rows [row0, row1) of a layer's Phi (elements, where it is diagonal), psi or second factor. The rows of a factor are
+// counted through its groups: row r is row r % d of group r / d, in block r % d / block of that. So a task is as large
+// as it should be whether the layer has one factor of 4608 or a thousand of 9.
 struct AverageTask {
   int32_t layer, row0, row1;
-  int32_t of_psi;
+  AveragePart part;
 };
 constexpr int32_t kAverageElements = 8192; // about as many elements as a task should have
 
 inline void append_average_tasks(int32_t index, const AverageLayer& layer, int32_t elements,
                                  std::vector<AverageTask>& tasks) {
-  const int32_t rows = layer.groups * layer.d, columns = std::max(1, layer.block / 2); // of a row, on average
-  const int32_t step = std::max(1, elements / columns);
-  for (int32_t row = 0; row < rows; row += step) tasks.push_back({index, row, std::min(rows, row + step), 0});
-  for (int32_t row = 0; row < layer.outputs; row += elements)
-    tasks.push_back({index, row, std::min(layer.outputs, row + elements), 1});
+  const auto append = [&](AveragePart part, int32_t rows, int32_t step) {
+    for (int32_t row = 0; row < rows; row += step) tasks.push_back({index, row, std::min(rows, row + step), part});
+  };
+  // A row of a lower triangle has half the columns of its block on average.
+  const auto step = [elements](const AverageFactor& factor) {
+    return std::max(1, elements / std::max(1, factor.block / 2));
+  };
+  if (layer.diagonal_sum)
+    append(AveragePart::Diagonal, layer.phi.d, elements);
+  else
+    append(AveragePart::Phi, layer.groups * layer.phi.d, step(layer.phi));
+  if (layer.totals)
+    append(AveragePart::Second, layer.groups * layer.second.d, step(layer.second));
+  else
+    append(AveragePart::Psi, layer.outputs, elements);
 }
 
 // Called once before the first launch.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What embeddings have for themselves of conv_statistics, conv_fisher_rows and layer_rate. They have no entries in
-// kernels.def: the arguments are those of a convolution, so the kernel of that name passes them on, and a backend
-// without embeddings needs no stubs.
+// kernels.def: the arguments are those of a convolution, so the kernel of that name passes them on.
 #ifndef LNGD_BACKEND_CPU_KERNELS_EMBEDDING_H
 #define LNGD_BACKEND_CPU_KERNELS_EMBEDDING_H
 

@@ -5,7 +5,7 @@ import org.lngd4j.nativelib.global.lngd;
 
 /**
  * What stands for the Fisher block of a layer. All but {@link #LNGD} keep the second factor as a
- * matrix, need {@link Fisher#PROVIDED}, and run on the CPU.
+ * matrix and need {@link Fisher#PROVIDED}.
  */
 public enum Approximation {
     /** Phi (x) diag(psi), the paper's. */
@@ -17,7 +17,10 @@ public enum Approximation {
     /** Phi (x) Psi with the trace of the exact block and a dense Psi (Gao and others 2021). */
     TKFAC(lngd.LNGD_APPROXIMATION_TKFAC),
 
-    /** KFAC's eigenvectors with a measured diagonal between them (George and others 2018). */
+    /**
+     * KFAC's eigenvectors with a measured diagonal between them (George and others 2018). On the
+     * CPU only: {@link Device#AUTO} goes there, and other devices are refused.
+     */
     EKFAC(lngd.LNGD_APPROXIMATION_EKFAC);
 
     private final int code;

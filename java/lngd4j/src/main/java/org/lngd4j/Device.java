@@ -11,7 +11,8 @@ public enum Device {
      * CUDA where it can be used, else the CPU. On a machine without a CUDA driver nothing is
      * extracted, opened or asked for CUDA; with one, a CUDA backend that cannot be used (a driver
      * or a device that is too old, or one that computes wrong answers) leaves the CPU, which is
-     * said once by a warning, and {@link DeviceChoice} and {@link LngdInfo} tell why.
+     * said once by a warning, and {@link DeviceChoice} and {@link LngdInfo} tell why. {@link
+     * Approximation#EKFAC} runs on the CPU in any case.
      */
     AUTO(lngd.LNGD_DEVICE_AUTO),
 

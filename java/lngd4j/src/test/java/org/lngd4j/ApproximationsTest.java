@@ -8,6 +8,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.lngd4j.nativelib.DeviceLibrary;
 import org.lngd4j.nativelib.LngdArgumentException;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
@@ -79,8 +80,19 @@ class ApproximationsTest {
     void whatDoesNotGoTogetherIsRefusedByName() {
         refused(options(Preset.KFAC).fisher(Fisher.EXPECTED), "fisher");
         refused(options(Preset.KFAC).layerRate(LayerRate.KRONECKER), "rate");
-        refused(options(Preset.TKFAC).device(Device.CUDA_EMULATED), "device");
+        refused(options(Preset.EKFAC).device(Device.CUDA_EMULATED), "LNGD_APPROXIMATION_EKFAC (3)");
         refused(options(Preset.KFAC).approximation(Approximation.LNGD), "damping");
+    }
+
+    @Test
+    void autoTakesEkfacToTheCpuAndSaysSo() {
+        DeviceChoice choice = DeviceChoice.of(options(Preset.EKFAC).device(Device.AUTO).build());
+        assertThat(choice.device()).isEqualTo(Device.CPU);
+        if (DeviceLibrary.mayHaveCuda()) {
+            assertThat(choice.reason()).contains("LNGD_APPROXIMATION_EKFAC");
+        } else {
+            assertThat(choice.reason()).isEmpty(); // nothing else was to be had
+        }
     }
 
     private static void refused(LngdOptions.Builder options, String name) {

@@ -31,7 +31,7 @@ final class LngdChoice {
     private static LngdOptions direct(TrainSettings settings, long totalSteps) {
         LngdOptions.Builder builder =
                 LngdOptions.preset(preset(settings), totalSteps)
-                        .device(usable(settings))
+                        .device(wanted(settings))
                         .threads(settings.threads())
                         .seed(settings.seed());
         kind(settings.optimizer(), builder, totalSteps);
@@ -97,8 +97,15 @@ final class LngdChoice {
         return Devices.word(usable(settings));
     }
 
+    /** AUTO stays what it is where the library decides: it then says why it took the CPU. */
+    private static Device wanted(TrainSettings settings) {
+        return settings.optimizer().isCpuOnly()
+                ? Devices.of(settings.device())
+                : Devices.usable(settings.device());
+    }
+
     private static Device usable(TrainSettings settings) {
-        return settings.optimizer().isKfac() ? Device.CPU : Devices.usable(settings.device());
+        return settings.optimizer().isCpuOnly() ? Device.CPU : Devices.usable(settings.device());
     }
 
     private static Preset preset(TrainSettings settings) {

@@ -126,9 +126,9 @@ public enum OptimizerKind {
         return axes;
     }
 
-    /** Whether its second factor is a matrix. These run on the CPU only. */
-    boolean isKfac() {
-        return this == KFAC || this == KFAC_TRUST || this == TKFAC || this == EKFAC;
+    /** Whether it has no CUDA kernels. */
+    boolean isCpuOnly() {
+        return this == EKFAC;
     }
 
     /**

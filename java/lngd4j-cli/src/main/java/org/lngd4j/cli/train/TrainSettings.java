@@ -104,11 +104,11 @@ public record TrainSettings(
             forLngdOnly(optimizer, "--layer-rate", layerRate);
             forLngdOnly(optimizer, "--direction-precision", directionPrecision);
         }
-        if (optimizer.isKfac() && device.equals("cuda")) {
+        if (optimizer.isCpuOnly() && device.equals("cuda")) {
             throw CliException.badInput(
-                    "--device cuda is for --optimizer lngd, not "
+                    "--device cuda: --optimizer "
                             + optimizer
-                            + ", which has no CUDA kernels");
+                            + " has no CUDA kernels, use --device cpu or auto");
         }
         if (optimizer.family() != OptimizerKind.Family.LNGD) {
             forLngdOnly(optimizer, "--damping", damping);

@@ -63,7 +63,7 @@ class TrainSettingsTest {
                 "--optimizer adam --damping 1 | --damping is for --optimizer lngd, not adam",
                 "--optimizer sgd --preset paper | --preset is for --optimizer lngd, not sgd",
                 "--optimizer adam --momentum 0.5 | --momentum is for --optimizer lngd and sgd, not adam",
-                "--optimizer ekfac --device cuda | --device cuda is for --optimizer lngd, not ekfac, which has no CUDA",
+                "--optimizer ekfac --device cuda | --device cuda: --optimizer ekfac has no CUDA kernels, use --device",
                 "--optimizer kfac --fisher expected | --fisher is for --optimizer lngd, not kfac",
                 "--optimizer lngd-lr --preset paper | --preset is for --optimizer lngd, not lngd-lr",
                 "--optimizer adam --device cuda | --device cuda is for --optimizer lngd, not adam",
