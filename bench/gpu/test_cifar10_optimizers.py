@@ -66,7 +66,8 @@ class AgainstTheFormulas(unittest.TestCase):
         torch_device = "cuda" if device == "cuda" else "cpu"
         network, twin = small_network().to(torch_device), small_network().double()
         library = lngd_abi.Library(LIBRARY)
-        changes = {"statistics_interval": 2, "inverse_interval": 4, "rest_learning_rate": 0.0, **changes}
+        # The tolerance is one of float32, which statistics in TF32 (precision AUTO) are not.
+        changes = {"statistics_interval": 2, "inverse_interval": 4, "rest_learning_rate": 0.0, "precision": library.PRECISION_TF32X3, **changes}
         optimizer = cifar10_lngd.FROM_LIBRARY[kind](network, self.STEPS, changes, library, device)
         self.addCleanup(optimizer.close)
         s, kfac = optimizer.settings, kind != "lngd"
@@ -143,12 +144,7 @@ class AgainstTheFormulas(unittest.TestCase):
         self.compare("lngd", "emulated", {"statistics_samples": 3, "block_size": 16}, steps=3)
 
     def test_kfac_on_the_emulated_device(self):
-        try:
-            self.compare("kfac", "emulated", {}, steps=3)
-        except lngd_abi.LngdError as error:
-            if error.function != "lngd_create":
-                raise
-            self.skipTest(f"this library has no KFAC on CUDA: {error}")
+        self.compare("kfac", "emulated", {}, steps=3)
 
     @unittest.skipUnless(torch and torch.cuda.is_available(), "no GPU")
     def test_lngd_and_kfac_on_a_gpu(self):
@@ -157,11 +153,7 @@ class AgainstTheFormulas(unittest.TestCase):
         torch.backends.cudnn.allow_tf32 = False  # the tolerance is one of float32
         self.compare("lngd", "cuda", {"statistics_samples": 6, "block_size": 16})
         self.compare("lngd", "cuda", {"statistics_samples": 0, "block_size": 0, "weight_decay": 0.02, "overlap": 0})
-        try:
-            self.compare("kfac", "cuda", {})
-        except lngd_abi.LngdError as error:
-            if error.function != "lngd_create":
-                raise
+        self.compare("kfac", "cuda", {})
 
     def test_settings_that_are_none_are_refused(self):
         library = lngd_abi.Library(LIBRARY)
