@@ -14,17 +14,18 @@ struct Function {
   size_t dynamic_limit = 0;
   bool loaded = false;
 };
-std::map<const void*, Function> functions;
-std::string loaded_late; // the first kernel that its launch had to load
+std::map<std::pair<const void*, int>, Function> functions; // by kernel and device
+std::string loaded_late;                                   // the first kernel that its launch had to load
 
 // What is known of a kernel; nullptr where nothing can be.
 Function* find_function(const void* kernel) {
-  const auto found = functions.find(kernel);
+  const std::pair<const void*, int> key{kernel, current_device()};
+  const auto found = functions.find(key);
   if (found != functions.end()) return &found->second;
   Function fresh;
   if (!static_shared_bytes(kernel, fresh.static_shared)) return nullptr;
   fresh.dynamic_limit = fresh.static_shared < kSharedWithoutOptIn ? kSharedWithoutOptIn - fresh.static_shared : 0;
-  return &functions.emplace(kernel, fresh).first->second;
+  return &functions.emplace(key, fresh).first->second;
 }
 
 } // namespace
@@ -81,7 +82,8 @@ cudaError_t launch(const Launch& request) {
   // allocate and synchronise, which breaks a capture; whether it does depends on the driver, so here it always does.
   if (!function->loaded) {
     if (loaded_late.empty()) loaded_late = function_name(request.kernel);
-    if (invalidate_captures()) return failed(cudaErrorStreamCaptureUnsupported);
+    if (capture_mode() != cudaStreamCaptureModeRelaxed && invalidate_captures())
+      return failed(cudaErrorStreamCaptureUnsupported);
     function->loaded = true;
   }
   if (request.shared_bytes > function->dynamic_limit) return failed(cudaErrorInvalidValue);

@@ -1,9 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Launchers of the kernels that test_runtime.cpp needs.
+// Launchers of the kernels that test_runtime.cpp and test_hardware.cpp need.
 #ifndef LNGD_SIMT_RUNTIME_KERNELS_HPP
 #define LNGD_SIMT_RUNTIME_KERNELS_HPP
 
 #include <cuda_runtime.h>
+
+#include "simt.hpp"
+
+struct Clean { // every test starts and ends with a working device
+  Clean() { simt::reset(); }
+  ~Clean() {
+    simt::reset();
+    simt::set_schedule(simt::Order::Forward);
+    simt::set_device(nullptr);
+  }
+};
 
 // Touches the last byte of that much dynamic shared memory.
 cudaError_t touch_shared(size_t bytes);

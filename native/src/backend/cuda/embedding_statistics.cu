@@ -152,7 +152,7 @@ StatisticsPlan plan_of(const LayerShape& shape, int64_t rows, int32_t multiproce
 }
 
 bool fits(const Activations& inputs, int64_t samples) {
-  return inputs.width > 0 && samples <= INT32_MAX / int64_t{inputs.width};
+  return inputs.width > 0 && samples <= kMostRows / int64_t{inputs.width};
 }
 
 cudaError_t launch_rows(const ConvStatisticsArgs& args, const StatisticsPlan& plan, const FisherRows& out,
