@@ -107,8 +107,7 @@ const Case kCases[] = {
 
 // "planted_kernels.cuh:LINE" of the lines with this tag.
 std::vector<std::string> tagged_lines(const std::string& tag) {
-  const std::string here = __FILE__;
-  std::ifstream source(here.substr(0, here.rfind('/') + 1) + "planted_kernels.cuh");
+  std::ifstream source(SIMT_PLANTED_KERNELS); // not beside __FILE__, which a compiler cache may have made relative
   std::vector<std::string> found;
   std::string line;
   for (int number = 1; std::getline(source, line); ++number)
