@@ -5,8 +5,7 @@
 //
 // Why 64 x 128 (all counts for a tile of precondition with 128-blocks, the default):
 //   arithmetic    64 * 128 * 128 multiplications, three mma each: 3072 mma.sync, 6144 cycles of a multiprocessor's
-//   tensor
-//                 cores on A100, half of that at best on H100.
+//                 tensor cores on A100, half of that at best on H100. (direction_precision TF32: a third.)
 //   device memory G, W and D once each, 96 KiB: 65 tensor operations a byte, where A100 has 100 for each byte of its
 //                 memory and H100 about 90 (of mma.sync): memory is the floor, and the second cache must not be
 //                 another.
@@ -63,9 +62,9 @@ __device__ __forceinline__ Along along(const float* data, int64_t rs, int64_t cs
 
 // One element of A into shared memory. A Source has
 //   find(row, k)        the address of an element of the tile, nullptr where it is zero
-//   find_quad(row, k)   the address of four neighbours from a multiple of 4, nullptr where they cannot be copied at
-//   once anywhere()          an address that is a multiple of 16 bytes computes()          value(row, k) counts instead
-//   of what lies at find(row, k)
+//   find_quad(row, k)   the address of four neighbours from a multiple of 4, nullptr where 16 bytes cannot be copied
+//   anywhere()          an address that is a multiple of 16 bytes
+//   computes()          value(row, k) counts instead of what lies at find(row, k)
 template <class Source>
 __device__ __forceinline__ void load_element(const Source& source, float* to, int row, int k) {
   const float* const from = source.find(row, k);
