@@ -6,6 +6,7 @@
 //   weighted_syrk      Phi += sum_n r_n a_n a_n^T, the lower triangles of the diagonal blocks, on tensor cores
 //   finish_statistics  the parts in order; samples and poisoned
 #include "backend/cuda/fisher_rows.cuh"
+#include "backend/cuda/squares.cuh"
 #include "backend/cuda/statistics.h"
 #include "backend/cuda/statistics_plan.h"
 #include "backend/cuda/syrk_launch.cuh"
@@ -24,21 +25,8 @@ struct DenseSource {
 
   __device__ int64_t signal_at(int row) const { return row * signal_rs; }
 
-  // Float runs of 8, all loads of a run at once, double beyond.
   __device__ double input_square(int /*group*/, int row, int part, int parts) const {
-    const float* const a = inputs.data + row * inputs.rs;
-    double total = 0;
-    for (int j0 = part; j0 < columns; j0 += 8 * parts) {
-      float run = 0;
-#pragma unroll
-      for (int k = 0; k < 8; ++k) {
-        const int j = j0 + k * parts;
-        const float x = j < columns ? a[j * inputs.cs] : 0.0f;
-        run += x * x;
-      }
-      total += static_cast<double>(run);
-    }
-    return total;
+    return sum_of_squares(inputs.data + row * inputs.rs, inputs.cs, columns, part, parts);
   }
 };
 

@@ -17,6 +17,7 @@
 #include "backend/cuda/conv_rows.cuh"
 #include "backend/cuda/second_factor.h"
 #include "backend/cuda/simt.cuh"
+#include "backend/cuda/squares.cuh"
 #include "backend/cuda/statistics_plan.h"
 
 namespace lngd::cuda {
@@ -45,22 +46,6 @@ struct SquareArgs {
   int32_t first_blocks;
 };
 
-// Float runs of 8, double beyond.
-__device__ double channel_squares(const float* x, int64_t stride, int channels, int part, int parts) {
-  double total = 0;
-  for (int c0 = part; c0 < channels; c0 += 8 * parts) {
-    float run = 0;
-#pragma unroll
-    for (int k = 0; k < 8; ++k) {
-      const int c = c0 + k * parts;
-      const float value = c < channels ? x[c * stride] : 0.0f;
-      run += value * value;
-    }
-    total += static_cast<double>(run);
-  }
-  return total;
-}
-
 __global__ void __launch_bounds__(kThreads) square_rows_kernel(const SquareArgs args) {
   __shared__ double parts[kThreads];
   const bool second = static_cast<int>(blockIdx.x) >= args.first_blocks;
@@ -79,7 +64,7 @@ __global__ void __launch_bounds__(kThreads) square_rows_kernel(const SquareArgs 
     const int64_t* const s = job.view.stride;
     const float* const from =
         job.view.data + sample * s[0] + int64_t{group} * job.channels * s[1] + y * s[2] + x * s[3];
-    sum = channel_squares(from, s[1], job.channels, part, count);
+    sum = sum_of_squares(from, s[1], job.channels, part, count);
   }
   parts[slot * count + part] = sum;
   __syncthreads();

@@ -5,6 +5,7 @@
 //
 // Bound by memory: the input is read once, and one float for all channels of a group is written.
 #include "backend/cuda/conv_rows.cuh"
+#include "backend/cuda/squares.cuh"
 #include "backend/cuda/statistics.h"
 #include "backend/cuda/statistics_plan.h"
 
@@ -22,22 +23,6 @@ struct PixelArgs {
   float* squares;   // groups x pixels
 };
 
-// Float runs of 8, double beyond.
-__device__ double channel_squares(const float* a, int64_t stride, int channels, int first, int step) {
-  double total = 0;
-  for (int c0 = first; c0 < channels; c0 += 8 * step) {
-    float run = 0;
-#pragma unroll
-    for (int k = 0; k < 8; ++k) {
-      const int c = c0 + k * step;
-      const float x = c < channels ? a[c * stride] : 0.0f;
-      run += x * x;
-    }
-    total += static_cast<double>(run);
-  }
-  return total;
-}
-
 __global__ void __launch_bounds__(kPixelThreads) pixel_squares_kernel(const PixelArgs args) {
   // Pixels are numbered in 32 bits (kMostRows); the threads of a grid, 32 a pixel, would not be.
   const int block = static_cast<int>(blockIdx.x), thread = static_cast<int>(threadIdx.x), lane = thread % 32;
@@ -50,8 +35,8 @@ __global__ void __launch_bounds__(kPixelThreads) pixel_squares_kernel(const Pixe
     const int64_t* const s = args.inputs.stride;
     const float* const a =
         args.inputs.data + sample * s[0] + int64_t{group} * args.channels * s[1] + y * s[2] + x * s[3];
-    sum = args.by_channels ? channel_squares(a, s[1], args.channels, lane, 32)
-                           : channel_squares(a, s[1], args.channels, 0, 1);
+    sum = args.by_channels ? sum_of_squares(a, s[1], args.channels, lane, 32)
+                           : sum_of_squares(a, s[1], args.channels, 0, 1);
   }
   if (args.by_channels) sum = warp_sum(sum);
   if (pixel < args.pixels && (!args.by_channels || lane == 0))
