@@ -49,7 +49,7 @@ TEST(misuse_config_init) {
   std::memset(&config, 0x5A, sizeof config);
   const lngd_config before = config;
   REFUSED(lngd_config_init(-1, 10, &config), "preset");
-  REFUSED(lngd_config_init(7, 10, &config), "preset");
+  REFUSED(lngd_config_init(10, 10, &config), "preset");
   REFUSED(lngd_config_init(LNGD_PRESET_RECIPE, -1, &config), "total_steps");
   REFUSED(lngd_config_init(LNGD_PRESET_RECIPE, 10, nullptr), "config");
   CHECK_EQ(std::memcmp(&config, &before, sizeof config), 0);
@@ -168,8 +168,8 @@ TEST(misuse_settings) {
   lngd_optimizer* handle = one.optimizer.handle();
   double value = -7;
   REFUSED(lngd_set(handle, -1, 1), "setting");
-  REFUSED(lngd_set(handle, 12, 1), "setting");
-  REFUSED(lngd_get(handle, 12, &value), "setting");
+  REFUSED(lngd_set(handle, 13, 1), "setting");
+  REFUSED(lngd_get(handle, 13, &value), "setting");
   REFUSED(lngd_get(handle, LNGD_SET_MU, nullptr), "value");
   CHECK_EQ(value, -7.0);
   const struct {
@@ -187,7 +187,8 @@ TEST(misuse_settings) {
                {LNGD_SET_MU, "mu", {0, -1, kNan}},
                {LNGD_SET_TRUST_RATIO, "trust_ratio", {0, -1, kNan}},
                {LNGD_SET_STATISTICS_INTERVAL, "statistics_interval", {0, -1, 1.5, kNan, kInf, 3e9}},
-               {LNGD_SET_INVERSE_INTERVAL, "inverse_interval", {0, -1, 1.5, kNan, -kInf, 1e300}}};
+               {LNGD_SET_INVERSE_INTERVAL, "inverse_interval", {0, -1, 1.5, kNan, -kInf, 1e300}},
+               {LNGD_SET_SIGNAL_REFERENCE, "signal_reference", {-1, kNan, kInf}}};
   const std::vector<std::uint8_t> before = one.optimizer.state();
   for (const auto& row : table)
     for (const double bad : row.bad) {

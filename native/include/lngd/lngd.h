@@ -174,27 +174,42 @@ typedef enum lngd_preset {
    * layer rate, trust ratio, weight decay or averaged weights. */
   LNGD_PRESET_KFAC = 4,
   LNGD_PRESET_TKFAC = 5,
-  LNGD_PRESET_EKFAC = 6
+  LNGD_PRESET_EKFAC = 6,
+  /* Block-diagonal KFAC inside LNGD's machinery (ours): both Kronecker factors in blocks of 128, gradients of targets
+   * drawn from the model (fisher PROVIDED), SIGNAL damping, trust ratio always, weight decay in units of it, intervals
+   * by the length of the run. For softmax and sigmoid outputs, with averaged weights: */
+  LNGD_PRESET_BLOCK_KRONECKER = 7,
+  LNGD_PRESET_BLOCK_KRONECKER_FIT = 8, /* its settings for reconstruction and regression; Nesterov, no averages */
+  /* The last rival of the paper's table 6: approximation NGPLUS, fisher PROVIDED, RELATIVE damping with factor 1, the
+   * rest as KFAC's preset */
+  LNGD_PRESET_NGPLUS = 9
 } lngd_preset;
 
-/* What stands for the Fisher block of a layer. All but LNGD keep the second factor as a matrix (m/G x m/G for each of G
- * groups), need the signs of g and so fisher PROVIDED. EKFAC runs on the CPU only. Sums run over samples n and output
+/* What stands for the Fisher block of a layer. KFAC, TKFAC and EKFAC keep the second factor as a matrix (m/G x m/G for
+ * each of G groups, or its diagonal blocks: second_block_size), need the signs of g and so fisher PROVIDED. EKFAC runs
+ * on the CPU only. Sums run over samples n and output
  * positions t (T of them; one in a dense layer); g_nt are the rows given as LNGD_SIGNAL_GRADIENTS. Statistics, running
  * averages, retries, trust ratio, EMPIRICAL rate, decay and momentum are those of LNGD.
  *
- *   LNGD    Phi (x) diag(psi)   Phi = (1/N) sum r a a^T, psi = sum c g^2 / sum c r; r = ||g||^2, c = ||a||^2 (the
- * paper) KFAC    A (x) B             A = (1/N) sum a a^T, B = (1/(N T)) sum g g^T (J. Martens, R. Grosse, ICML 2015; R.
- * Grosse, J. Martens, ICML 2016 for convolutions) TKFAC   Phi (x) Psi         Phi of LNGD, Psi = sum c g g^T / sum c r,
- * whose trace is 1: the product has the trace of the exact block (K.-X. Gao et al., AAAI 2021) EKFAC   eigenvectors of
- * KFAC's A and B, and in their basis the measured diagonal S, the running average of the squares of the per-sample
- * gradient there: D = U_B [(U_B^T G U_A) / (S + lambda)] U_A^T (T. George et al., NeurIPS 2018)
+ * - LNGD: Phi (x) diag(psi), Phi = (1/N) sum r a a^T, psi = sum c g^2 / sum c r; r = ||g||^2, c = ||a||^2 (the paper).
+ * - KFAC: A (x) B, A = (1/N) sum a a^T, B = (1/(N T)) sum g g^T (J. Martens, R. Grosse, ICML 2015; R. Grosse, J.
+ * Martens, ICML 2016 for convolutions).
+ * - TKFAC: Phi (x) Psi, Phi of LNGD, Psi = sum c g g^T / sum c r, whose trace is 1: the product has the trace of the
+ * exact block (K.-X. Gao et al., AAAI 2021).
+ * - EKFAC: eigenvectors of KFAC's A and B, and in their basis the measured diagonal S, the running average of the
+ * squares of the per-sample gradient there: D = U_B [(U_B^T G U_A) / (S + lambda)] U_A^T (T. George et al., NeurIPS
+ * 2018).
+ * - NGPLUS: Phi (x) I, Phi of LNGD with r of the gradients given, the running average of G_n^T G_n: the gradient of a
+ * sample in a dense layer is G_n = g_n a_n^T, so that G_n^T G_n = ||g_n||^2 a_n a_n^T. In a convolution each output
+ * position is squared alone, not their sum (M. Yang, D. Xu, Q. Cui, Z. Wen, P. Xu, arXiv 2106.07454).
  *
  * D = B^-1 G A^-1 with damped factors otherwise. In what follows Phi stands for A and Psi for B too. */
 typedef enum lngd_approximation {
   LNGD_APPROXIMATION_LNGD = 0,
   LNGD_APPROXIMATION_KFAC = 1,
   LNGD_APPROXIMATION_TKFAC = 2,
-  LNGD_APPROXIMATION_EKFAC = 3
+  LNGD_APPROXIMATION_EKFAC = 3,
+  LNGD_APPROXIMATION_NGPLUS = 4
 } lngd_approximation;
 
 /* How the squares q_ni of the per-sample gradients of the layer model come about (paper 3.1). */
@@ -207,11 +222,24 @@ typedef enum lngd_fisher {
 typedef enum lngd_damping {
   LNGD_DAMPING_RELATIVE = 0, /* lambda_Phi = max(gamma tr(Phi)/d, floor), the same for Psi with m (ours) */
   LNGD_DAMPING_ABSOLUTE = 1, /* lambda_Phi = clip(tr(Phi)/d, nu1, nu2), the same for Psi with m (paper 3.3) */
-  LNGD_DAMPING_FACTORED = 2  /* KFAC's: lambda_Phi = pi sqrt(lambda), lambda_Psi = sqrt(lambda) / pi, both at least
+  LNGD_DAMPING_FACTORED = 2, /* KFAC's: lambda_Phi = pi sqrt(lambda), lambda_Psi = sqrt(lambda) / pi, both at least
                                 floor, lambda = damping_factor, pi = sqrt((tr Phi/d) / (tr Psi/m)) of the group (1 where
                                 a trace is 0). Not with approximation LNGD. EKFAC has one lambda for S: damping_factor
                                 (at least floor); RELATIVE and ABSOLUTE take the mean of S for the mean trace */
+  LNGD_DAMPING_SIGNAL = 3    /* one gamma a layer, lambda_Phi = max(gamma_l tr(Phi)/d, floor), lambda_Psi =
+                                max(second_damping gamma_l tr(Psi)/m, floor), traces over all blocks and groups of the
+                                layer; gamma_l = clip(damping_factor sqrt(S0 / (alpha_l beta_l)), damping_min,
+                                damping_max), alpha_l = sum_nt ||a_nt||^2 / (N d) and beta_l = the mean square of g in
+                                running averages, S0 = signal_reference. Least where signals are strong, growing as errors
+                                shrink (ours: KFAC's factored damping made free of scale). KFAC and TKFAC only */
 } lngd_damping;
+
+/* Over what the mean diagonal element of a factor is taken for RELATIVE damping. */
+typedef enum lngd_damping_scope {
+  LNGD_DAMPING_SCOPE_BLOCK = 0, /* each diagonal block has a lambda of its own */
+  LNGD_DAMPING_SCOPE_LAYER = 1  /* one lambda for all blocks and groups of a layer, so that a block of inputs that are
+                                   rarely there is not amplified (ours) */
+} lngd_damping_scope;
 
 typedef enum lngd_trust {
   LNGD_TRUST_OFF = 0,
@@ -228,7 +256,9 @@ typedef enum lngd_rate {
 
 typedef enum lngd_decay {
   LNGD_DECAY_DECOUPLED = 0, /* W <- (1 - learning_rate factor weight_decay) W before the momentum is added */
-  LNGD_DECAY_COUPLED = 1    /* G <- G + weight_decay W before preconditioning */
+  LNGD_DECAY_COUPLED = 1,   /* G <- G + weight_decay W before preconditioning */
+  LNGD_DECAY_TRUST = 2 /* W <- (1 - learning_rate factor tau_l weight_decay) W, tau_l the layer's trust ratio: decay
+                          keeps its proportion to the steps whatever tau is (ours) */
 } lngd_decay;
 
 /* How the CUDA backend multiplies: in the weighted SYRK of the statistics (lngd_config.precision) and in the direction
@@ -286,7 +316,36 @@ typedef struct lngd_config {
                                   work for an error of at most 2^-10 |Psi^-1| |G| |Phi^-1| an element (4e-4 of ||D||
                                   where the signs of the addends are random). KFAC and TKFAC: 3xTF32 whatever
                                   this says */
+  int32_t second_block_size;   /* KFAC, TKFAC: Psi is cut into contiguous diagonal blocks of at most this over the
+                                  outputs of a group; 0: full. 0 for EKFAC */
+  int32_t damping_scope;       /* lngd_damping_scope, of RELATIVE */
+  int32_t soft_trust;          /* 0 or 1: the trust ratio is multiplied by s = min(1, 2 ||D|| / rms), rms^2 the
+                                  bias-corrected running average (0.95) of ||D||^2 over the steps of the layer: a
+                                  gradient that all but vanishes no longer makes a full step (ours) */
+  int32_t output_bound;    /* 0 or 1: in the output layer (output not HIDDEN, and not the only layer) the trust ratio
+                              takes min(||W||, ||W_0||) for ||W||, W_0 the weights of its first step; without it
+                              steps in proportion to ||W|| make it grow exponentially (ours). Does nothing where
+                              ||W_0|| <= 1e-3 */
+  double output_decay;     /* >= 0: weight_decay of such an output layer is multiplied by this while ||W|| >
+                              ||W_0||; 1: not */
+  double second_damping;   /* > 0: lambda_Psi of RELATIVE and SIGNAL is multiplied by this; 1: not */
+  double signal_reference; /* * S0 >= 0 of SIGNAL; 0: exp(mean over the layers of ln(alpha_l beta_l)) of all layers
+                              that have an average at the first inversion, then held */
+  int32_t orthogonalise;   /* 0 or 1: whitened orthogonalisation, see below. KFAC and TKFAC with trust ALWAYS and rate
+                              NONE */
+  int32_t reserved;        /* 0 */
 } lngd_config;
+
+/* orthogonalise (ours, for few steps of large batches): momentum tau_m averages gradients, and the whitened average is
+ * orthogonalised by three quintic Newton-Schulz steps, as Muon does (K. Jordan 2024), before it is mapped back:
+ *
+ *   M <- tau_m M + (1 - tau_m) G        x = (1 - tau_m) G + tau_m M with nesterov, else M
+ *   C C^T = Phi + lambda_Phi I, B B^T = Psi + lambda_Psi I (Cholesky, block by block)
+ *   X = B^-1 x C^-T,  X <- X / ||X||_F,  three times X <- 3.4445 X - 4.7750 X X^T X + 2.0315 X X^T X X^T X
+ *   D = B^-T X C^-1                     W <- W - learning_rate factor tau ||W|| D / ||D||
+ *
+ * each group of a convolution alone. LNGD_FIELD_MOMENTUM is that M, and the inverses are the triangles C^-1 and B^-1.
+ */
 
 /* The device that lngd_create would run on with this configuration, in *device: AUTO becomes CUDA where the device with
  * the configuration's device_index can be used and has what the configuration asks for, else the CPU. At its first use
@@ -299,9 +358,11 @@ typedef struct lngd_config {
 LNGD_API lngd_status lngd_choose_device(const lngd_config* config, int32_t* device, char* reason, int32_t capacity);
 
 /* Writes the defaults of `preset` to *config. `total_steps`: length of the run in steps, which sets
- * trust_ratio = 0.17 / sqrt(total_steps) for RECIPE and RECIPE_EMPIRICAL; 0 if it is not known: then trust_ratio stays
- * 0 and must be set by hand, or lngd_create refuses. RECIPE_FIT has 0.005, PAPER, KFAC, TKFAC and EKFAC no trust
- * ratio. total_steps >= 0.
+ * trust_ratio = 0.17 / sqrt(total_steps) for RECIPE and RECIPE_EMPIRICAL, 0.17 / sqrt(total_steps + 50) for
+ * BLOCK_KRONECKER, 0.2 / sqrt(total_steps + 100) for BLOCK_KRONECKER_FIT; 0 if it is not known: then trust_ratio stays
+ * 0 and must be set by hand, or lngd_create refuses. RECIPE_FIT has 0.005; PAPER, KFAC, TKFAC, EKFAC and NGPLUS have no
+ * trust ratio. The intervals of BLOCK_KRONECKER are total_steps / 80 and total_steps / 20 steps, within 1 to 6 and 1 to
+ * 25. total_steps >= 0.
  */
 LNGD_API lngd_status lngd_config_init(int32_t preset, int64_t total_steps, lngd_config* config);
 
@@ -380,6 +441,18 @@ LNGD_API lngd_status lngd_conv_init(int32_t rank, int64_t inputs, int64_t output
  * [1, 2^24]. */
 LNGD_API lngd_status lngd_embedding_init(int64_t inputs, int64_t outputs, lngd_layer_config* layer);
 
+/* Writes to *config what is recommended for a network of `count` layers in forward order, trained for total_steps >= 1
+ * steps on batches of `batch` >= 1 samples: BLOCK_KRONECKER where the last layer is a SOFTMAX or SIGMOID output,
+ * BLOCK_KRONECKER_FIT for other outputs and where the last layer has as many outputs as the first has inputs (an
+ * autoencoder); statistics from 64 samples every total_steps / 40 steps where there are convolutions (within 1 to 6,
+ * for BLOCK_KRONECKER), soft_trust for batches below 32, and with orthogonalise for at most 150 steps of at least 1024
+ * samples where it costs at most a fifth of forward and backward pass. `reason` (capacity in bytes, NUL included; may
+ * be NULL with capacity 0) gets one line on what was chosen and why. RECIPE where there is an embedding. device,
+ * threads and seed are those of lngd_config_init. Errors: LNGD_INVALID_ARGUMENT for layers that lngd_create would
+ * refuse. */
+LNGD_API lngd_status lngd_recommend(const lngd_layer_config* layers, int32_t count, int64_t total_steps, int64_t batch,
+                                    lngd_config* config, char* reason, int32_t capacity);
+
 /* ---------------------------------------------------------------- optimizer ------------------------- */
 
 /* Opaque handles. Their values are tagged indices, not addresses: never dereference them. */
@@ -408,7 +481,8 @@ typedef enum lngd_setting {
   LNGD_SET_MU = 8,
   LNGD_SET_TRUST_RATIO = 9,
   LNGD_SET_STATISTICS_INTERVAL = 10, /* a whole number */
-  LNGD_SET_INVERSE_INTERVAL = 11     /* a whole number */
+  LNGD_SET_INVERSE_INTERVAL = 11,    /* a whole number */
+  LNGD_SET_SIGNAL_REFERENCE = 12     /* lngd_get tells S0 once it has been taken. 0: take it anew */
 } lngd_setting;
 
 LNGD_API lngd_status lngd_set(lngd_optimizer* optimizer, int32_t setting, double value);
@@ -572,7 +646,7 @@ LNGD_API lngd_status lngd_swap_averages(lngd_plan* plan, int32_t* swapped);
 /* Health of a layer. Counters count from the creation (or restore: they are part of the state). */
 typedef struct lngd_health {
   uint32_t struct_size;       /* in: sizeof(lngd_health) */
-  int32_t last_failed_block;  /* block of Phi (those of group 0 first), then group of a matrix Psi, whose
+  int32_t last_failed_block;  /* block of Phi (those of group 0 first), then block of a matrix Psi, whose
                                  factorisation failed last; -1: none */
   int32_t last_failed_pivot;  /* its first non-positive pivot, counted from 0 in that block; -1: none ever */
   int32_t last_step_skipped;  /* 1 if the last step did not move this layer */
@@ -585,7 +659,7 @@ typedef struct lngd_health {
   int64_t skipped_steps;
   double lambda_phi_min; /* damping in use: smallest and largest over the blocks; 0 before the first inverse */
   double lambda_phi_max;
-  double lambda_psi;     /* the largest over the groups, where the second factor is a matrix */
+  double lambda_psi;     /* the largest over its blocks, where the second factor is a matrix */
   double alpha;          /* alpha_l of the last step (1 for NONE) */
   double inner_product;  /* <D, G> */
   double curvature;      /* C; 0 for NONE */
@@ -631,7 +705,7 @@ LNGD_API lngd_status lngd_profile(const lngd_optimizer* optimizer, lngd_times* o
  * PHI and PHI_INVERSE of an EMBEDDING: d, the diagonal. */
 typedef enum lngd_field {
   LNGD_FIELD_PHI = 0,         /* G x d x d, running average; 0 outside the diagonal blocks */
-  LNGD_FIELD_PSI = 1,         /* m; G x m/G x m/G where the approximation is not LNGD */
+  LNGD_FIELD_PSI = 1,         /* m; G x m/G x m/G where it is a matrix; 0 outside the diagonal blocks */
   LNGD_FIELD_PHI_INVERSE = 2, /* G x d x d, of the damped Phi; 0 outside the diagonal blocks */
   LNGD_FIELD_PSI_INVERSE = 3, /* as PSI. EKFAC: both inverses are the eigenvectors in use, as rows */
   LNGD_FIELD_MOMENTUM = 4,    /* m x d */

@@ -12,6 +12,7 @@
 #include "optimizer/config.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/random.h"
+#include "optimizer/recommend.h"
 
 #define LNGD_STRINGIFY_(x) #x
 #define LNGD_STRINGIFY(x) LNGD_STRINGIFY_(x)
@@ -34,6 +35,11 @@ namespace {
 void require_device(int32_t device) {
   lngd::require(device >= LNGD_DEVICE_CPU && device <= LNGD_DEVICE_CUDA_EMULATED, "device is ", device,
                 ", allowed is LNGD_DEVICE_CPU (1), LNGD_DEVICE_CUDA (2) or LNGD_DEVICE_CUDA_EMULATED (3)");
+}
+
+void require_text(const char* reason, int32_t capacity) {
+  lngd::require(capacity >= 0, "capacity is ", capacity, ", allowed is 0 or more");
+  lngd::require(reason || capacity == 0, "reason is NULL and capacity ", capacity, ", allowed is 0 then");
 }
 
 } // namespace
@@ -94,8 +100,7 @@ lngd_status lngd_choose_device(const lngd_config* config, int32_t* device, char*
   return guard([&] {
     require_pointer(config, "config");
     require_pointer(device, "device");
-    lngd::require(capacity >= 0, "capacity is ", capacity, ", allowed is 0 or more");
-    lngd::require(reason || capacity == 0, "reason is NULL and capacity ", capacity, ", allowed is 0 then");
+    require_text(reason, capacity);
     lngd::validate(*config);
     std::string why;
     const int32_t chosen = lngd::choose_device(*config, why);
@@ -108,6 +113,18 @@ lngd_status lngd_config_init(int32_t preset, int64_t total_steps, lngd_config* c
   return guard([&] {
     require_pointer(config, "config");
     *config = lngd::preset_config(preset, total_steps);
+  });
+}
+
+lngd_status lngd_recommend(const lngd_layer_config* layers, int32_t count, int64_t total_steps, int64_t batch,
+                           lngd_config* config, char* reason, int32_t capacity) {
+  return guard([&] {
+    require_pointer(layers, "layers");
+    require_pointer(config, "config");
+    require_text(reason, capacity);
+    const lngd::Recommendation found = lngd::recommend(layers, count, total_steps, batch);
+    *config = found.config;
+    if (capacity > 0) std::snprintf(reason, static_cast<size_t>(capacity), "%s", found.reason.c_str());
   });
 }
 

@@ -41,6 +41,13 @@ struct LayerRecord {
   double weight_norm;
   double trust_scale;
   double coefficient; // zeta = coefficient * D
+  double decay;       // W loses this share of itself
+  // Of all steps that moved the weights.
+  double initial_norm;     // ||W|| before the first of them
+  double direction_square; // running average of ||D||^2, not corrected for its start
+  // Where the second factor is a matrix: running averages of sum ||a||^2 / (N d) and of the mean square of g.
+  double input_square;
+  double signal_square;
 };
 
 // What does not change about a layer. A convolution is a layer whose rows a_n are patches: inputs = channels of a group
@@ -60,18 +67,21 @@ struct LayerShape {
   int64_t ldw;    // leading dimension of momentum, average and direction (m x d)
   BlockLayout blocks;
   int32_t approximation; // lngd_approximation
-  BlockLayout second;    // of a second factor that is a matrix: one m/groups square a group; nothing for LNGD
+  BlockLayout second;    // of a second factor that is a matrix, of m/groups rows a group; else nothing
   int32_t activation;
   float activation_parameter;
   int32_t output;
   int32_t fisher;
   double trust_slope; // factor of the depth slope on tau
+  bool output_layer;  // has an output model, and the network has other layers
 
   // Whether rows are (sample, position), so that batches come as Activations and not as Strided.
   bool positional() const { return convolution || embedding; }
-  bool second_matrix() const { return approximation != LNGD_APPROXIMATION_LNGD; }
+  bool second_matrix() const {
+    return approximation == LNGD_APPROXIMATION_KFAC || approximation == LNGD_APPROXIMATION_TKFAC || eigenbasis();
+  }
   bool eigenbasis() const { return approximation == LNGD_APPROXIMATION_EKFAC; }
-  int64_t second_count() const { return second_matrix() ? groups : 0; }
+  int64_t second_count() const { return second_matrix() ? second.count() : 0; }
   int64_t second_floats() const { return second_matrix() ? second.floats() : 0; }
 };
 
@@ -86,11 +96,11 @@ struct LayerMemory {
   float* phi_inverse;       // blocks.floats(), full squares
   float* psi_inverse;       // m
   double* lambda_phi;       // one for each block
-  // Where the second factor is a matrix; nullptr for LNGD. psi_sum, psi and psi_inverse are nullptr then.
+  // Where the second factor is a matrix; else nullptr. psi_sum, psi and psi_inverse are nullptr then.
   float* second_sum;     // second.floats(), lower triangles
   float* second;         // running average, lower triangles
   float* second_inverse; // full squares
-  double* lambda_second; // one for each group
+  double* lambda_second; // one for each block
   double* totals;        // sum_n c_n of each group, sum_n r_n of each group, rows
   // EKFAC only. phi_inverse and second_inverse hold eigenvectors, as rows; lambda_* are the one lambda.
   float* scales_sum;   // m x ldw

@@ -50,6 +50,7 @@ const Setting kSettings[] = {
     {LNGD_SET_TRUST_RATIO, "trust_ratio", &lngd_config::trust_ratio, nullptr},
     {LNGD_SET_STATISTICS_INTERVAL, "statistics_interval", nullptr, &lngd_config::statistics_interval},
     {LNGD_SET_INVERSE_INTERVAL, "inverse_interval", nullptr, &lngd_config::inverse_interval},
+    {LNGD_SET_SIGNAL_REFERENCE, "signal_reference", &lngd_config::signal_reference, nullptr},
 };
 
 void validate_geometry(const std::string& at, const lngd_layer_config& layer) {
@@ -89,13 +90,23 @@ void validate_geometry(const std::string& at, const lngd_layer_config& layer) {
 
 // What an approximation cannot be combined with.
 void validate_approximation(const lngd_config& c) {
-  if (c.approximation == LNGD_APPROXIMATION_LNGD) {
-    require(c.damping != LNGD_DAMPING_FACTORED,
-            "damping is LNGD_DAMPING_FACTORED (2), allowed is 0 or 1 with approximation LNGD (0)");
-    return;
-  }
+  const bool vector = c.approximation == LNGD_APPROXIMATION_LNGD || c.approximation == LNGD_APPROXIMATION_NGPLUS;
+  const bool dense = !vector && c.approximation != LNGD_APPROXIMATION_EKFAC;
+  require(!vector || c.damping != LNGD_DAMPING_FACTORED,
+          "damping is LNGD_DAMPING_FACTORED (2), allowed is 0 or 1 with approximation ", c.approximation);
+  require(dense || c.damping != LNGD_DAMPING_SIGNAL,
+          "damping is LNGD_DAMPING_SIGNAL (3), allowed are approximations KFAC (1) and TKFAC (2) with it, seen is ",
+          c.approximation);
+  require(dense || c.second_block_size == 0, "second_block_size is ", c.second_block_size,
+          ", allowed is 0 with approximation ", c.approximation);
+  if (c.orthogonalise != 0)
+    require(dense && c.trust == LNGD_TRUST_ALWAYS && c.rate == LNGD_RATE_NONE,
+            "orthogonalise is 1, allowed is 0 but for approximations KFAC (1) and TKFAC (2) with trust ALWAYS (2) and "
+            "rate NONE (0); seen are approximation ",
+            c.approximation, ", trust ", c.trust, ", rate ", c.rate);
+  if (c.approximation == LNGD_APPROXIMATION_LNGD) return;
   require(c.fisher == LNGD_FISHER_PROVIDED, "fisher is ", c.fisher, ", allowed is LNGD_FISHER_PROVIDED (2) with ",
-          "approximation ", c.approximation, ", whose second factor needs the signs of g and not only its squares");
+          "approximation ", c.approximation, ", whose factors are made of g");
   require(c.rate != LNGD_RATE_KRONECKER, "rate is LNGD_RATE_KRONECKER (2), allowed is 0 or 1 with approximation ",
           c.approximation);
 }
@@ -103,13 +114,47 @@ void validate_approximation(const lngd_config& c) {
 const Setting& find_setting(int32_t id) {
   for (const Setting& setting : kSettings)
     if (setting.id == id) return setting;
-  fail(LNGD_INVALID_ARGUMENT, "setting is ", id, ", allowed is 0 to ", LNGD_SET_INVERSE_INTERVAL);
+  fail(LNGD_INVALID_ARGUMENT, "setting is ", id, ", allowed is 0 to ", LNGD_SET_SIGNAL_REFERENCE);
+}
+
+// recipe.md, "what to ship": kind c, for classification, or r, for reconstruction and regression.
+void set_block_kronecker(lngd_config& c, bool fit, int64_t total_steps) {
+  const double steps = static_cast<double>(total_steps);
+  c.approximation = LNGD_APPROXIMATION_KFAC;
+  c.fisher = LNGD_FISHER_PROVIDED;
+  c.damping = LNGD_DAMPING_SIGNAL;
+  c.damping_factor = fit ? 0.15 : 0.7; // g
+  c.damping_min = 0.02;
+  c.damping_max = 20;
+  c.second_block_size = 128;
+  c.statistics_samples = 256;
+  c.rho = 0.9;
+  c.decay = LNGD_DECAY_TRUST;
+  c.weight_decay = fit ? 0.1 : 0.3; // omega
+  c.trust_ratio = total_steps == 0 ? 0.0 : fit ? 0.2 / std::sqrt(steps + 100) : 0.17 / std::sqrt(steps + 50);
+  if (fit) {
+    c.nesterov = 1;
+    c.averaging = 0; // costs 0.3 nats there
+    c.statistics_interval = 3;
+    c.inverse_interval = 12;
+    return;
+  }
+  c.second_damping = 3;
+  c.soft_trust = 1;
+  c.output_bound = 1;
+  c.output_decay = 4;
+  c.statistics_interval = interval(total_steps, 80, 6);
+  c.inverse_interval = interval(total_steps, 20, 25);
 }
 
 } // namespace
 
+int32_t interval(int64_t total_steps, int64_t share, int32_t most) {
+  return total_steps == 0 ? most : static_cast<int32_t>(std::clamp<int64_t>(total_steps / share, 1, most));
+}
+
 lngd_config preset_config(int32_t preset, int64_t total_steps) {
-  check_enum("preset", preset, 7);
+  check_enum("preset", preset, 10);
   check_whole("total_steps", total_steps, 0);
   lngd_config c;
   std::memset(&c, 0, sizeof c); // padding too: the configuration is hashed and compared by value
@@ -139,6 +184,8 @@ lngd_config preset_config(int32_t preset, int64_t total_steps) {
   c.precision = LNGD_PRECISION_AUTO;
   c.direction_precision = LNGD_PRECISION_TF32X3;
   c.overlap = 1;
+  c.output_decay = 1.0;
+  c.second_damping = 1.0;
   switch (preset) {
     case LNGD_PRESET_RECIPE_FIT:
       c.block_size = 0;
@@ -169,15 +216,23 @@ lngd_config preset_config(int32_t preset, int64_t total_steps) {
       c.learning_rate = 0.1;
       c.weight_decay = 0.004;
       break;
+    case LNGD_PRESET_BLOCK_KRONECKER:
+    case LNGD_PRESET_BLOCK_KRONECKER_FIT:
+      set_block_kronecker(c, preset == LNGD_PRESET_BLOCK_KRONECKER_FIT, total_steps);
+      break;
     case LNGD_PRESET_KFAC:
     case LNGD_PRESET_TKFAC:
     case LNGD_PRESET_EKFAC:
+    case LNGD_PRESET_NGPLUS:
       c.approximation = preset == LNGD_PRESET_KFAC    ? LNGD_APPROXIMATION_KFAC
                         : preset == LNGD_PRESET_TKFAC ? LNGD_APPROXIMATION_TKFAC
-                                                      : LNGD_APPROXIMATION_EKFAC;
+                        : preset == LNGD_PRESET_EKFAC ? LNGD_APPROXIMATION_EKFAC
+                                                      : LNGD_APPROXIMATION_NGPLUS;
       c.fisher = LNGD_FISHER_PROVIDED;
-      c.damping = LNGD_DAMPING_FACTORED;
-      c.damping_factor = 1e-2;
+      if (preset != LNGD_PRESET_NGPLUS) {
+        c.damping = LNGD_DAMPING_FACTORED;
+        c.damping_factor = 1e-2;
+      }
       c.trust = LNGD_TRUST_OFF;
       c.trust_ratio = 0.0;
       c.averaging = 0;
@@ -242,10 +297,15 @@ void validate(const lngd_config& c) {
   check_enum("device", c.device, 4);
   require(c.threads >= 0 && c.threads <= 1024, "threads is ", c.threads, ", allowed is 0 (automatic) to 1024");
   check_enum("fisher", c.fisher, 3);
-  check_enum("damping", c.damping, 3);
+  check_enum("damping", c.damping, 4);
   check_enum("trust", c.trust, 3);
   check_enum("rate", c.rate, 3);
-  check_enum("decay", c.decay, 2);
+  check_enum("decay", c.decay, 3);
+  check_enum("damping_scope", c.damping_scope, 2);
+  check_enum("soft_trust", c.soft_trust, 2);
+  check_enum("output_bound", c.output_bound, 2);
+  check_enum("orthogonalise", c.orthogonalise, 2);
+  check_whole("second_block_size", c.second_block_size, 0);
   check_enum("nesterov", c.nesterov, 2);
   check_enum("averaging", c.averaging, 2);
   check_enum("precision", c.precision, 5);
@@ -253,7 +313,7 @@ void validate(const lngd_config& c) {
           "direction_precision is ", c.direction_precision, ", allowed is TF32X3 (0) or TF32 (1)");
   check_enum("overlap", c.overlap, 2);
   check_whole("device_index", c.device_index, 0);
-  check_enum("approximation", c.approximation, 4);
+  check_enum("approximation", c.approximation, 5);
   validate_approximation(c);
   check_whole("block_size", c.block_size, 0);
   check_whole("statistics_samples", c.statistics_samples, 0);
@@ -267,6 +327,9 @@ void validate(const lngd_config& c) {
   check_range("damping_floor", c.damping_floor, 0, true, kLargest, false);
   check_range("damping_min", c.damping_min, 0, true, kLargest, false);
   check_range("damping_max", c.damping_max, c.damping_min, false, kLargest, false);
+  check_range("output_decay", c.output_decay, 0, false, kLargest, false);
+  check_range("second_damping", c.second_damping, 0, true, kLargest, false);
+  check_range("signal_reference", c.signal_reference, 0, false, kLargest, false);
   check_range("rho", c.rho, 0, false, 1, true);
   check_range("mu", c.mu, 0, true, kLargest, false);
   if (c.trust != LNGD_TRUST_OFF) {
@@ -274,6 +337,10 @@ void validate(const lngd_config& c) {
             "trust_ratio is 0: pass the length of the run as total_steps to lngd_config_init (it sets 0.17 / "
             "sqrt(total_steps)), or set trust_ratio > 0");
     check_range("trust_ratio", c.trust_ratio, 0, true, kLargest, false);
+  } else {
+    require(c.decay != LNGD_DECAY_TRUST, "decay is LNGD_DECAY_TRUST (2), allowed is 0 or 1 with trust OFF (0)");
+    require(c.soft_trust == 0 && c.output_bound == 0, "soft_trust is ", c.soft_trust, " and output_bound ",
+            c.output_bound, ", allowed is 0 with trust OFF (0)");
   }
   check_range("trust_depth_slope", c.trust_depth_slope, 0, true, 1e6, false);
   check_range("averaging_window", c.averaging_window, 0, true, kLargest, false);
@@ -310,6 +377,12 @@ void validate(const lngd_config& config, const lngd_layer_config& layer, int32_t
             "approximation ", config.approximation, " are dense layers and convolutions");
     return;
   }
+  const int64_t rows = layer.kind == LNGD_LAYER_CONVOLUTION ? layer.outputs / layer.groups : layer.outputs;
+  const bool matrix =
+      config.approximation != LNGD_APPROXIMATION_LNGD && config.approximation != LNGD_APPROXIMATION_NGPLUS;
+  const int64_t tallest = config.second_block_size == 0 ? rows : std::min<int64_t>(config.second_block_size, rows);
+  require(!matrix || tallest <= 65536, in("outputs"), " is ", layer.outputs, " with second_block_size ",
+          config.second_block_size, ": a diagonal block of Psi would have ", tallest, " rows, allowed is 65536");
   // A full factor of the widest layer allowed would be 2^48 floats; say so here rather than as "out of memory".
   const int64_t d = weight_columns(layer) + layer.bias;
   const int64_t widest = config.block_size == 0 ? d : std::min<int64_t>(config.block_size, d);
@@ -368,6 +441,12 @@ uint64_t config_hash(const lngd_config& c, const lngd_layer_config* layers, int3
   if (c.approximation != LNGD_APPROXIMATION_LNGD)
     mix(c.approximation); // the states of before there were others stay good
   if (c.direction_precision != LNGD_PRECISION_TF32X3) mix(c.direction_precision); // likewise
+  if (c.second_block_size != 0) mix(c.second_block_size);
+  if (c.damping_scope != LNGD_DAMPING_SCOPE_BLOCK) mix(c.damping_scope);
+  if (c.soft_trust != 0 || c.output_bound != 0) mix(c.soft_trust), mix(c.output_bound);
+  if (c.output_decay != 1) mix(c.output_decay);
+  if (c.second_damping != 1) mix(c.second_damping);
+  if (c.orthogonalise != 0) mix(c.orthogonalise);
   for (int32_t i = 0; i < count; ++i) {
     const lngd_layer_config& l = layers[i];
     mix(l.kind), mix(l.inputs), mix(l.outputs), mix(l.bias), mix(l.activation), mix(l.activation_parameter);

@@ -8,6 +8,8 @@
 namespace lngd {
 
 lngd_config preset_config(int32_t preset, int64_t total_steps);
+// steps / share within 1 and `most`; `most` where the length of the run is not known.
+int32_t interval(int64_t total_steps, int64_t share, int32_t most);
 lngd_layer_config default_layer(int64_t inputs, int64_t outputs);
 lngd_layer_config default_embedding(int64_t inputs, int64_t outputs);
 lngd_layer_config default_convolution(int32_t rank, int64_t inputs, int64_t outputs, const int32_t* kernel);

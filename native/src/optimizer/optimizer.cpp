@@ -42,10 +42,12 @@ LayerShape make_shape(const lngd_config& config, const lngd_layer_config& layer,
   shape.blocks = shape.embedding ? BlockLayout::diagonal(shape.d, shape.inputs)
                                  : BlockLayout(shape.d, config.block_size, shape.groups);
   shape.approximation = config.approximation;
-  if (shape.second_matrix()) shape.second = BlockLayout(shape.outputs / shape.groups, 0, shape.groups);
+  if (shape.second_matrix())
+    shape.second = BlockLayout(shape.outputs / shape.groups, config.second_block_size, shape.groups);
   shape.activation = layer.activation;
   shape.activation_parameter = static_cast<float>(layer.activation_parameter);
   shape.output = layer.output;
+  shape.output_layer = layer.output != LNGD_OUTPUT_HIDDEN && count > 1;
   shape.fisher = layer.fisher >= 0 ? layer.fisher : config.fisher;
   // tau of layer i of L is multiplied by slope^(2 i/(L-1) - 1): slope^-1 at the first layer, slope at the last.
   shape.trust_slope = count > 1 ? std::pow(config.trust_depth_slope, 2.0 * index / (count - 1) - 1.0) : 1.0;
@@ -118,7 +120,7 @@ void Optimizer::allocate_layer(Layer& layer) {
     memory.second_sum = allocate<float>(shape.second_floats());
     memory.second = allocate<float>(shape.second_floats());
     memory.second_inverse = allocate<float>(shape.second_floats());
-    memory.lambda_second = allocate<double>(shape.groups);
+    memory.lambda_second = allocate<double>(shape.second_count());
     memory.totals = allocate<double>(2 * shape.groups + 1);
     if (shape.eigenbasis()) {
       memory.scales_sum = allocate<float>(shape.outputs * shape.ldw);
@@ -235,6 +237,22 @@ void Optimizer::observe(Layer& layer, int64_t samples, Strided inputs, Strided s
 void Optimizer::observe(Layer& layer, int64_t samples, const Activations& inputs, const Activations& signal,
                         int32_t signal_kind) {
   feed(layer, samples, inputs, signal, signal_kind, backend_->conv_statistics);
+}
+
+void Optimizer::take_signal_reference() {
+  if (config_.damping != LNGD_DAMPING_SIGNAL || config_.signal_reference > 0) return;
+  double sum = 0;
+  int64_t count = 0;
+  for (const Layer& layer : layers_) {
+    LayerRecord record;
+    read(&record, layer.memory.record, sizeof record);
+    const double signal = record.input_square * record.signal_square;
+    // A layer that no signal reaches says nothing, and its logarithm would be all that counts.
+    if (!record.has_average || !(signal > 0)) continue;
+    sum += std::log(signal);
+    ++count;
+  }
+  if (count > 0) config_.signal_reference = std::exp(sum / static_cast<double>(count));
 }
 
 void Optimizer::begin_sums(Layer& layer) {

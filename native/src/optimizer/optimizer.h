@@ -97,6 +97,9 @@ class Optimizer {
   void check_device() const;
   // Before anything but a step: CUDA allows little while the caller's stream is being captured.
   void require_no_capture() const;
+  // S0 of SIGNAL damping, before the first inversion: exp(mean over the layers of ln(alpha_l beta_l)). Reads the
+  // records once in the life of an optimizer, at a step that reads them anyway.
+  void take_signal_reference();
   // Round a statistics kernel: sums that a failure tore are dropped, the samples counted where all went well.
   void begin_sums(Layer& layer);
   void end_sums(Layer& layer, int64_t samples);

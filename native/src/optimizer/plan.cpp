@@ -117,6 +117,7 @@ void StepPlan::update_factors(bool early) {
   }
   Clock::time_point time = Clock::now();
   if (any_average) backend.running_average(context, args), lap(time, optimizer_.times_.statistics);
+  if (any_inverse) optimizer_.take_signal_reference();
   if (any_inverse) backend.factor_inverse(context, args), lap(time, optimizer_.times_.inverse);
   optimizer_.check_device();
   for (size_t i = 0; i < layers_.size(); ++i) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Saving and restoring. Layout, little endian:
-//   Header | 12 settings (double) | for each layer: LayerHeader, then its arrays in the order of Optimizer::regions |
+//   Header | 13 settings (double) | for each layer: LayerHeader, then its arrays in the order of Optimizer::regions |
 //   checksum (u64, FNV-1a of all before)
 // The inverses in use are part of it. Recomputing them from the running averages, which would save space, gives other
 // bits: with T_INV > T_FIM the averages have moved on since the last inversion.
@@ -16,8 +16,10 @@ namespace lngd {
 namespace {
 
 constexpr char kMagic[8] = {'L', 'N', 'G', 'D', 'S', 'T', 'A', 'T'};
-constexpr uint32_t kVersion = 2; // 2: convolutions (kind and groups of a layer)
-constexpr int32_t kSettings = LNGD_SET_INVERSE_INTERVAL + 1;
+// 2: convolutions (kind and groups of a layer); 3: S0 of SIGNAL damping among the settings, norms of the trust ratio's
+// rules and mean squares in the records
+constexpr uint32_t kVersion = 3;
+constexpr int32_t kSettings = LNGD_SET_SIGNAL_REFERENCE + 1;
 
 struct Header {
   char magic[8];
@@ -64,6 +66,7 @@ lngd_config with_settings(lngd_config config, const double* values) {
   config.rho = values[LNGD_SET_RHO];
   config.mu = values[LNGD_SET_MU];
   config.trust_ratio = values[LNGD_SET_TRUST_RATIO];
+  config.signal_reference = values[LNGD_SET_SIGNAL_REFERENCE];
   config.statistics_interval = static_cast<int32_t>(values[LNGD_SET_STATISTICS_INTERVAL]);
   config.inverse_interval = static_cast<int32_t>(values[LNGD_SET_INVERSE_INTERVAL]);
   try {

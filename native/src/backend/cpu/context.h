@@ -168,13 +168,13 @@ struct DirectionSums {
 struct BlockTask {
   int32_t layer;
   int32_t block;
-  bool second; // of the second factor: block is its group
+  bool second; // of the second factor
 };
 
-// One piece of the product with a second factor: columns [column0, column1) of a group's rows.
+// One piece of the product with a second factor: columns [column0, column1) of the rows of one of its blocks.
 struct ColumnTask {
   int32_t layer;
-  int32_t group;
+  int32_t block;
   int64_t column0, column1;
 };
 

@@ -117,12 +117,13 @@ int64_t second_columns(int64_t d, int32_t workers) {
 }
 
 void plan_second(CpuPlan& plan, const LayerShape& shape, int32_t index, int32_t workers) {
-  const int64_t group_rows = shape.outputs / shape.groups, step = second_columns(shape.d, workers);
-  for (int32_t g = 0; g < shape.second_count(); ++g) {
+  const int64_t step = second_columns(shape.d, workers);
+  for (int64_t k = 0; k < shape.second_count(); ++k) {
+    const int32_t block = static_cast<int32_t>(k);
     for (int64_t column = 0; column < shape.d; column += step)
-      plan.columns.push_back({index, g, column, std::min(shape.d, column + step)});
-    plan.blocks.push_back({index, g, true});
-    const double rows = static_cast<double>(group_rows);
+      plan.columns.push_back({index, block, column, std::min(shape.d, column + step)});
+    plan.blocks.push_back({index, block, true});
+    const double rows = static_cast<double>(shape.second.size(k));
     plan.work_second += 2 * rows * rows * static_cast<double>(shape.d);
     plan.work_inverse += rows * rows * rows;
     plan.work_average += rows * rows;
@@ -171,7 +172,7 @@ bool plan_workspaces(CpuPlan& plan, const StepLayer* layers, int32_t workers) {
   }
   for (const ColumnTask& task : plan.columns) {
     const LayerShape& shape = *layers[task.layer].shape;
-    pack = std::max(pack, 2 * shape.outputs / shape.groups * padded(task.column1 - task.column0));
+    pack = std::max(pack, 2 * shape.second.size(task.block) * padded(task.column1 - task.column0));
   }
   int64_t inputs = 0;
   for (const PreconditionTask& task : plan.precondition) {

@@ -2,7 +2,7 @@
 // apply_update: momentum, weight decay, weights, averaged weights (spec section 7), all tensors of a plan at once:
 //
 //   zeta = coefficient D                                  M <- tau M + zeta
-//   u = lr factor wd W - (M, or with Nesterov tau M + zeta)
+//   u = decay W - (M, or with Nesterov tau M + zeta)       coefficient and decay: layer_rate
 //   W <- W - u      or, for frameworks that subtract, G <- u
 //   avg <- avg + c/(c + t) ((W - u) - avg)                t = moves of the layer before this one
 //
@@ -21,14 +21,10 @@ struct Coefficients {
 Coefficients coefficients(const StepArgs& args, const LayerRecord& record) {
   const lngd_config& c = *args.config;
   const float momentum = static_cast<float>(c.momentum);
-  const double decay = c.decay == LNGD_DECAY_DECOUPLED ? c.learning_rate * args.factor * c.weight_decay : 0.0;
   const double t = static_cast<double>(record.moves - 1); // layer_rate has counted this one
-  return {static_cast<float>(record.coefficient),
-          momentum,
-          c.nesterov ? momentum : 1.0f,
-          c.nesterov ? 1.0f : 0.0f,
-          static_cast<float>(decay),
-          static_cast<float>(c.averaging_window / (c.averaging_window + t))};
+  return {static_cast<float>(record.coefficient), momentum,
+          c.nesterov ? momentum : 1.0f,           c.nesterov ? 1.0f : 0.0f,
+          static_cast<float>(record.decay),       static_cast<float>(c.averaging_window / (c.averaging_window + t))};
 }
 
 // One row of `count` elements with strides ws (weights) and gs (gradients). Written once, instantiated for the two

@@ -3,9 +3,8 @@
 // passes.
 //
 //   rows      X = G A^-1         rows of one diagonal block of A, as in LNGD
-//   columns   D = B^-1 X         (EKFAC: V_B^T [(V_B X) / (S + lambda)]) columns of one group, all of its rows; X is
-//   replaced column by column, so no second
-//                                m x d matrix is needed
+//   columns   D = B^-1 X         (EKFAC: V_B^T [(V_B X) / (S + lambda)]) columns of the rows of one diagonal block of
+//                                B; X is replaced column by column, so no second m x d matrix is needed
 //   rows      (EKFAC: D = D' V_A) <D, G>, ||D||^2, ||W||^2, rows of one block again: after the columns, for B mixes the
 //   rows
 #include "backend/cpu/kernels/precondition_rows.h"
@@ -27,15 +26,18 @@ void input_product(CpuContext& context, const StepArgs& args, const Precondition
       layer.memory->direction + task.row0 * shape.ldw + shape.blocks.begin(task.block), static_cast<int>(shape.ldw));
 }
 
+// The output that a block of B begins with.
+int64_t first_row(const BlockLayout& second, int64_t k) { return second.group(k) * second.d + second.begin(k); }
+
 // direction = V_B^T [(V_B x) / (S + lambda)]; z: a workspace of the size of x.
 void divide_by_scales(CpuContext& context, const StepLayer& layer, const ColumnTask& task, const float* x, float* z,
                       int64_t ld) {
   const LayerShape& shape = *layer.shape;
-  const int64_t rows = shape.outputs / shape.groups, columns = task.column1 - task.column0;
-  const int64_t corner = task.group * rows * shape.ldw + task.column0;
+  const int64_t rows = shape.second.size(task.block), columns = task.column1 - task.column0;
+  const int64_t corner = first_row(shape.second, task.block) * shape.ldw + task.column0;
   const int m = static_cast<int>(rows), n = static_cast<int>(columns), ldx = static_cast<int>(ld);
-  const float* const vectors = layer.memory->second_inverse + shape.second.offset(task.group);
-  const int ldv = static_cast<int>(shape.second.ld(task.group));
+  const float* const vectors = layer.memory->second_inverse + shape.second.offset(task.block);
+  const int ldv = static_cast<int>(shape.second.ld(task.block));
   const float lambda = static_cast<float>(layer.memory->record->lambda_psi);
   context.blas.sgemm(kRowMajor, kNoTrans, kNoTrans, m, n, m, 1.0f, vectors, ldv, x, ldx, 0.0f, z, ldx);
   for (int64_t i = 0; i < rows; ++i) {
@@ -64,8 +66,8 @@ void output_product(CpuContext& context, const StepArgs& args, const ColumnTask&
   const StepLayer& layer = args.layers[task.layer];
   if (!layer.memory->record->has_inverse) return;
   const LayerShape& shape = *layer.shape;
-  const int64_t rows = shape.outputs / shape.groups, columns = task.column1 - task.column0, ld = padded(columns);
-  float* const direction = layer.memory->direction + task.group * rows * shape.ldw + task.column0;
+  const int64_t rows = shape.second.size(task.block), columns = task.column1 - task.column0, ld = padded(columns);
+  float* const direction = layer.memory->direction + first_row(shape.second, task.block) * shape.ldw + task.column0;
   float* const x = cpu(args.plan).worker[static_cast<size_t>(worker)].data();
   for (int64_t i = 0; i < rows; ++i) {
     const float* const from = direction + i * shape.ldw;
@@ -76,8 +78,8 @@ void output_product(CpuContext& context, const StepArgs& args, const ColumnTask&
   const int m = static_cast<int>(rows);
   if (shape.eigenbasis()) return divide_by_scales(context, layer, task, x, x + rows * ld, ld);
   context.blas.sgemm(kRowMajor, kNoTrans, kNoTrans, m, static_cast<int>(columns), m, 1.0f,
-                     layer.memory->second_inverse + shape.second.offset(task.group),
-                     static_cast<int>(shape.second.ld(task.group)), x, static_cast<int>(ld), 0.0f, direction,
+                     layer.memory->second_inverse + shape.second.offset(task.block),
+                     static_cast<int>(shape.second.ld(task.block)), x, static_cast<int>(ld), 0.0f, direction,
                      static_cast<int>(shape.ldw));
 }
 

@@ -14,18 +14,12 @@
 #include "backend/cpu/kernels/kernels.h"
 #include "backend/cpu/kernels/large_inverse.h"
 #include "backend/cpu/kernels/second_factor.h"
+#include "backend/damping.h"
 
 namespace lngd::cpu::LNGD_ISA {
 namespace {
 
 constexpr int32_t kRetries = 6;
-
-// RELATIVE and ABSOLUTE.
-double damping(const lngd_config& config, double trace, int64_t n) {
-  const double mean = trace / static_cast<double>(n);
-  if (config.damping == LNGD_DAMPING_RELATIVE) return std::max(config.damping_factor * mean, config.damping_floor);
-  return std::min(std::max(mean, config.damping_min), config.damping_max);
-}
 
 struct Block {
   const float* phi; // lower triangle
@@ -47,26 +41,41 @@ double trace_of(const Block& block) {
   return trace;
 }
 
-// FACTORED: pi sqrt(lambda) for Phi, sqrt(lambda) / pi for the second factor, pi^2 = (tr Phi/d) / (tr B/m) of the
-// group.
-double factored_damping(const lngd_config& config, const StepLayer& layer, const BlockTask& task) {
-  const BlockLayout& blocks = layer.shape->blocks;
-  const int64_t g = task.second ? task.block : blocks.group(task.block), parts = blocks.group_blocks();
-  const Block second = block_of(layer, {task.layer, static_cast<int32_t>(g), true});
-  double first_trace = 0;
-  for (int64_t k = g * parts; k < (g + 1) * parts; ++k)
-    first_trace += trace_of(block_of(layer, {task.layer, static_cast<int32_t>(k), false}));
-  const double first_mean = first_trace / static_cast<double>(blocks.d);
-  const double second_mean = trace_of(second) / static_cast<double>(second.n);
-  const double pi = first_mean > 0 && second_mean > 0 ? std::sqrt(first_mean / second_mean) : 1.0;
-  const double root = std::sqrt(config.damping_factor);
-  return std::max(task.second ? root / pi : root * pi, config.damping_floor);
+// Mean diagonal element of the blocks begin .. end - 1 of a factor.
+double mean_of_blocks(const StepLayer& layer, bool second, int64_t begin, int64_t end) {
+  double trace = 0;
+  int64_t size = 0;
+  for (int64_t k = begin; k < end; ++k) {
+    const Block block = block_of(layer, {0, static_cast<int32_t>(k), second});
+    trace += trace_of(block);
+    size += block.n;
+  }
+  return trace / static_cast<double>(size);
+}
+
+// Of all blocks of a factor, and of those of one group.
+double layer_mean(const StepLayer& layer, bool second) {
+  return mean_of_blocks(layer, second, 0, (second ? layer.shape->second : layer.shape->blocks).count());
+}
+double group_mean(const StepLayer& layer, bool second, int64_t group) {
+  const int64_t count = (second ? layer.shape->second : layer.shape->blocks).group_blocks();
+  return mean_of_blocks(layer, second, group * count, (group + 1) * count);
 }
 
 double damping_of(const lngd_config& config, const StepLayer& layer, const BlockTask& task) {
-  if (config.damping == LNGD_DAMPING_FACTORED) return factored_damping(config, layer, task);
+  const DampingRules rules = damping_rules(config);
+  if (config.damping == LNGD_DAMPING_FACTORED) {
+    const int64_t group = layout_of(*layer.shape, task).group(task.block);
+    return factored_damping(rules, group_mean(layer, false, group), group_mean(layer, true, group), task.second);
+  }
+  if (config.damping == LNGD_DAMPING_SIGNAL) {
+    const LayerRecord& record = *layer.memory->record;
+    return signal_damping(rules, signal_gamma(rules, record.input_square, record.signal_square),
+                          layer_mean(layer, task.second), task.second);
+  }
+  if (damped_by_layer(config)) return mean_damping(rules, layer_mean(layer, task.second), task.second);
   const Block block = block_of(layer, task);
-  return damping(config, trace_of(block), block.n);
+  return mean_damping(rules, trace_of(block) / static_cast<double>(block.n), task.second);
 }
 
 // Copies an n x n lower triangle into both triangles of `to`. By tiles: a column of a large matrix touches as many
@@ -125,11 +134,17 @@ BlockResult invert_with_retries(double lambda, Invert invert) {
   }
 }
 
+// NGPLUS has the identity in place of psi.
 void invert_psi(const lngd_config& config, const StepLayer& layer) {
   const float* const psi = layer.memory->psi;
+  if (layer.shape->approximation == LNGD_APPROXIMATION_NGPLUS) {
+    std::fill_n(layer.memory->psi_inverse, layer.shape->outputs, 1.0f);
+    layer.memory->record->lambda_psi = 0;
+    return;
+  }
   double trace = 0;
   for (int64_t i = 0; i < layer.shape->outputs; ++i) trace += psi[i];
-  const double lambda = damping(config, trace, layer.shape->outputs);
+  const double lambda = mean_damping(damping_rules(config), trace / static_cast<double>(layer.shape->outputs), true);
   for (int64_t i = 0; i < layer.shape->outputs; ++i)
     layer.memory->psi_inverse[i] = static_cast<float>(1.0 / (psi[i] + lambda));
   layer.memory->record->lambda_psi = lambda;
@@ -156,7 +171,7 @@ BlockResult find_basis(const CpuContext& context, const StepLayer& layer, const 
 bool complete_basis(const StepLayer& layer) {
   bool complete = true;
   for (int64_t k = 0; k < layer.shape->blocks.count(); ++k) complete = complete && layer.memory->lambda_phi[k] > 0;
-  for (int64_t g = 0; g < layer.shape->second_count(); ++g) complete = complete && layer.memory->lambda_second[g] > 0;
+  for (int64_t k = 0; k < layer.shape->second_count(); ++k) complete = complete && layer.memory->lambda_second[k] > 0;
   return complete;
 }
 
@@ -194,9 +209,9 @@ void record_results(const StepArgs& args) {
     // A block that never had an inverse has nothing to keep: the layer waits for it. Its lambda is still 0.
     bool complete = any;
     for (int64_t k = 0; k < layer.shape->blocks.count(); ++k) complete = complete && layer.memory->lambda_phi[k] > 0;
-    for (int64_t g = 0; g < layer.shape->second_count(); ++g) {
-      record.lambda_psi = std::max(g == 0 ? 0.0 : record.lambda_psi, layer.memory->lambda_second[g]);
-      complete = complete && layer.memory->lambda_second[g] > 0;
+    for (int64_t k = 0; k < layer.shape->second_count(); ++k) {
+      record.lambda_psi = std::max(k == 0 ? 0.0 : record.lambda_psi, layer.memory->lambda_second[k]);
+      complete = complete && layer.memory->lambda_second[k] > 0;
     }
     if (complete) record.has_inverse = 1;
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// layer_rate: alpha_l = <D, G> / (C + mu) (paper 3.2, eq. 12-13), the trust ratio, and from both the coefficient of the
-// layer: zeta = coefficient D.
+// layer_rate: alpha_l = <D, G> / (C + mu) (paper 3.2, eq. 12-13), and from it by step_rules.h the coefficient of the
+// layer: zeta = coefficient D. What is measured here:
 //
 //   EMPIRICAL   C = (1/N) sum_n (delta_n^T D a_n)^2. The product A D^T is made in tiles of 64 x 512 and reduced against
 //   delta at once; the N x m
@@ -14,11 +14,10 @@
 #include "backend/cpu/kernels/conv_curvature.h"
 #include "backend/cpu/kernels/embedding.h"
 #include "backend/cpu/kernels/fisher_row.h" // run_sum
+#include "backend/step_rules.h"
 
 namespace lngd::cpu::LNGD_ISA {
 namespace {
-
-constexpr double kSmallestNorm = 1e-3; // of W in the trust ratio: a layer that starts at zero must be able to leave it
 
 // x_n = delta_n^T D a_n for the samples first .. first + rows - 1 of the subsample; returns sum_n x_n^2.
 double squared_projections(const CpuContext& context, const StepLayer& layer, int64_t first, int64_t rows, int64_t used,
@@ -109,17 +108,11 @@ DirectionSums layer_sums(const StepArgs& args, int32_t index, double& kronecker)
   return total;
 }
 
-void skip(LayerRecord& record) {
-  record.last_step_skipped = 1;
-  record.coefficient = 0;
-  ++record.skipped_steps;
-}
-
 void rate_layer(CpuContext& context, const StepArgs& args, int32_t index) {
   const StepLayer& layer = args.layers[index];
   const lngd_config& config = *args.config;
   LayerRecord& record = *layer.memory->record;
-  if (!record.has_inverse) return skip(record);
+  if (!record.has_inverse) return skip_step(record);
   double kronecker;
   const DirectionSums sums = layer_sums(args, index, kronecker);
   double curvature = 0;
@@ -133,34 +126,12 @@ void rate_layer(CpuContext& context, const StepArgs& args, int32_t index) {
     } else if (!layer.shape->convolution) {
       curvature = empirical_curvature(context, args, index, used);
     } else if (!conv_curvature(context, layer, used, curvature)) {
-      return skip(record);
+      return skip_step(record);
     }
   }
-  const double inner = sums.direction_gradient;
-  const double alpha = config.rate == LNGD_RATE_NONE ? 1.0 : inner / (curvature + config.mu);
-  const double direction_norm = std::sqrt(sums.direction_direction);
-  const double weight_norm = std::sqrt(sums.weight_weight);
-  // Trust ratio: the length of alpha_l D beside tau max(||W||, 1e-3).
-  const double length = std::fabs(alpha) * direction_norm;
-  const double tau = config.trust_ratio * layer.shape->trust_slope;
-  const double trusted = tau * std::max(weight_norm, kSmallestNorm);
-  double trust = 1.0;
-  if (config.trust == LNGD_TRUST_ALWAYS && length > 0) trust = trusted / length;
-  if (config.trust == LNGD_TRUST_CAP && config.learning_rate * length > trusted)
-    trust = trusted / (config.learning_rate * length);
-  const double coefficient = -config.learning_rate * args.factor * alpha * trust;
-  record.alpha = alpha;
-  record.inner_product = inner;
-  record.curvature = curvature;
-  record.direction_norm = direction_norm;
-  record.weight_norm = weight_norm;
-  record.trust_scale = trust;
-  const bool sound = std::isfinite(inner) && std::isfinite(direction_norm) && std::isfinite(curvature) &&
-                     std::isfinite(coefficient) && std::isfinite(static_cast<float>(coefficient));
-  if (!sound) return skip(record);
-  record.last_step_skipped = 0;
-  record.coefficient = coefficient;
-  ++record.moves;
+  rate_step(step_rules(config, args.factor), {layer.shape->trust_slope, layer.shape->output_layer},
+            {sums.direction_gradient, curvature, std::sqrt(sums.direction_direction), std::sqrt(sums.weight_weight)},
+            record);
 }
 
 } // namespace

@@ -40,8 +40,7 @@ RowTotals pack_rows(const StatisticsArgs& args, const Pair& pair, int64_t task) 
 }
 
 double factor_work(const LayerShape& shape) {
-  const double m = static_cast<double>(shape.outputs);
-  return static_cast<double>(shape.groups * shape.d * shape.blocks.block) + m * m / static_cast<double>(shape.groups);
+  return static_cast<double>(shape.groups * shape.d * shape.blocks.block + shape.outputs * shape.second.block);
 }
 
 } // namespace

@@ -47,18 +47,36 @@ void average_block(const Factor& factor, int64_t k, const Weights& weights, bool
   }
 }
 
+// alpha_l = sum ||a||^2 / (N d) and beta_l = the mean of g^2, over all groups; N samples with `rows` rows of g.
+void average_squares(const StepLayer& layer, double keep, double rows) {
+  const LayerShape& shape = *layer.shape;
+  LayerRecord& record = *layer.memory->record;
+  double inputs = 0, signals = 0;
+  for (int64_t g = 0; g < shape.groups; ++g) {
+    inputs += layer.memory->totals[g];
+    signals += layer.memory->totals[shape.groups + g];
+  }
+  const double samples = static_cast<double>(record.samples), columns = static_cast<double>(shape.groups * shape.d);
+  record.input_square = keep * record.input_square + (1 - keep) * inputs / (samples * columns);
+  record.signal_square =
+      keep * record.signal_square + (1 - keep) * signals / (rows * static_cast<double>(shape.outputs));
+}
+
 // B = (1/rows) sum g g^T, or Psi = sum c g g^T / sum c r.
 void average_second(CpuContext& context, const StepLayer& layer, double keep, bool accept) {
   const LayerShape& shape = *layer.shape;
   const LayerMemory& memory = *layer.memory;
   const Factor factor{shape.second, memory.second_sum, memory.second};
   const double rows = memory.totals[2 * shape.groups];
-  context.pool.parallel_for(shape.groups, 8.0 * static_cast<double>(shape.second.floats()), [&](int64_t g, int32_t) {
-    const double count = shape.approximation == LNGD_APPROXIMATION_TKFAC ? memory.denominator[g] : rows;
-    const bool any = accept && memory.denominator[g] > 0;
-    const Weights weights{static_cast<float>(keep), any ? static_cast<float>((1.0 - keep) / count) : 0.0f};
-    average_block(factor, g, weights, any);
-  });
+  if (accept) average_squares(layer, keep, rows);
+  context.pool.parallel_for(
+      shape.second.count(), 8.0 * static_cast<double>(shape.second.floats()), [&](int64_t k, int32_t) {
+        const int64_t g = shape.second.group(k);
+        const double count = shape.approximation == LNGD_APPROXIMATION_TKFAC ? memory.denominator[g] : rows;
+        const bool any = accept && memory.denominator[g] > 0;
+        const Weights weights{static_cast<float>(keep), any ? static_cast<float>((1.0 - keep) / count) : 0.0f};
+        average_block(factor, k, weights, any);
+      });
   for (int64_t i = 0; i <= 2 * shape.groups; ++i) memory.totals[i] = 0;
 }
 

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "optimizer/recommend.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "optimizer/config.h"
+#include "optimizer/error.h"
+
+namespace lngd {
+namespace {
+
+// The whitened orthogonalisation was measured for few steps of large batches.
+constexpr int64_t kFewSteps = 150;
+constexpr int64_t kLargeBatch = 1024;
+constexpr double kAffordable = 0.2; // of forward and backward pass
+constexpr int64_t kSmallBatch = 32; // below it a single sample can turn a step
+
+// Three Newton-Schulz steps, 3 (4 p^2 q + 2 p^3) with p <= q the sides of a group's matrix, over the 6 m d N of forward
+// and backward pass. An output position counts as a sample does there, so for convolutions this is an upper bound.
+double orthogonalisation_share(const lngd_layer_config* layers, int32_t count, int64_t batch) {
+  double products = 0, passes = 0;
+  for (int32_t i = 0; i < count; ++i) {
+    const lngd_layer_config& layer = layers[i];
+    const double groups = layer.kind == LNGD_LAYER_CONVOLUTION ? layer.groups : 1;
+    const double rows = static_cast<double>(layer.outputs) / groups;
+    const double columns = static_cast<double>(weight_columns(layer) + layer.bias);
+    const double p = std::min(rows, columns), q = std::max(rows, columns);
+    products += groups * 3 * (4 * p * p * q + 2 * p * p * p);
+    passes += groups * 6 * rows * columns * static_cast<double>(batch);
+  }
+  return products / passes;
+}
+
+void orthogonalise(lngd_config& c, int64_t total_steps) {
+  c.orthogonalise = 1;
+  c.nesterov = 1; // x = (1 - mu) G + mu M
+  c.damping_factor = 5;
+  c.weight_decay = 0.2;
+  c.trust_ratio = 0.45 / std::sqrt(static_cast<double>(total_steps) + 50);
+}
+
+} // namespace
+
+Recommendation recommend(const lngd_layer_config* layers, int32_t count, int64_t total_steps, int64_t batch) {
+  require(count >= 1, "count is ", count, ", allowed is 1 or more layers");
+  require(total_steps >= 1, "total_steps is ", total_steps, ", allowed is 1 or more");
+  require(batch >= 1, "batch is ", batch, ", allowed is 1 or more");
+  const lngd_layer_config& last = layers[count - 1];
+  bool convolutions = false, embeddings = false;
+  for (int32_t i = 0; i < count; ++i) {
+    // What a layer may be does not depend on the preset, but for embeddings, which have a diagonal factor.
+    validate(preset_config(LNGD_PRESET_RECIPE, total_steps), layers[i], i);
+    convolutions |= layers[i].kind == LNGD_LAYER_CONVOLUTION;
+    embeddings |= layers[i].kind == LNGD_LAYER_EMBEDDING;
+  }
+  if (embeddings)
+    return {preset_config(LNGD_PRESET_RECIPE, total_steps),
+            "RECIPE: the network has an embedding, which BLOCK_KRONECKER does not cover"};
+  const bool classifier = last.output != LNGD_OUTPUT_HIDDEN && last.output != LNGD_OUTPUT_SQUARED_ERROR;
+  const bool autoencoder = count > 1 && layers[0].kind == LNGD_LAYER_DENSE && last.outputs == layers[0].inputs;
+  const bool fit = !classifier || autoencoder;
+  Recommendation found{preset_config(fit ? LNGD_PRESET_BLOCK_KRONECKER_FIT : LNGD_PRESET_BLOCK_KRONECKER, total_steps),
+                       ""};
+  lngd_config& c = found.config;
+  found.reason = !fit          ? "BLOCK_KRONECKER: the output is a softmax or sigmoid"
+                 : autoencoder ? "BLOCK_KRONECKER_FIT: as many outputs as inputs, an autoencoder"
+                               : "BLOCK_KRONECKER_FIT: the output is neither softmax nor sigmoid";
+  if (convolutions) {
+    c.statistics_samples = 64; // every position of a sample is a row
+    if (!fit) c.statistics_interval = interval(total_steps, 40, 6);
+    found.reason += "; 64 samples for statistics, as there are convolutions";
+  }
+  if (batch < kSmallBatch && c.soft_trust == 0) {
+    c.soft_trust = 1;
+    found.reason += "; soft trust ratio for batches of " + std::to_string(batch);
+  }
+  const double share = orthogonalisation_share(layers, count, batch);
+  if (!fit && total_steps <= kFewSteps && batch >= kLargeBatch && share <= kAffordable) {
+    orthogonalise(c, total_steps);
+    char text[160];
+    std::snprintf(
+        text, sizeof text,
+        "; whitened orthogonalisation for %lld steps of %lld samples, at %.0f %% of forward and backward pass",
+        static_cast<long long>(total_steps), static_cast<long long>(batch), 100 * share);
+    found.reason += text;
+  }
+  return found;
+}
+
+} // namespace lngd
