@@ -2,7 +2,7 @@
 // apply_update: momentum, weight decay, weights, averaged weights (spec section 7), all layers of a plan in one launch:
 //
 //   zeta = coefficient D                                  M <- tau M + zeta
-//   u = lr factor wd W - (M, or with Nesterov tau M + zeta)
+//   u = decay W - (M, or with Nesterov tau M + zeta)
 //   W <- W - u      or, for frameworks that subtract, G <- u
 //   avg <- avg + c/(c + t) ((W - u) - avg)                t = moves of the layer before this one
 //
@@ -37,7 +37,7 @@ __device__ Coefficients coefficients(const StepSettings& s, const LayerRecord& r
           s.momentum,
           s.nesterov ? s.momentum : 1.0f,
           s.nesterov ? 1.0f : 0.0f,
-          s.decoupled ? static_cast<float>(s.learning_rate * s.factor * s.weight_decay) : 0.0f,
+          static_cast<float>(record.decay),
           static_cast<float>(s.averaging_window / (s.averaging_window + t))};
 }
 
