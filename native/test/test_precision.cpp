@@ -64,8 +64,8 @@ double inverse_error(const twin::Matrix& a, const twin::Matrix& x) {
   return size;
 }
 
-// What is left of an inverse when rows that make Phi = half^2 are observed with g = 1, against double. With damping_scope
-// LAYER the layer has other blocks, whose inputs are 0: `columns` in all.
+// What is left of an inverse when rows that make Phi = half^2 are observed with g = 1, against double. With
+// damping_scope LAYER the layer has other blocks, whose inputs are 0: `columns` in all.
 double observed_error(const lngd_config& base, const twin::Matrix& half, std::int64_t columns = 0) {
   const std::int64_t n = half.rows;
   lngd_config config = base;

@@ -417,9 +417,9 @@ double read_setting(const lngd_config& config, int32_t setting) {
 // which is s / gamma = 1024: what the noise of Phi itself is at 2000 samples (1 / sqrt(N), in a running average), and
 // the worst case: rounding errors of many rows are not all of one sign, and 2^-10 is what tests see.
 //
-// With damping_scope LAYER lambda = gamma tr / S, the trace and the S columns those of all blocks and groups. A block may
-// have all of that trace, so all that bounds tr(Phi) of it is (S / gamma) lambda: S stands for s above. The damping of
-// psi (second_damping) does not matter: psi is summed in double. NGPLUS has the same Phi. A second factor that is a
+// With damping_scope LAYER lambda = gamma tr / S, the trace and the S columns those of all blocks and groups. A block
+// may have all of that trace, so all that bounds tr(Phi) of it is (S / gamma) lambda: S stands for s above. The damping
+// of psi (second_damping) does not matter: psi is summed in double. NGPLUS has the same Phi. A second factor that is a
 // matrix is made by the same kernels and has another gamma and another s, and with lambda from elsewhere (ABSOLUTE,
 // FACTORED, SIGNAL) nothing bounds s / gamma: not covered.
 int32_t statistics_precision(const lngd_config& config, const BlockLayout& blocks) {

@@ -123,8 +123,7 @@ void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers
     } else {
       factor_layers.push_back(add_factor_layer(shape, memory, i, factor_tasks));
     }
-    if (damped_by_layer(config))
-      append_damped_layers(shape, memory, factor_layers.back(), config.damping, damped);
+    if (damped_by_layer(config)) append_damped_layers(shape, memory, factor_layers.back(), config.damping, damped);
     if (!shape.second_matrix()) continue;
     seconds.push_back(second_layer(shape, products));
     products += second_product_floats(shape);

@@ -79,7 +79,8 @@ __global__ void __launch_bounds__(kThreads) layer_rate_kernel(const StepSettings
     curvature = block_sum(squares(layer), of_warp) / static_cast<double>(layer.used);
   if (threadIdx.x == 0)
     rate_step(settings->rules, layer.rules,
-              {total.direction_gradient, curvature, sqrt(total.direction_direction), sqrt(total.weight_weight)}, record);
+              {total.direction_gradient, curvature, sqrt(total.direction_direction), sqrt(total.weight_weight)},
+              record);
 }
 
 } // namespace

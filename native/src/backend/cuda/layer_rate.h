@@ -22,7 +22,7 @@ struct alignas(8) RatePatches {
 // A layer of a step; device pointers.
 struct RateLayer {
   LayerRecord* record;
-  const double* lambda_phi;    // blocks
+  const double* lambda_phi; // blocks
   RuledLayer rules;
   int32_t first_tile, tiles;   // of precondition, and of its DirectionSums
   int32_t outputs, inputs;     // without the bias

@@ -139,8 +139,8 @@ __device__ void average_squares(const AverageLayer& layer, const Decision& decis
   LayerRecord& record = *layer.record;
   if (decision.accept) {
     const double columns = static_cast<double>(layer.groups) * layer.phi.d, keep = decision.keep;
-    record.input_square = keep * record.input_square +
-                          (1.0 - keep) * inputs / (static_cast<double>(record.samples) * columns);
+    record.input_square =
+        keep * record.input_square + (1.0 - keep) * inputs / (static_cast<double>(record.samples) * columns);
     record.signal_square = keep * record.signal_square + (1.0 - keep) * signals / (rows * layer.outputs);
   }
   rows = 0;
