@@ -231,7 +231,7 @@ TEST(block_kronecker_state_continues_bitwise) {
       for (int t = 0; t < stop; ++t) straight.step();
       const std::vector<std::uint8_t> state = straight.optimizer().state();
       Training resumed(c);
-      resumed.step();
+      if (stop != 2) resumed.step(); // one that has its own S0, and one that has none yet
       REQUIRE_OK(
           lngd_state_restore(resumed.optimizer().handle(), state.data(), static_cast<std::int64_t>(state.size())));
       resumed.adopt_weights(straight);
