@@ -27,7 +27,7 @@ final class TrainCommand implements Callable<Integer> {
 
     @Option(
             names = "--data",
-            paramLabel = "fashion-mnist|cifar10|curves|DIR",
+            paramLabel = "fashion-mnist|cifar10|curves|glyphs|DIR",
             description =
                     "Fashion-MNIST (default) or CIFAR-10, found or fetched; CURVES, generated; or a folder with the files of"
                             + " an IDX data set or of CIFAR-10.")
