@@ -29,8 +29,8 @@ final class TrainCommand implements Callable<Integer> {
             names = "--data",
             paramLabel = "fashion-mnist|cifar10|curves|glyphs|DIR",
             description =
-                    "Fashion-MNIST (default) or CIFAR-10, found or fetched; CURVES, generated; or a folder with the files of"
-                            + " an IDX data set or of CIFAR-10.")
+                    "Fashion-MNIST (default) or CIFAR-10, found or fetched; CURVES or GLYPHS, generated; or a folder with the"
+                            + " files of an IDX data set or of CIFAR-10.")
     private String data;
 
     @Option(
