@@ -17,6 +17,8 @@ record Judgement(double best, double last, Verdict verdict) {
     /** A loss may be a tenth above that of the better reference. */
     static final double BOUND = 1.10;
 
+    private static final double GAIN = 0.90;
+
     /** In a word. */
     enum Verdict {
         /** At least a tenth below the better reference wherever it is judged. */
@@ -76,7 +78,7 @@ record Judgement(double best, double last, Verdict verdict) {
         if (last > BOUND && !overtrains) {
             return Verdict.WORSE_AT_THE_END;
         }
-        boolean better = best <= 2 - BOUND && (overtrains || last <= 2 - BOUND);
+        boolean better = best <= GAIN && (overtrains || last <= GAIN);
         return better ? Verdict.BETTER : Verdict.HOLDS;
     }
 

@@ -20,7 +20,7 @@ final class Problems {
             List.of(
                     problem(
                             "sparse-words",
-                            "bags of words, 1000 features of which 2 % are not zero, 5 classes",
+                            "bags of words: 1000 features, some 16 of them not zero, 5 classes",
                             CLASSIFICATION,
                             WordData::bags,
                             sizes(1000, 2000, 32, 15),
