@@ -15,12 +15,12 @@ import org.lngd4j.cli.train.OptimizerKind;
  * @param kind the optimizer
  * @param options options of {@code lngd train} that it is fixed to
  */
-record Contender(String name, OptimizerKind kind, Map<String, Object> options) {
+public record Contender(String name, OptimizerKind kind, Map<String, Object> options) {
     private static final List<String> PRESETS =
             List.of("recipe", "recipe-fit", "recipe-empirical", "paper");
 
     /** Reads one entry of {@code --optimizers}: NAME, then /avg, /raw or, for lngd, /PRESET. */
-    static Contender parse(String text) {
+    public static Contender parse(String text) {
         String[] words = text.strip().split("/", -1);
         OptimizerKind kind = OptimizerKind.parse("--optimizers", words[0]);
         Map<String, Object> options = new LinkedHashMap<>();
