@@ -36,7 +36,7 @@ final class Methods {
      */
     static TrainingMethod attach(TrainSettings settings, Network net, long totalSteps) {
         return switch (settings.optimizer().family()) {
-            case FIRST_ORDER -> new FirstOrder(net, settings);
+            case FIRST_ORDER -> new FirstOrder(net, settings, totalSteps);
             case LNGD ->
                     new LngdMethod(
                             net,
