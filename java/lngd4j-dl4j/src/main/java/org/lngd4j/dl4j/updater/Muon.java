@@ -34,9 +34,8 @@ import org.nd4j.linalg.schedule.ISchedule;
  * Builder#adamW(String...)}, and layers whose weights are not one matrix, such as recurrent ones.
  * The report says which.
  *
- * <p>State: one number for each weight of a matrix; two for what AdamW trains. A step costs 10 k^2
- * (2 l + k) multiplications and additions, k and l the smaller and the larger side, counted as two
- * operations each 20 k^2 l + 10 k^3.
+ * <p>State: one number for each weight of a matrix; two for what AdamW trains. A step costs 20 k^2
+ * l + 10 k^3 operations, k and l the smaller and the larger of m and n.
  *
  * <p>Unchangeable; one can be installed in any number of networks.
  */
