@@ -47,8 +47,8 @@ final class TrainCommand implements Callable<Integer> {
             paramLabel = "NAME",
             defaultValue = "lngd",
             description =
-                    "What trains it: lngd (default), paper, lngd-sample, lngd-lr, kfac, kfac-trust, tkfac, ekfac, adam, sgd,"
-                            + " lars, lamb.")
+                    "What trains it: lngd (default), paper, lngd-sample, lngd-lr, kfac, kfac-trust, tkfac, ekfac, adam,"
+                            + " adamw, sgd, lars, lamb, muon, muon-decay, soap.")
     private String optimizer;
 
     @Option(
@@ -115,10 +115,14 @@ final class TrainCommand implements Callable<Integer> {
             names = "--learning-rate",
             paramLabel = "X",
             description =
-                    "Peak of the schedule (default: the preset's; adam 0.003, sgd 0.1, kfac 0.03).")
+                    "Peak of the schedule (default: the preset's; sgd 0.1, kfac 0.03, adam, adamw, muon, soap 0.003).")
     private Double learningRate;
 
-    @Option(names = "--momentum", paramLabel = "X", description = "Of all but adam (default: 0.9).")
+    @Option(
+            names = "--momentum",
+            paramLabel = "X",
+            description =
+                    "Of all but adam; beta1 of adamw, lamb, soap (default: 0.9; muon, soap 0.95).")
     private Double momentum;
 
     @Option(
@@ -137,7 +141,9 @@ final class TrainCommand implements Callable<Integer> {
     @Option(
             names = "--weight-decay",
             paramLabel = "X",
-            description = "LNGD: decoupled weight decay.")
+            description =
+                    "Decoupled weight decay of LNGD, lamb, adamw, soap (default of both: 0.01), muon-decay (0.1);"
+                            + " lars: added to the gradient.")
     private Double weightDecay;
 
     @Option(

@@ -38,7 +38,7 @@ public final class Methods {
      */
     public static TrainingMethod attach(TrainSettings settings, Network net, long totalSteps) {
         return switch (settings.optimizer().family()) {
-            case FIRST_ORDER -> new FirstOrder(net, settings);
+            case FIRST_ORDER -> new FirstOrder(net, settings, totalSteps);
             case LNGD ->
                     new LngdMethod(
                             net,

@@ -57,6 +57,12 @@ public enum OptimizerKind {
             TuningAxis.factoredDamping()),
     /** DL4J's Adam. */
     ADAM(Family.FIRST_ORDER, "DL4J's Adam", TuningAxis.learningRate(0.003)),
+    /** Adam with decoupled weight decay. */
+    ADAMW(
+            Family.FIRST_ORDER,
+            "Adam with decoupled weight decay",
+            TuningAxis.learningRate(0.003),
+            TuningAxis.weightDecay(0.01)),
     /** DL4J's SGD with (Nesterov's) momentum: it has no other. */
     SGD(Family.FIRST_ORDER, "DL4J's SGD with Nesterov momentum", TuningAxis.learningRate(0.1)),
     /** Layer-wise adaptive rate scaling. */
@@ -68,7 +74,24 @@ public enum OptimizerKind {
     LAMB(
             Family.FIRST_ORDER,
             "Adam, each layer's step in proportion to its weights",
-            TuningAxis.relativeStep(0.01));
+            TuningAxis.relativeStep(0.01)),
+    /** Orthogonalised momentum. */
+    MUON(
+            Family.FIRST_ORDER,
+            "orthogonalised momentum for hidden matrices, AdamW for the rest",
+            TuningAxis.learningRate(0.003)),
+    /** The same with decay. */
+    MUON_DECAY(
+            Family.FIRST_ORDER,
+            "muon with decoupled weight decay",
+            TuningAxis.learningRate(0.003),
+            TuningAxis.weightDecay(0.1)),
+    /** Adam in Shampoo's eigenbasis. */
+    SOAP(
+            Family.FIRST_ORDER,
+            "Adam in the eigenbasis of Shampoo's preconditioner",
+            TuningAxis.learningRate(0.003),
+            TuningAxis.weightDecay(0.01));
 
     /** Which code trains it. */
     enum Family {
@@ -124,6 +147,20 @@ public enum OptimizerKind {
     /** The settings that {@code lngd compare} tunes, each with its grid. */
     public List<TuningAxis> axes() {
         return axes;
+    }
+
+    /** Where the search over a setting begins; 0 where it is not tuned. */
+    double start(String option) {
+        return axes.stream()
+                .filter(axis -> axis.option().equals(option))
+                .findFirst()
+                .map(TuningAxis::start)
+                .orElse(0.0);
+    }
+
+    /** Whether {@code --weight-decay} may be said: not where a name of its own stands for it. */
+    boolean takesWeightDecay() {
+        return this != SGD && this != ADAM && this != MUON;
     }
 
     /** Whether it has no CUDA kernels. */

@@ -25,7 +25,7 @@ import org.lngd4j.cli.model.ModelCatalog;
  * @param threads 1 to 1024
  * @param evalEvery epochs between evaluations, above 0
  * @param averagedWeights evaluate and deliver averaged weights; null: the preset's default, on for
- *     adam, sgd, lars, lamb and the KFACs
+ *     the first-order optimizers and the KFACs
  * @param learningRate above 0, at most 1000
  * @param momentum 0 to below 1
  * @param damping above 0
@@ -116,8 +116,11 @@ public record TrainSettings(
             forLngdOnly(optimizer, "--statistics-interval", statisticsInterval);
             forLngdOnly(optimizer, "--statistics-samples", statisticsSamples);
             forLngdOnly(optimizer, "--inverse-interval", inverseInterval);
-            if (optimizer == OptimizerKind.SGD || optimizer == OptimizerKind.ADAM) {
-                forLngdOnly(optimizer, "--weight-decay", weightDecay);
+            if (!optimizer.takesWeightDecay() && weightDecay != null) {
+                throw CliException.badInput(
+                        "--weight-decay is for --optimizer lngd, adamw, lars, lamb, muon-decay and"
+                                + " soap, not "
+                                + optimizer);
             }
             if (optimizer == OptimizerKind.ADAM && momentum != null) {
                 throw CliException.badInput("--momentum is for --optimizer lngd and sgd, not adam");

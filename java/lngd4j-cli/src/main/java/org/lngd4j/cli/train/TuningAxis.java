@@ -62,6 +62,11 @@ public record TuningAxis(String option, Unit unit, List<Double> grid, double sta
         return new TuningAxis("damping", Unit.PLAIN, List.of(1e-4, 1e-3, 1e-2, 0.1, 1.0), 1e-2);
     }
 
+    /** Decoupled, in units of the learning rate. */
+    static TuningAxis weightDecay(double start) {
+        return new TuningAxis("weight-decay", Unit.PLAIN, List.of(1e-3, 1e-2, 0.1, 1.0), start);
+    }
+
     /** The option's value at the start of the search, in a run of so many steps. */
     double startValue(long totalSteps) {
         return value(grid.indexOf(start), totalSteps);

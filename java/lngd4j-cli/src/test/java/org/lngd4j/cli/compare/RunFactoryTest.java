@@ -70,6 +70,17 @@ class RunFactoryTest {
     }
 
     @Test
+    void weightDecayIsTunedAndItsDefaultLeftToTheOptimizer() {
+        Contender muon = Contender.parse("muon-decay/raw");
+        List<Integer> start = new GridSearch(muon.kind().axes(), 0).start();
+
+        assertThat(runs.wholeRun(muon, start, 1).settings().weightDecay()).isNull();
+        assertThat(runs.wholeRun(muon, start, 1).settings().averagedWeights()).isFalse();
+        assertThat(runs.wholeRun(muon, List.of(start.get(0), 1), 1).settings().weightDecay())
+                .isEqualTo(0.01);
+    }
+
+    @Test
     void aFolderIsNamedByAllThatDecidesTheRun() {
         String name = runs.wholeRun(sgd, List.of(4), 1).folderName();
 
@@ -98,7 +109,8 @@ class RunFactoryTest {
                 .isInstanceOf(CliException.class)
                 .hasMessage(
                         "--optimizers ng+: there is no such optimizer; there are lngd, paper,"
-                                + " lngd-sample, lngd-lr, kfac, kfac-trust, tkfac, ekfac, adam, sgd, lars, lamb");
+                                + " lngd-sample, lngd-lr, kfac, kfac-trust, tkfac, ekfac, adam, adamw, sgd, lars, lamb,"
+                                + " muon, muon-decay, soap");
         assertThatThrownBy(() -> Contender.parse("sgd/recipe"))
                 .hasMessageContaining("/recipe is not known; there are /avg");
     }

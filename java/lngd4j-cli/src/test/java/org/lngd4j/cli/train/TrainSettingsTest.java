@@ -62,6 +62,8 @@ class TrainSettingsTest {
                 "--optimizer lamb --damping 1 | --damping is for --optimizer lngd, not lamb",
                 "--optimizer adam --damping 1 | --damping is for --optimizer lngd, not adam",
                 "--optimizer sgd --preset paper | --preset is for --optimizer lngd, not sgd",
+                "--optimizer muon --weight-decay 0.1 | is for --optimizer lngd, adamw, lars, lamb, muon-decay and soap, not muon",
+                "--optimizer soap --trust-ratio 1 | --trust-ratio is for --optimizer lngd, not soap",
                 "--optimizer adam --momentum 0.5 | --momentum is for --optimizer lngd and sgd, not adam",
                 "--optimizer ekfac --device cuda | --device cuda: --optimizer ekfac has no CUDA kernels, use --device",
                 "--optimizer kfac --fisher expected | --fisher is for --optimizer lngd, not kfac",
