@@ -9,6 +9,7 @@ import org.lngd4j.cli.train.StopSignal;
 import org.lngd4j.cli.train.TrainRun;
 import org.lngd4j.cli.train.TrainSettings;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
@@ -47,14 +48,17 @@ final class TrainCommand implements Callable<Integer> {
             paramLabel = "NAME",
             defaultValue = "lngd",
             description =
-                    "What trains it: lngd (default), paper, lngd-sample, lngd-lr, kfac, kfac-trust, tkfac, ekfac, adam, sgd,"
+                    "What trains it: lngd (default), paper, lngd-sample, lngd-lr, kfac, kfac-trust, kfac-trust-decay, tkfac, ekfac, ngplus, adam, sgd,"
                             + " lars, lamb.")
     private String optimizer;
 
     @Option(
             names = "--preset",
-            paramLabel = "recipe|recipe-fit|recipe-empirical|paper",
-            description = "LNGD's settings (default: recipe). Options below change single ones.")
+            paramLabel = "PRESET",
+            description =
+                    "LNGD's settings: recipe (default), recipe-fit, recipe-empirical, paper, block-kronecker,"
+                            + " block-kronecker-fit, or recommended, by the network, the steps and the batch. Options"
+                            + " below change single ones.")
     private String preset;
 
     @Option(
@@ -125,7 +129,7 @@ final class TrainCommand implements Callable<Integer> {
             names = "--damping",
             paramLabel = "X",
             description =
-                    "LNGD, kfac-trust: gamma, in units of the mean eigenvalue; kfac, tkfac, ekfac: lambda.")
+                    "LNGD, kfac-trust, ngplus: gamma, in units of the mean eigenvalue; kfac, tkfac, ekfac: lambda.")
     private Double damping;
 
     @Option(
@@ -137,7 +141,7 @@ final class TrainCommand implements Callable<Integer> {
     @Option(
             names = "--weight-decay",
             paramLabel = "X",
-            description = "LNGD: decoupled weight decay.")
+            description = "LNGD, KFAC: weight decay, decoupled or by --decay-mode.")
     private Double weightDecay;
 
     @Option(
@@ -178,6 +182,8 @@ final class TrainCommand implements Callable<Integer> {
             description =
                     "LNGD on CUDA: of the product of gradient and inverses; tf32 is a third of the work (default: tf32x3).")
     private String directionPrecision;
+
+    @Mixin private LngdArguments lngd;
 
     @Option(
             names = "--train-samples",
@@ -244,7 +250,8 @@ final class TrainCommand implements Callable<Integer> {
                 directionPrecision,
                 trainSamples,
                 validation,
-                augment);
+                augment,
+                lngd.settings());
     }
 
     private void refuseOthers() {

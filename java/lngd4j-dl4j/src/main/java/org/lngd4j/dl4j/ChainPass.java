@@ -90,9 +90,10 @@ final class ChainPass {
         return bias == null ? sum : sum.addiRowVector(bias);
     }
 
-    private static INDArray delta(Layer layer, INDArray sum, INDArray epsilon) {
+    private INDArray delta(Layer layer, INDArray sum, INDArray epsilon) {
         if (layer.conf().getLayer() instanceof BaseOutputLayer output) {
-            return output.getLossFn().computeGradient(null, sum, output.getActivationFn(), null);
+            IActivation phi = output.getActivationFn();
+            return output.getLossFn().computeGradient(net.getLabels(), sum, phi, null);
         }
         return activation(layer).backprop(sum, epsilon).getFirst();
     }

@@ -13,12 +13,15 @@ import org.deeplearning4j.nn.conf.layers.LossLayer;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.junit.jupiter.api.Test;
 import org.nd4j.linalg.activations.Activation;
+import org.nd4j.linalg.api.memory.MemoryWorkspace;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.dataset.DataSet;
+import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.linalg.learning.config.Sgd;
 import org.nd4j.linalg.lossfunctions.LossFunctions.LossFunction;
 
 /** The pass for derivatives of pre-activations, held against DL4J's own. */
+@SuppressWarnings("try") // scopes that are only opened and closed
 class ChainPassTest {
     private static final DataSet DATA = Nets.data(9, 5, 1);
 
@@ -34,13 +37,19 @@ class ChainPassTest {
 
         @Override
         public void before(INDArray preActivations) {
-            all.add(preActivations.dup());
+            keep(preActivations);
         }
 
         @Override
         public void after(INDArray delta, boolean masked) {
-            all.add(layer.input().dup());
-            all.add(delta.dup());
+            keep(layer.input());
+            keep(delta);
+        }
+
+        private void keep(INDArray array) {
+            try (MemoryWorkspace outside = Nd4j.getMemoryManager().scopeOutOfWorkspaces()) {
+                all.add(array.dup());
+            }
         }
     }
 

@@ -147,10 +147,17 @@ class RecommendedTest {
         assertThat(net.score(data)).isLessThan(0.5 * before);
     }
 
+    /** One with an output for classes and then one for values. */
     @Test
-    void aGraph() {
+    void ofAGraphTheLastOutputDecides() {
         ComputationGraph graph = SampledFisherTest.graph(true);
-        assertThat(Lngd.recommended(graph, STEPS, 64).preset()).isEqualTo(Preset.BLOCK_KRONECKER);
+        LngdOptions options = Lngd.recommended(graph, STEPS, 64);
+        assertThat(options.preset()).isEqualTo(Preset.BLOCK_KRONECKER_FIT);
+        assertThat(options.statisticsSamples()).isEqualTo(64);
+        try (LngdTraining lngd = Lngd.attach(graph, options)) {
+            graph.fit(SampledFisherTest.pair(32, 3));
+            assertThat(lngd.optimizer().health(0).lastStepSkipped()).isFalse();
+        }
     }
 
     @Test

@@ -119,7 +119,6 @@ class TrainingTest {
             fit(net);
             assertThat(lngd.optimizer().health(0).skippedSteps()).isZero();
         }
-        System.out.println(preset + " " + net.score(HARD));
         return net.score(HARD);
     }
 

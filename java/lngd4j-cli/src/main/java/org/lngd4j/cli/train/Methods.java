@@ -40,7 +40,7 @@ final class Methods {
             case LNGD ->
                     new LngdMethod(
                             net,
-                            LngdChoice.options(settings, totalSteps),
+                            LngdChoice.options(settings, net, totalSteps),
                             LngdChoice.device(settings));
         };
     }

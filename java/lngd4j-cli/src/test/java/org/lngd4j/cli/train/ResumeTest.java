@@ -154,7 +154,8 @@ class ResumeTest {
                 null,
                 null,
                 null,
-                null);
+                null,
+                LngdSettings.NONE);
     }
 
     private String path(String run) {
