@@ -139,7 +139,7 @@ class TrainRunTest {
     @ParameterizedTest
     @CsvSource({
         "mlp:16, BLOCK_KRONECKER, BLOCK_KRONECKER: the output is a softmax or sigmoid, true",
-        "ae:16-4, BLOCK_KRONECKER_FIT, an autoencoder, false"
+        "ae:36-8-3, BLOCK_KRONECKER_FIT, an autoencoder, false"
     })
     void whatIsRecommendedIsSaidWithItsReasonAndTrains(
             String model, String preset, String reason, boolean averaged) throws IOException {
