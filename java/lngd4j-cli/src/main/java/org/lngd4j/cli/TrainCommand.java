@@ -9,6 +9,7 @@ import org.lngd4j.cli.train.StopSignal;
 import org.lngd4j.cli.train.TrainRun;
 import org.lngd4j.cli.train.TrainSettings;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
@@ -47,14 +48,18 @@ final class TrainCommand implements Callable<Integer> {
             paramLabel = "NAME",
             defaultValue = "lngd",
             description =
-                    "What trains it: lngd (default), paper, lngd-sample, lngd-lr, kfac, kfac-trust, tkfac, ekfac, adam,"
-                            + " adamw, sgd, lars, lamb, muon, muon-decay, soap.")
+                    "What trains it: lngd (default), paper, lngd-sample, lngd-lr, kfac, kfac-trust,"
+                            + " kfac-trust-decay, tkfac, ekfac, ngplus, adam, adamw, sgd, lars, lamb, muon,"
+                            + " muon-decay, soap.")
     private String optimizer;
 
     @Option(
             names = "--preset",
-            paramLabel = "recipe|recipe-fit|recipe-empirical|paper",
-            description = "LNGD's settings (default: recipe). Options below change single ones.")
+            paramLabel = "PRESET",
+            description =
+                    "LNGD's settings: recipe (default), recipe-fit, recipe-empirical, paper, block-kronecker,"
+                            + " block-kronecker-fit, or recommended, by the network, the steps and the batch. Options"
+                            + " below change single ones.")
     private String preset;
 
     @Option(
@@ -129,7 +134,7 @@ final class TrainCommand implements Callable<Integer> {
             names = "--damping",
             paramLabel = "X",
             description =
-                    "LNGD, kfac-trust: gamma, in units of the mean eigenvalue; kfac, tkfac, ekfac: lambda.")
+                    "LNGD, kfac-trust, ngplus: gamma, in units of the mean eigenvalue; kfac, tkfac, ekfac: lambda.")
     private Double damping;
 
     @Option(
@@ -142,8 +147,8 @@ final class TrainCommand implements Callable<Integer> {
             names = "--weight-decay",
             paramLabel = "X",
             description =
-                    "Decoupled weight decay of LNGD, lamb, adamw, soap (default of both: 0.01), muon-decay (0.1);"
-                            + " lars: added to the gradient.")
+                    "Weight decay of LNGD and KFAC, decoupled or by --decay-mode; decoupled of lamb, adamw, soap (default of"
+                            + " both: 0.01) and muon-decay (0.1); lars: added to the gradient.")
     private Double weightDecay;
 
     @Option(
@@ -184,6 +189,8 @@ final class TrainCommand implements Callable<Integer> {
             description =
                     "LNGD on CUDA: of the product of gradient and inverses; tf32 is a third of the work (default: tf32x3).")
     private String directionPrecision;
+
+    @Mixin private LngdArguments lngd;
 
     @Option(
             names = "--train-samples",
@@ -250,7 +257,8 @@ final class TrainCommand implements Callable<Integer> {
                 directionPrecision,
                 trainSamples,
                 validation,
-                augment);
+                augment,
+                lngd.settings());
     }
 
     private void refuseOthers() {

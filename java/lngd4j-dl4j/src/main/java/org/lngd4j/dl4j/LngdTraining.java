@@ -276,17 +276,19 @@ public final class LngdTraining implements AutoCloseable {
     }
 
     /**
-     * Runs something on the averaged weights, where they are to be had and not in the network
-     * anyway.
+     * Averaged weights to run something on; null where they are in the network anyway, and where
+     * there are none: without averaging the weights of the training are the ones to look at.
      */
     AveragedWeights averagedIfPossible() {
-        return closed || averaged != null ? null : averagedWeights();
+        return closed || averaged != null || !options.averaging() ? null : averagedWeights();
     }
 
     /**
      * A listener that sees the averaged weights at the end of an iteration and at the start and end
      * of an epoch: for {@code EvaluativeListener}, {@code CheckpointListener} and the like. The
-     * weights are exchanged for each of these calls, which costs two passes over them.
+     * weights are exchanged for each of these calls, which costs two passes over them. Without
+     * averaging in the options the listener sees the weights of the training; so it is with the
+     * other {@code averaging} methods.
      *
      * @param listener the listener
      * @return a listener for {@code net.addListeners}

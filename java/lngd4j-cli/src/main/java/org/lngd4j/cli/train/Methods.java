@@ -42,7 +42,7 @@ public final class Methods {
             case LNGD ->
                     new LngdMethod(
                             net,
-                            LngdChoice.options(settings, totalSteps),
+                            LngdChoice.options(settings, net, totalSteps),
                             LngdChoice.device(settings));
         };
     }

@@ -43,6 +43,13 @@ public enum OptimizerKind {
             "KFAC with the trust ratio and the relative damping of LNGD",
             TuningAxis.trustRatio(),
             TuningAxis.relativeDamping()),
+    /** The same with weight decay in units of the trust ratio. */
+    KFAC_TRUST_DECAY(
+            Family.LNGD,
+            "kfac-trust with weight decay in units of the trust ratio",
+            TuningAxis.trustRatio(),
+            TuningAxis.relativeDamping(),
+            TuningAxis.decayOverTrustRatio()),
     /** Trace-restricted KFAC. */
     TKFAC(
             Family.LNGD,
@@ -55,6 +62,12 @@ public enum OptimizerKind {
             "KFAC with a measured diagonal in its eigenbasis",
             TuningAxis.learningRate(0.03),
             TuningAxis.factoredDamping()),
+    /** NG+. */
+    NGPLUS(
+            Family.LNGD,
+            "NG+: the natural gradient with one factor, of whole per-sample gradients",
+            TuningAxis.learningRate(0.03),
+            TuningAxis.relativeDamping()),
     /** DL4J's Adam. */
     ADAM(Family.FIRST_ORDER, "DL4J's Adam", TuningAxis.learningRate(0.003)),
     /** Adam with decoupled weight decay. */
@@ -147,6 +160,20 @@ public enum OptimizerKind {
     /** The settings that {@code lngd compare} tunes, each with its grid. */
     public List<TuningAxis> axes() {
         return axes;
+    }
+
+    /**
+     * The same under a preset, which has defaults of its own.
+     *
+     * @param preset one of {@link TrainSettings#PRESETS}, or null
+     */
+    public List<TuningAxis> axes(String preset) {
+        return switch (preset == null ? "" : preset) {
+            case "block-kronecker" -> List.of(TuningAxis.trustRatio(), TuningAxis.signalDamping());
+            case "block-kronecker-fit" ->
+                    List.of(TuningAxis.fitTrustRatio(), TuningAxis.fitSignalDamping());
+            default -> axes;
+        };
     }
 
     /** Where the search over a setting begins; 0 where it is not tuned. */
