@@ -26,8 +26,9 @@ import org.nd4j.linalg.lossfunctions.ILossFunction;
  * {@code Fisher.PROVIDED} in DL4J: g_n = d(-log p(y_n | x_n)) / d s_n of every layer, with y_n
  * drawn from the model's own prediction and g back-propagated through the whole network, as KFAC
  * and the paper's LNGD-lr have it. Where statistics are due, a {@link Shadow} makes one more
- * forward and backward pass on the first samples of the batch. Reusing the forward pass of the
- * training itself was rejected: DL4J's backward pass uses up what the forward pass left.
+ * forward and backward pass on the first samples of the batch. A stack of dense layers has a
+ * shorter way, {@link DenseChain}; in general DL4J's backward pass uses up what the forward pass
+ * left.
  *
  * <p>The shadow runs without dropout and weight noise: it is the model that is evaluated, and
  * targets depend on (seed, step) alone. Batch normalisation uses the statistics of the samples that
@@ -97,7 +98,8 @@ final class SampledFisher {
                         + " EXPECTED and SAMPLED need no back-propagation");
     }
 
-    private static PredictiveModel model(Layer output) {
+    /** The model of an output; refuses one from which no targets can be drawn. */
+    static PredictiveModel model(Layer output) {
         if (output == null) {
             throw refusal("an output is no layer");
         }
@@ -144,13 +146,6 @@ final class SampledFisher {
 
     /** Feeds the statistics of the layers where they are due, from the batch of the coming step. */
     void observe(long step) {
-        boolean due = false;
-        for (int i = 0; i < captures.size(); i++) {
-            due |= captures.get(i).wantsStatistics();
-        }
-        if (!due) {
-            return;
-        }
         for (int i = 0; i < losses.size(); i++) {
             losses.get(i).noise(new TargetNoise(seed, step, i));
         }
