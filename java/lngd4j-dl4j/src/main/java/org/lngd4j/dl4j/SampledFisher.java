@@ -26,9 +26,9 @@ import org.nd4j.linalg.lossfunctions.ILossFunction;
  * {@code Fisher.PROVIDED} in DL4J: g_n = d(-log p(y_n | x_n)) / d s_n of every layer, with y_n
  * drawn from the model's own prediction and g back-propagated through the whole network, as KFAC
  * and the paper's LNGD-lr have it. Where statistics are due, a {@link Shadow} makes one more
- * forward and backward pass on the first samples of the batch ({@link ChainPass}). Reusing the
- * forward pass of the training itself was rejected: DL4J's backward pass uses up what the forward
- * pass left.
+ * forward and backward pass on the first samples of the batch ({@link ChainPass}). A stack of dense
+ * layers needs no pass at all ({@link DenseChain}); in general DL4J's backward pass uses up what the
+ * forward pass left.
  *
  * <p>The shadow runs without dropout and weight noise: it is the model that is evaluated, and
  * targets depend on (seed, step) alone. Batch normalisation uses the statistics of the samples that
@@ -143,7 +143,7 @@ final class SampledFisher {
     }
 
     /** Of an output without a problem. */
-    private static PredictiveModel model(Layer output) {
+    static PredictiveModel model(Layer output) {
         org.deeplearning4j.nn.conf.layers.Layer conf = output.conf().getLayer();
         return PredictiveModel.of(activation(conf), loss(conf));
     }
@@ -165,16 +165,13 @@ final class SampledFisher {
         }
     }
 
-    /** Feeds the statistics of the layers where they are due, from the batch of the coming step. */
+    /** Feeds the statistics of the layers where they are due, of one at least, from the batch of the coming step. */
     void observe(long step) {
         int lowest = Integer.MAX_VALUE;
         for (int i = 0; i < captures.size(); i++) {
             if (captures.get(i).wantsStatistics()) {
                 lowest = Math.min(lowest, positions.get(i));
             }
-        }
-        if (lowest == Integer.MAX_VALUE) {
-            return;
         }
         for (int i = 0; i < losses.size(); i++) {
             losses.get(i).noise(new TargetNoise(seed, step, i));
