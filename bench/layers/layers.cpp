@@ -146,8 +146,17 @@ Work running_average_work(const Layer& l, const Preset& p) {
 
 Work factor_inverse_work(const Layer& l, const Preset& p) {
   const lngd::BlockLayout blocks = l.blocks(p);
-  const double cubes = powers(blocks, 3); // Cholesky, triangular inverse, product: n^3 / 3 each
-  return {cubes, 0, cubes, 4 * (triangles(blocks) + powers(blocks, 2))};
+  Work w;
+  w.operations = powers(blocks, 3); // Cholesky, triangular inverse, product: n^3 / 3 each
+  // In panels of 128 the triangular solves, 128 n^2, and the updates of diagonal tiles, 64 n^2, are fp32, the rest
+  // 3xTF32.
+  for (int64_t k = 0; k < blocks.count(); ++k) {
+    const double n = static_cast<double>(blocks.size(k));
+    w.fp32 += std::min(n * n * n, 192 * n * n);
+  }
+  w.tensor = 3 * (w.operations - w.fp32);
+  w.bytes = 4 * (triangles(blocks) + powers(blocks, 2));
+  return w;
 }
 
 Work precondition_work(const Layer& l, const Preset& p, int passes) {

@@ -142,8 +142,9 @@ TEST(inverse_diagonal) {
     const Inverted result = invert(phi, 1e-9);
     for (std::int64_t i = 0; i < n; ++i)
       for (std::int64_t j = 0; j < n; ++j)
-        // Addition, root, reciprocal and square: 6 roundings.
-        CHECK_NEAR(result.inverse(i, j) * result.damped(i, j), i == j ? 1.0 : 0.0, 8 * kEps);
+        // Addition, root, reciprocal and square: 6 roundings. CUDA squares in 3xTF32 where there are more than 128
+        // rows: 2^-20 of it are left out at most.
+        CHECK_NEAR(result.inverse(i, j) * result.damped(i, j), i == j ? 1.0 : 0.0, 8 * kEps + (n > 128 ? 0x1p-20 : 0));
   }
 }
 
