@@ -13,7 +13,7 @@
 namespace bench {
 namespace {
 
-constexpr lngd::cuda::DampingRule kRule{true, 0.25, 1e-10, 0, 0};
+constexpr lngd::cuda::DampingRule kRule{{LNGD_DAMPING_RELATIVE, 0.25, 1e-10, 0, 0, 1, 0}};
 constexpr double kLambda = 0.25; // of a matrix with 1 on the diagonal
 
 struct Slot {

@@ -20,7 +20,7 @@ lngd::cuda::RateLayer rate_layer(const Network& net, size_t i) {
   lngd::cuda::RateLayer r{};
   r.record = net.memory[i].record;
   r.lambda_phi = net.memory[i].lambda_phi;
-  r.trust_slope = 1;
+  r.rules.trust_slope = 1;
   r.outputs = static_cast<int32_t>(s.outputs);
   r.inputs = static_cast<int32_t>(s.inputs);
   r.bias_column = s.bias ? 1 : 0;

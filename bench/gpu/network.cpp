@@ -48,6 +48,7 @@ std::vector<lngd::LayerRecord> records_of(size_t count) {
   r.last_failed_block = r.last_failed_pivot = -1;
   r.moves = 100;
   r.coefficient = -0x1p-14; // a power of two: zeta is exact
+  r.decay = 0x1p-10;
   r.lambda_psi = 1e-3;
   return std::vector<lngd::LayerRecord>(count, r);
 }
@@ -128,9 +129,8 @@ std::vector<std::unique_ptr<Network>> copies(const Options& options, const std::
 Settings::Settings() {
   lngd_config config{};
   config.learning_rate = 1;
-  config.momentum = 0.5; // exact in binary
-  config.weight_decay = 0x1p-10;
-  config.decay = LNGD_DECAY_DECOUPLED;
+  config.momentum = 0.5;               // exact in binary
+  config.decay = LNGD_DECAY_DECOUPLED; // as the records have it
   config.rho = 0.75;
   config.mu = 1e-8;
   config.trust = LNGD_TRUST_ALWAYS;

@@ -116,6 +116,24 @@ TEST(embedding_rates_trust_and_decay) {
         }
 }
 
+// The indices and the bias have one lambda, and so has psi; the rules of the step, which an embedding shares.
+TEST(embedding_damped_by_layer_and_step_rules) {
+  for (int which = 0; which < 3; ++which) {
+    Case c = base_case("shape " + std::to_string(which), which);
+    c.config = preset(LNGD_PRESET_RECIPE, 50);
+    c.config.block_size = 4;
+    c.config.damping_scope = LNGD_DAMPING_SCOPE_LAYER;
+    c.config.second_damping = 3;
+    c.config.soft_trust = 1;
+    c.config.decay = LNGD_DECAY_TRUST;
+    c.config.weight_decay = 0.3;
+    c.config.statistics_interval = c.config.inverse_interval = 2;
+    if (which == 1) c.layers.push_back(dense(5, 4, true));
+    c.steps = 6;
+    run_case(c);
+  }
+}
+
 TEST(embedding_presets_and_updates) {
   for (int which = LNGD_PRESET_RECIPE; which <= LNGD_PRESET_PAPER; ++which)
     for (const int update : {LNGD_UPDATE_WEIGHTS, LNGD_UPDATE_GRADIENTS})
