@@ -97,8 +97,8 @@ public final class Counts {
         work.put(l.conv ? "conv_statistics" : "layer_statistics",
                 new Work(2 * rows * triangle, rows * (4 * d * l.groups + 20 * m), activationBytes(l, n) + 8 * triangle));
         work.put("running_average", new Work(0, 3 * triangle, 16 * triangle)); // average and sum read, average written, sum zeroed
-        // Cholesky, triangular inverse and product, n^3 / 3 each.
-        work.put("factor_inverse", new Work(0, l.blocks(p.block, b -> (double) b * b * b), 4 * (triangle + squares)));
+        double chain = l.blocks(p.block, Counts::inverseInFloat);
+        work.put("factor_inverse", new Work(l.blocks(p.block, b -> (double) b * b * b) - chain, chain, 4 * (triangle + squares)));
         // G, W (for the trust ratio) and Phi^-1 read, D written.
         work.put("precondition", new Work(2 * m / l.groups * squares, 12 * md, 12 * md + 4 * squares));
         // Weights, momentum, average: read and written; D read.
@@ -106,6 +106,14 @@ public final class Counts {
         work.put("layer_rate (EMPIRICAL)", new Work(2.0 * l.batch * l.positions() * md, 2.0 * l.batch * l.positions() * m,
                 activationBytes(l, l.batch) + 4 * md));
         return work;
+    }
+
+    /**
+     * Of the n^3 operations of an inverse (Cholesky, triangular inverse and product, n^3 / 3 each) those that stay in fp32: in panels of 128, the
+     * products that stand for triangular solves, 128 n^2, and what is subtracted from diagonal tiles, 64 n^2; all of a small one.
+     */
+    static double inverseInFloat(double n) {
+        return Math.min(n * n * n, 192 * n * n);
     }
 
     /** The same with a second factor of m / groups rows for each group: one more SYRK, block to invert, and product. */
@@ -117,7 +125,9 @@ public final class Counts {
         work.put(l.conv ? "conv_statistics" : "layer_statistics", new Work(2 * rows * (triangle + lower),
                 activationBytes(l, n) / 2 + rows * taps * l.groups, activationBytes(l, n) + 8 * (triangle + lower)));
         work.put("running_average", new Work(0, 3 * (triangle + lower), 16 * (triangle + lower)));
-        work.put("factor_inverse", new Work(0, l.groups * (Math.pow(l.d(), 3) + Math.pow(height, 3)), 4 * (triangle + lower + squares + b)));
+        double chain = l.groups * (inverseInFloat(l.d()) + inverseInFloat(height));
+        work.put("factor_inverse", new Work(l.groups * (Math.pow(l.d(), 3) + Math.pow(height, 3)) - chain, chain,
+                4 * (triangle + lower + squares + b)));
         // X = G A^-1 written and read between the products; then as LNGD: G again, W, and D written.
         work.put("precondition", new Work(2 * height * squares + 2 * l.d() * b, 6 * md, 24 * md + 4 * (squares + b)));
         work.put("apply_update", new Work(0, 6 * md, 20 * md)); // the preset has no averaged weights

@@ -149,9 +149,16 @@ Work running_average_work(const Layer& l, const Preset& p) {
 
 Work factor_inverse_work(const Layer& l, const Preset& p) {
   Work w;
+  // In panels of 128 the triangular solves, 128 n^2, and the updates of diagonal tiles, 64 n^2, are fp32, the rest
+  // 3xTF32.
   for (const lngd::BlockLayout& blocks : {l.blocks(p), l.second_blocks(p)}) {
+    double fp32 = 0;
     const double cubes = powers(blocks, 3); // Cholesky, triangular inverse, product: n^3 / 3 each
-    w = w + Work{cubes, 0, cubes, 4 * (triangles(blocks) + powers(blocks, 2))};
+    for (int64_t k = 0; k < blocks.count(); ++k) {
+      const double n = static_cast<double>(blocks.size(k));
+      fp32 += std::min(n * n * n, 192 * n * n);
+    }
+    w = w + Work{cubes, 3 * (cubes - fp32), fp32, 4 * (triangles(blocks) + powers(blocks, 2))};
   }
   return w;
 }

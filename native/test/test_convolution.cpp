@@ -88,6 +88,21 @@ TEST(conv_geometries) {
     }
 }
 
+// Lines of a patch more than 2^15 apart.
+TEST(conv_kernel_over_many_rows) {
+  lngd_layer_config layer = convolution(2, 3, 3, 1);
+  layer.dilation[0] = 20000;
+  layer.padding_before[0] = 2;
+  for (const ImageLayout layout : kImageLayouts) {
+    Case c = conv_case(std::string("3x1 dilation 20000 in ") + image_layout_name(layout),
+                       {"over 40,000 rows", layer, 40003, 1});
+    c.image_layout = layout;
+    c.batch = 2;
+    c.steps = 2;
+    run_case(c);
+  }
+}
+
 TEST(conv_layouts) {
   int number = 0;
   for (const Shape& shape : shapes())

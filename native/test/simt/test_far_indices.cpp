@@ -9,6 +9,7 @@
 #include "backend/cuda/layer_rate.h"
 #include "backend/cuda/running_average.h"
 #include "backend/cuda/statistics.h"
+#include "backend/cuda/statistics_plan.h"
 #include "layer_fixture.hpp"
 
 namespace {
@@ -157,6 +158,107 @@ TEST(far_rows_of_the_running_average) {
   int wrong = 0;
   for (size_t i = 0; i < kSize; ++i) wrong += seen[i] != 0.5f * p[i] + 0.5f * s[i];
   CHECK_EQ(wrong, 0);
+}
+
+namespace {
+
+constexpr int32_t kFarShared = 99 * 1024; // the least that a device has
+
+// sum over the rows of w^2 a_i a_j, and how far float may be from it.
+void check_gram(const std::vector<float>& a, const std::vector<float>& w, int64_t columns, int64_t i, int64_t j,
+                float seen) {
+  double sum = 0, size = 0;
+  for (size_t n = 0; n < w.size(); ++n) {
+    const auto of = [&](int64_t column) {
+      return static_cast<double>(w[n]) * a[n * static_cast<size_t>(columns) + static_cast<size_t>(column)];
+    };
+    sum += of(i) * of(j), size += std::fabs(of(i) * of(j));
+  }
+  // Two weights and a product, rounded, and a sum that grows by one term at a time.
+  CHECK_WITHIN(std::fabs(sum - static_cast<double>(seen)), (4 + static_cast<double>(w.size())) * 0x1p-24 * size);
+}
+
+// The last 128 of `rows` rows of 8 columns, which are a chunk of their own, go to the last tile of the workspace.
+template <class Launch>
+void check_far_rows(int64_t rows, Launch run) {
+  constexpr int64_t kHeld = 128, kColumns = 8, kTileFloats = 32 * 32;
+  Numbers numbers(13);
+  const std::vector<float> a = numbers.vector(kHeld * kColumns), w = numbers.vector(kHeld);
+  const Array<float> inputs(a), weights(w);
+  const Array<float> tile(std::vector<float>(kTileFloats, 0.0f));
+  LayerShape shape;
+  shape.inputs = shape.d = kColumns;
+  shape.groups = 1;
+  shape.blocks = lngd::BlockLayout(kColumns, kColumns);
+  SyrkJob job{};
+  job.grid = syrk_grid(shape.blocks, rows);
+  REQUIRE(rows % kHeld == 0 && job.grid.chunks == rows / kHeld && job.grid.tasks == 1);
+  job.grid.splits = job.grid.chunks;
+  job.grid.split_chunks = 1;
+  job.weights = beginning(weights, rows - kHeld);
+  job.tiles = beginning(tile, (rows / kHeld - 1) * kTileFloats);
+  job.shared_bytes = kFarShared;
+  const Window last(static_cast<uint64_t>(job.grid.chunks) - 1, 1);
+  CHECK_EQ(run(shape, beginning(inputs, (rows - kHeld) * kColumns), job), cudaSuccess);
+  finish_launches();
+  const std::vector<float> seen = tile.read();
+  for (int64_t i = 0; i < kColumns; ++i)
+    for (int64_t j = 0; j <= i; ++j) check_gram(a, w, kColumns, i, j, seen[static_cast<size_t>(i * 32 + j)]);
+}
+
+} // namespace
+
+// 2^30 samples of 8 inputs, and 1000 images of 2^20 pixels with 8 channels side by side: elements beyond 2^33.
+TEST(far_rows_of_weighted_syrk) {
+  start();
+  REQUIRE(prepare_layer_statistics(kFarShared) == cudaSuccess);
+  REQUIRE(prepare_conv_statistics(kFarShared) == cudaSuccess);
+  check_far_rows(kMostRows, [](const LayerShape& shape, const float* inputs, const SyrkJob& job) {
+    return launch_syrk(shape, lngd::Strided{const_cast<float*>(inputs), 8, 1, true}, kMostRows, job, Precision::Float32,
+                       nullptr);
+  });
+  check_far_rows(1000 << 20, [](const LayerShape& shape, const float* inputs, const SyrkJob& job) {
+    lngd::Activations a;
+    a.height = a.width = 1024;
+    a.stride[0] = 8 << 20;
+    a.stride[1] = 1;
+    a.stride[2] = 8 << 10;
+    a.stride[3] = 8;
+    a.data = const_cast<float*>(inputs);
+    a.device = true;
+    return launch_syrk(shape, a, 1000, job, Precision::Float32, nullptr);
+  });
+}
+
+// The last tile of a full factor of 65536 columns: from element 65408 x 65537 of Phi on.
+TEST(far_tile_of_weighted_syrk) {
+  start();
+  REQUIRE(prepare_layer_statistics(kFarShared) == cudaSuccess);
+  constexpr int64_t kSize = 65536, kHeld = 128, kRows = 32, kFirst = kSize - kHeld;
+  Numbers numbers(17);
+  const std::vector<float> a = numbers.vector(kRows * kHeld), w = numbers.vector(kRows);
+  const Array<float> inputs(a), weights(w);
+  const Array<float> phi(std::vector<float>(static_cast<size_t>((kHeld - 1) * kSize + kHeld), 0.0f));
+  LayerShape shape;
+  shape.inputs = shape.d = kSize;
+  shape.groups = 1;
+  shape.blocks = lngd::BlockLayout(kSize, kSize);
+  SyrkJob job{};
+  job.grid = syrk_grid(shape.blocks, kRows);
+  job.grid.splits = 1;
+  job.grid.split_chunks = job.grid.chunks;
+  job.weights = weights.data;
+  job.sum = beginning(phi, kFirst * kSize + kFirst);
+  job.shared_bytes = kFarShared;
+  const Window last(static_cast<uint64_t>(job.grid.tasks) - 1, 1);
+  // Rows overlap but in the columns of this tile.
+  CHECK_EQ(launch_syrk(shape, lngd::Strided{beginning(inputs, kFirst), kHeld, 1, true}, kRows, job, Precision::Float32,
+                       nullptr),
+           cudaSuccess);
+  finish_launches();
+  const std::vector<float> seen = phi.read();
+  for (int64_t i = 0; i < kHeld; ++i)
+    for (int64_t j = 0; j <= i; ++j) check_gram(a, w, kHeld, i, j, seen[static_cast<size_t>(i * kSize + j)]);
 }
 
 // Row 1000, the last 32 columns, of a layer whose rows are 2^24 floats, in blocks of 32.

@@ -50,12 +50,11 @@ StatisticsPlan plan_of(const LayerShape& shape, const Activations& inputs, int64
   return statistics_plan(shape, samples * positions, ConvSource::kRows, shape.groups * pixels, multiprocessors, memory);
 }
 
-// Lines of a patch are numbered in 15 bits, groups are the grid's second dimension.
+// Groups are the grid's second dimension. How far a kernel may reach is lngd_create's to check.
 bool fits(const LayerShape& shape, const Activations& inputs, int64_t samples) {
   const int64_t positions = shape.conv.positions(0, inputs.height) * shape.conv.positions(1, inputs.width);
   const int64_t most = std::max(positions, int64_t{inputs.height} * inputs.width);
-  return positions > 0 && samples <= kMostRows / most && shape.groups <= 65535 &&
-         (shape.conv.kernel[0] - int64_t{1}) * shape.conv.dilation[0] <= INT16_MAX;
+  return positions > 0 && samples <= kMostRows / most && shape.groups <= 65535;
 }
 
 // The two launches that all of it begins with.

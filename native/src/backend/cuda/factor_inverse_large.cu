@@ -13,10 +13,10 @@
 // The host is never asked. Whether tile k could be factorised is a flag in the workspace that later launches read; with
 // it down they return at once, and the inverse, written by `product`, stays as it was.
 //
-// What 4608 rows should cost (not measured yet): n^3 = 98 G operations at two thirds of the float rate for loads from
-// shared memory and some loss at the edges, 38 TFLOP/s on H100 or 2.6 ms; on A100, whose rate is half of that a
-// multiprocessor, 15 TFLOP/s or 6.5 ms. Updates move five tiles' worth of bytes for a product of two, the product
-// three halves of that: 6.6 GB in all, 2.5 TB/s at that speed, most of it from the L2 cache.
+// Products with X_kk (solve) and what is subtracted from diagonal tiles are float; the rest of the updates and the
+// product are 3xTF32. What 4608 rows should cost (docs/kernels.md has the count; not measured yet): 2.3 ms on H100 and
+// 4.3 ms on A100, of which the solves are 0.3 and 0.5. Updates move five tiles' worth of bytes for a product of two,
+// the product three halves of that: 6.6 GB in all, most of it from the second cache.
 //
 // The workspace holds a header, a flag a panel, the lower tiles of 128 x 128 and the panel P. Phi itself is read in
 // step 0, so it is not copied.

@@ -2,12 +2,18 @@
 // A matrix of more than 128 rows in global memory, as factor_inverse works on it: panels of 128 columns, tiles of 128 x
 // 128 in the workspace, and the product of 128 x 64 elements of them by a block of threads, from slices of 32 that come
 // by cp.async in two stages.
+//
+// The product has two kinds of sums. Piece: float with fused multiply-add, for the products with X_kk that stand for
+// triangular solves and for all that is subtracted from diagonal tiles. WarpSums: 3xTF32 on the tensor cores, for the
+// rest of the updates and for X^T X. Tensor cores truncate, which would make pivots larger than they are:
+// docs/kernels.md has the count.
 #ifndef LNGD_BACKEND_CUDA_FACTOR_LARGE_CUH
 #define LNGD_BACKEND_CUDA_FACTOR_LARGE_CUH
 
 #include "backend/cuda/factor_block.cuh"
 #include "backend/cuda/factor_damping.cuh"
 #include "backend/cuda/factor_rounds.h"
+#include "backend/cuda/warp_product.cuh"
 
 namespace lngd::cuda::large {
 
@@ -20,8 +26,10 @@ constexpr int kStageFloats = kLeftFloats + kColumns * kTilePitch;
 constexpr int kDiagonalFloats = (lower_tiles(kPanel / kTile) + kPanel / kTile) * kTileFloats;
 constexpr int kSharedFloats = kDiagonalFloats > 2 * kStageFloats ? kDiagonalFloats : 2 * kStageFloats;
 constexpr size_t kSharedBytes = kSharedFloats * sizeof(float);
-// Slices that are not along the rows: 32 rows of kPanel or kColumns.
-constexpr int kLeftPitch = kPanel + 4, kRightPitch = kColumns + 4;
+// Slices that are not along the rows: 32 rows of kPanel or kColumns. 8: see Summed::DownColumns.
+constexpr int kLeftPitch = kPanel + 8, kRightPitch = kColumns + 8;
+// Elements of the summed index that the tensor cores sum: one mma.sync of each of the three products.
+constexpr int kDepth = 8;
 static_assert(kSlice * kLeftPitch <= kLeftFloats && kSlice * kRightPitch <= kColumns * kTilePitch, "stage layout");
 
 struct Header {
@@ -93,11 +101,33 @@ struct Place {
   __device__ Place() : row(warp_id() / 2 * kTile), column(warp_id() % 2 * kTile) {}
 };
 
-// piece += left right over `slices` of the summed index. `part_of(s, left, right)` gives the parts of slice s and
-// returns where in them it begins.
-template <Form kForm, class PartOf>
-__device__ __forceinline__ void multiply(int slices, float* shared, Piece& piece, PartOf part_of) {
+// sums += left right over a slice in shared memory, by a warp, which is together (multiply_warp).
+template <Form kForm>
+__device__ __forceinline__ void multiply_slice(const float* left, const float* right, Piece& piece) {
   const Place place;
+  if (kForm == Form::NT) {
+    warp_nt<kTilePitch, kTilePitch>(left + place.row * kTilePitch, right + place.column * kTilePitch, piece);
+  } else {
+    static_assert(kForm != Form::TN, "X^T X is on the tensor cores");
+    warp_nn<kTilePitch, kRightPitch>(left + place.row * kTilePitch, right + place.column, piece);
+  }
+}
+template <Form kForm>
+__device__ __forceinline__ void multiply_slice(const float* left, const float* right, WarpSums& sums) {
+  constexpr Summed kLeft = kForm == Form::TN ? Summed::DownColumns : Summed::AlongRows;
+  constexpr Summed kRight = kForm == Form::NT ? Summed::AlongRows : Summed::DownColumns;
+  constexpr int kLeftStep = kForm == Form::TN ? kLeftPitch : kTilePitch;
+  constexpr int kRightStep = kForm == Form::NT ? kTilePitch : kRightPitch;
+  const Place place;
+  multiply_warp<Products::Three, kDepth, kLeft, kLeftStep, kRight, kRightStep>(
+      left + place.row * (kForm == Form::TN ? 1 : kLeftStep),
+      right + place.column * (kForm == Form::NT ? kRightStep : 1), sums);
+}
+
+// sums = left right over `slices` of the summed index. `part_of(s, left, right)` gives the parts of slice s and returns
+// where in them it begins. `active`: this warp's elements are wanted.
+template <Form kForm, class Sums, class PartOf>
+__device__ __forceinline__ void multiply(int slices, float* shared, Sums& sums, PartOf part_of, bool active = true) {
   const auto load = [&](int s) {
     float* const stage = shared + s % 2 * kStageFloats;
     Part left, right;
@@ -113,7 +143,7 @@ __device__ __forceinline__ void multiply(int slices, float* shared, Piece& piece
       load_slice<kSlice, kColumns, kRightPitch>(right, k, 0, stage + kLeftFloats);
     }
   };
-  clear(piece);
+  clear(sums);
   load(0);
   cp_async_commit();
   for (int s = 0; s < slices; ++s) {
@@ -121,15 +151,9 @@ __device__ __forceinline__ void multiply(int slices, float* shared, Piece& piece
     cp_async_commit(); // an empty group at the end, so that the wait below always means the same
     cp_async_wait<1>();
     __syncthreads();
-    const float* const left = shared + s % 2 * kStageFloats;
-    const float* const right = left + kLeftFloats;
-    if (kForm == Form::NT) {
-      warp_nt<kTilePitch, kTilePitch>(left + place.row * kTilePitch, right + place.column * kTilePitch, piece);
-    } else if (kForm == Form::NN) {
-      warp_nn<kTilePitch, kRightPitch>(left + place.row * kTilePitch, right + place.column, piece);
-    } else {
-      warp_tn<kLeftPitch, kRightPitch>(left + place.row, right + place.column, piece);
-    }
+    __syncwarp(); // for ldmatrix and mma.sync
+    const float* const stage = shared + s % 2 * kStageFloats;
+    if (active) multiply_slice<kForm>(stage, stage + kLeftFloats, sums);
     __syncthreads(); // the next turn loads into this stage
   }
 }
@@ -152,6 +176,59 @@ __device__ __forceinline__ void store_piece(const Piece& piece, float* to, int r
 #pragma unroll
         for (int e = 0; e < 3; ++e)
           if (c + e < columns) at[e] = of(r, c + e, piece[x][y + e]);
+      }
+    }
+}
+
+// to = old + sign sums, for the elements inside `rows` x `columns`; without `old` where that is nullptr.
+__device__ __forceinline__ void store_sums(const WarpSums& sums, float* to, int rows, int columns, float sign,
+                                           const float* old, int64_t ld) {
+  const Place place;
+#pragma unroll
+  for (int i = 0; i < 2; ++i)
+#pragma unroll
+    for (int high = 0; high < 2; ++high) {
+      const int r = place.row + sum_row(i, high);
+      if (r >= rows) continue;
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        const int c = place.column + sum_column(j);
+        const float x = sign * sums[i][j][2 * high], y = sign * sums[i][j][2 * high + 1];
+        const float* const from = old == nullptr ? nullptr : old + r * ld + c;
+        float* const at = to + r * kPanel + c;
+        if (c + 1 < columns) {
+          const float2 a = from == nullptr ? make_float2(0, 0) : *reinterpret_cast<const float2*>(from);
+          *reinterpret_cast<float2*>(at) = make_float2(a.x + x, a.y + y);
+        } else if (c < columns) {
+          *at = (from == nullptr ? 0.0f : *from) + x;
+        }
+      }
+    }
+}
+
+// Writes a warp's sums, whose tile begins at (row0, column0) of a symmetric n x n matrix, and their mirror image. Of a
+// tile on the diagonal only the lower triangle counts: high low and low high change their order above it, and so do
+// their roundings.
+__device__ __forceinline__ void store_symmetric(const WarpSums& sums, int row0, int column0, int n, float* to,
+                                                int64_t ld) {
+#pragma unroll
+  for (int i = 0; i < 2; ++i)
+#pragma unroll
+    for (int high = 0; high < 2; ++high) {
+      const int r = row0 + sum_row(i, high);
+      if (r >= n) continue;
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        const int c = column0 + sum_column(j);
+        const float x = sums[i][j][2 * high], y = sums[i][j][2 * high + 1];
+        float* const at = to + r * ld + c;
+        if (c + 1 <= r) {
+          *reinterpret_cast<float2*>(at) = make_float2(x, y);
+        } else if (c <= r) {
+          *at = x;
+        }
+        if (c < r) to[c * ld + r] = x;
+        if (c + 1 < r) to[(c + 1) * ld + r] = y;
       }
     }
 }

@@ -92,6 +92,26 @@ __device__ __forceinline__ int row_of_half(int e) {
   return i;
 }
 
+// A half of a diagonal tile in an update, from its column `first` on: the lower triangle, above which there is nothing
+// to read in Phi. In float: pivots come of it.
+template <class PartOf>
+__device__ __forceinline__ void update_diagonal(PartOf parts, const Part& a, float* to, int rows, int first,
+                                                double lambda, float* shared) {
+  const Place place;
+  Piece piece;
+  multiply<Form::NT>(kPanel / kSlice, shared, piece, parts, place.row + kTile > first + place.column);
+#pragma unroll
+  for (int x = 0; x < 4; ++x)
+#pragma unroll
+    for (int y = 0; y < 8; ++y) {
+      const int r = place.row + lane_ty() + 8 * x, c = place.column + 4 * lane_tx() + y % 4 + 16 * (y / 4);
+      if (r >= rows || c + first > r) continue;
+      float old = a.data[r * a.ld + c];
+      if (c + first == r) old = static_cast<float>(old + lambda);
+      to[r * kPanel + c] = old - piece[x][y];
+    }
+}
+
 // Task t of update(k).
 __device__ __forceinline__ void update_task(const Large& m, int k, int t, double lambda, float* shared,
                                             int* shared_bad) {
@@ -107,47 +127,32 @@ __device__ __forceinline__ void update_task(const Large& m, int k, int t, double
   const int first = kColumns * half, columns = min(kColumns, m.rows(j) - first);
   if (columns <= 0) return;
   const Part p = m.panel_part(i);
-  Piece piece;
+  float* const to = m.tile(i, j) + first;
   if (j > k) {
     const Part other = rows_from(m.panel_part(j), first), a = columns_from(m.before(i, j, k), first);
-    multiply<Form::NT>(kPanel / kSlice, shared, piece, [&](int s, Part& left, Part& right) {
+    const auto parts = [&](int s, Part& left, Part& right) {
       left = p;
       right = other;
       return s * kSlice;
-    });
-    const bool damped = k == 0 && i == j;
-    const Place place;
-    // Only the lower triangle: above it there is nothing to read in Phi.
-    if (i != j) {
-      store_piece(piece, m.tile(i, j) + first, p.rows, columns,
-                  [&](int r, int c, float sum) { return a.data[r * a.ld + c] - sum; });
+    };
+    if (i == j) {
+      update_diagonal(parts, a, to, p.rows, first, k == 0 ? lambda : 0.0, shared);
       return;
     }
-#pragma unroll
-    for (int x = 0; x < 4; ++x)
-#pragma unroll
-      for (int y = 0; y < 8; ++y) {
-        const int r = place.row + lane_ty() + 8 * x, c = place.column + 4 * lane_tx() + y % 4 + 16 * (y / 4);
-        if (r >= p.rows || c + first > r) continue;
-        float old = a.data[r * a.ld + c];
-        if (damped && c + first == r) old = static_cast<float>(old + lambda);
-        m.tile(i, j)[r * kPanel + first + c] = old - piece[x][y];
-      }
+    WarpSums sums;
+    multiply<Form::NT>(kPanel / kSlice, shared, sums, parts);
+    store_sums(sums, to, p.rows, columns, -1.0f, a.data, a.ld);
     return;
   }
   const int begin = j == k ? first : 0; // rows of X_kk begin to count at the diagonal
   const Part x = columns_from(m.part(k, j), first);
-  multiply<Form::NN>((kPanel - begin) / kSlice, shared, piece, [&](int s, Part& left, Part& right) {
+  WarpSums sums;
+  multiply<Form::NN>((kPanel - begin) / kSlice, shared, sums, [&](int s, Part& left, Part& right) {
     left = p;
     right = x;
     return begin + s * kSlice;
   });
-  float* const to = m.tile(i, j) + first;
-  if (j == k) {
-    store_piece(piece, to, p.rows, columns, [](int, int, float sum) { return sum; });
-  } else {
-    store_piece(piece, to, p.rows, columns, [&](int r, int c, float sum) { return to[r * kPanel + c] + sum; });
-  }
+  store_sums(sums, to, p.rows, columns, 1.0f, j == k ? nullptr : to, kPanel);
 }
 
 // Task t of the product: rows of panel i, half the columns of panel j, from rows of X below i. Deep ones first.
@@ -156,8 +161,8 @@ __device__ __forceinline__ void product_task(const Large& m, int t, float* share
   if (kPanel * j + first >= m.task.size) return;
   const int skipped = j == i ? first / kSlice : 0; // X_ii is 0 above its diagonal
   const int slices = (m.task.size - kPanel * i + kSlice - 1) / kSlice - skipped;
-  Piece piece;
-  multiply<Form::TN>(slices, shared, piece, [&](int s, Part& left, Part& right) {
+  WarpSums sums;
+  multiply<Form::TN>(slices, shared, sums, [&](int s, Part& left, Part& right) {
     const int k = (s + skipped) * kSlice, row = i + k / kPanel;
     left = m.part(row, i);
     right = columns_from(m.part(row, j), first);
@@ -165,7 +170,7 @@ __device__ __forceinline__ void product_task(const Large& m, int t, float* share
   });
   const Place place;
   const int row = kPanel * i + place.row, column = kPanel * j + first + place.column;
-  if (row >= column) store_symmetric(piece, row, column, m.task.size, m.task.inverse, m.task.ld);
+  if (row >= column) store_symmetric(sums, row, column, m.task.size, m.task.inverse, m.task.ld);
 }
 
 } // namespace lngd::cuda::large

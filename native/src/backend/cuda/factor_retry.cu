@@ -8,8 +8,8 @@
 // What a try should cost (not measured yet). The arithmetic is that of the first try, with one block of 8 warps on a
 // multiprocessor instead of two (every task's code in one kernel: 168 registers), so half to two thirds of its speed,
 // and a round costs a turn of the queue in place of a launch, about 3 us: a fence, an atomic and the look of those who
-// wait. On H100 4608 rows: 4 to 5 ms and 73 rounds 0.2 ms; 1152 rows: 19 rounds, of which 9 wait for a diagonal tile of
-// 15 us: 0.3 ms. One block alone, as it was before, took n^3 operations of one multiprocessor: 0.3 s and 4 ms.
+// wait. On H100 4608 rows: 3.2 to 4.2 ms and 73 rounds 0.2 ms; 1152 rows: 19 rounds, of which 9 wait for a diagonal
+// tile of 15 us: 0.3 ms. One block alone, as it was before, took n^3 operations of one multiprocessor: 0.3 s and 4 ms.
 // Rejected: six more rounds of launches that return at once (every call would pay for 12 p of them, 0.7 ms for 36
 // panels); conditional nodes of CUDA graphs (the step is a graph only where the caller makes one); asking the host.
 #include "backend/cuda/factor_large_tasks.cuh"

@@ -19,13 +19,11 @@
 // slice of arithmetic covers (1536 cycles on A100, 770 on H100). A third stage of B would end at 92 KiB a block: one on
 // a multiprocessor of an A100 instead of two.
 //
-// Precision is 3xTF32: x = high + low, both in TF32, and D += low high + high low + high high; or, as an option, TF32:
-// high high alone. Tensor cores truncate when they accumulate, so each slice starts from zero and is added in float
-// (docs/kernels.md).
+// Precision is 3xTF32 or, as an option, TF32 (warp_product.cuh); each slice starts from zero and is added in float.
 #ifndef LNGD_BACKEND_CUDA_TILE_PRODUCT_CUH
 #define LNGD_BACKEND_CUDA_TILE_PRODUCT_CUH
 
-#include "backend/cuda/simt.cuh"
+#include "backend/cuda/warp_product.cuh"
 
 namespace lngd::cuda {
 
@@ -41,10 +39,10 @@ constexpr size_t kProductBytes = size_t{kRowSlots * kRowSlot + kColumnSlots * kC
 // Which elements of the tile a thread has in sums[i][j][2 * high + e], in the layout of mma.sync. 8 rows and 8 columns
 // belong to a warp at once, so that whole sectors of 32 bytes are read and written whichever way a matrix lies.
 __device__ __forceinline__ int product_row(int i, int high) {
-  return static_cast<int>(threadIdx.x) / 128 * 32 + i * 16 + high * 8 + static_cast<int>(threadIdx.x) % 32 / 4;
+  return static_cast<int>(threadIdx.x) / 128 * 32 + sum_row(i, high);
 }
 __device__ __forceinline__ int product_column(int j) { // of e = 0
-  return static_cast<int>(threadIdx.x) / 32 % 4 * 32 + j * 8 + static_cast<int>(threadIdx.x) % 4 * 2;
+  return static_cast<int>(threadIdx.x) / 32 % 4 * 32 + sum_column(j);
 }
 
 // How a slice of A is copied.
@@ -106,78 +104,19 @@ __device__ __forceinline__ void load_columns(const float* b, int64_t ld, int row
   }
 }
 
-__device__ __forceinline__ void split(const uint32_t (&x)[4], uint32_t (&high)[4], uint32_t (&low)[4]) {
-#pragma unroll
-  for (int i = 0; i < 4; ++i) split_tf32(__uint_as_float(x[i]), high[i], low[i]);
-}
-
-// Products of TF32 numbers for one of floats.
-enum class Products { One, Three };
-
-__device__ __forceinline__ void round_all(const uint32_t (&x)[4], uint32_t (&high)[4]) {
-#pragma unroll
-  for (int i = 0; i < 4; ++i) high[i] = tf32_operand(__uint_as_float(x[i]));
-}
-
-// A warp's part of the product of one slice, summed from zero and then added.
+// A warp's share of the product of one slice.
 template <Products Count>
-__device__ __forceinline__ void multiply_slice(const float* rows, const float* columns, float (&sums)[2][4][4]) {
-  const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
-  const float* const a = rows + (warp / 4 * 32 + lane % 16) * kPitch + lane / 16 * 4;
-  const float* const b = columns + (warp % 4 * 32 + lane / 16 * 8 + lane % 8) * kPitch + lane / 8 % 2 * 4;
-  float part[2][4][4] = {};
-#pragma unroll
-  for (int k = 0; k < kSlice; k += 8) {
-    uint32_t a_high[2][4];
-    [[maybe_unused]] uint32_t a_low[2][4];
-#pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      uint32_t x[4];
-      ldmatrix_x4(x, a + i * 16 * kPitch + k);
-      if constexpr (Count == Products::Three) {
-        split(x, a_high[i], a_low[i]);
-      } else {
-        round_all(x, a_high[i]);
-      }
-    }
-#pragma unroll
-    for (int j = 0; j < 4; j += 2) {
-      uint32_t x[4], high[4];
-      [[maybe_unused]] uint32_t low[4];
-      ldmatrix_x4(x, b + j * 8 * kPitch + k);
-      if constexpr (Count == Products::Three) {
-        split(x, high, low);
-      } else {
-        round_all(x, high);
-      }
-#pragma unroll
-      for (int half = 0; half < 2; ++half) {
-        const uint32_t b_high[2] = {high[2 * half], high[2 * half + 1]};
-#pragma unroll
-        for (int i = 0; i < 2; ++i) {
-          if constexpr (Count == Products::Three) {
-            const uint32_t b_low[2] = {low[2 * half], low[2 * half + 1]};
-            mma_tf32(part[i][j + half], a_low[i], b_high);
-            mma_tf32(part[i][j + half], a_high[i], b_low);
-          }
-          mma_tf32(part[i][j + half], a_high[i], b_high);
-        }
-      }
-    }
-  }
-#pragma unroll
-  for (int i = 0; i < 2; ++i)
-#pragma unroll
-    for (int j = 0; j < 4; ++j)
-#pragma unroll
-      for (int e = 0; e < 4; ++e) sums[i][j][e] += part[i][j][e];
+__device__ __forceinline__ void multiply_slice(const float* rows, const float* columns, WarpSums& sums) {
+  const int warp = static_cast<int>(threadIdx.x) / 32;
+  multiply_warp<Count, kSlice, Summed::AlongRows, kPitch, Summed::AlongRows, kPitch>(
+      rows + warp / 4 * 32 * kPitch, columns + warp % 4 * 32 * kPitch, sums);
 }
 
 // The whole product. load_a(slot, k0) and load_b(slot, k0) issue the copies of a slice; `active`: this warp has
 // elements of the result. Slice s of A is in slot s % kRowSlots at the end, if there are no more than kRowSlots.
 template <Products Count = Products::Three, class LoadA, class LoadB>
 __device__ __forceinline__ void multiply_tile(float* shared, int slices, bool active, const LoadA& load_a,
-                                              const LoadB& load_b, float (&sums)[2][4][4]) {
+                                              const LoadB& load_b, WarpSums& sums) {
   float* const rows = shared;
   float* const columns = shared + kRowSlots * kRowSlot;
   load_a(rows, 0);

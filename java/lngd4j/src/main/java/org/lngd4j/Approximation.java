@@ -4,8 +4,8 @@ package org.lngd4j;
 import org.lngd4j.nativelib.global.lngd;
 
 /**
- * What stands for the Fisher block of a layer. All but {@link #LNGD} keep the second factor as a
- * matrix and need {@link Fisher#PROVIDED}.
+ * What stands for the Fisher block of a layer. All but {@link #LNGD} need {@link Fisher#PROVIDED};
+ * KFAC, TKFAC and EKFAC keep the second factor as a matrix, or its diagonal blocks.
  */
 public enum Approximation {
     /** Phi (x) diag(psi), the paper's. */
@@ -21,12 +21,23 @@ public enum Approximation {
      * KFAC's eigenvectors with a measured diagonal between them (George and others 2018). On the
      * CPU only: {@link Device#AUTO} goes there, and other devices are refused.
      */
-    EKFAC(lngd.LNGD_APPROXIMATION_EKFAC);
+    EKFAC(lngd.LNGD_APPROXIMATION_EKFAC),
+
+    /**
+     * Phi (x) I, Phi the running average of G_n^T G_n over the per-sample gradients (NG+: Yang and
+     * others 2021, arXiv 2106.07454). In a convolution each output position is squared alone.
+     */
+    NGPLUS(lngd.LNGD_APPROXIMATION_NGPLUS);
 
     private final int code;
 
     Approximation(int code) {
         this.code = code;
+    }
+
+    /** Whether the second factor is a matrix: m/G x m/G for each of G groups. */
+    boolean hasSecondMatrix() {
+        return this == KFAC || this == TKFAC || this == EKFAC;
     }
 
     /**

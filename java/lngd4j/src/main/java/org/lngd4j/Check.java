@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j;
 
+import java.util.List;
 import org.lngd4j.nativelib.LngdArgumentException;
 
 /** Checks of arguments; each message names the argument, the value seen and what is allowed. */
@@ -16,6 +17,17 @@ final class Check {
             throw bad(name, null, "anything but null");
         }
         return value;
+    }
+
+    /** One layer or more, none of them null. */
+    static void layers(List<LayerSpec> layers) {
+        notNull("layers", layers);
+        if (layers.isEmpty()) {
+            throw bad("layers", "empty", "one layer or more");
+        }
+        for (int i = 0; i < layers.size(); i++) {
+            notNull("layers[" + i + "]", layers.get(i));
+        }
     }
 
     static int atLeast(String name, int value, int minimum) {

@@ -14,7 +14,7 @@ abstract class CurvatureSetters<B> extends RunSetters<B> {
 
     /**
      * What stands for the Fisher block of a layer. All but {@link Approximation#LNGD} need {@link
-     * Fisher#PROVIDED} and the CPU, and cannot have {@link LayerRate#KRONECKER}.
+     * Fisher#PROVIDED} and cannot have {@link LayerRate#KRONECKER}.
      *
      * @param approximation the approximation
      * @return this builder
@@ -71,7 +71,59 @@ abstract class CurvatureSetters<B> extends RunSetters<B> {
     }
 
     /**
-     * Smallest lambda of {@link Damping#RELATIVE} and {@link Damping#FACTORED}.
+     * Damping by the strength of a layer's signal: {@link Damping#SIGNAL}. {@link
+     * Approximation#KFAC} and {@link Approximation#TKFAC} only.
+     *
+     * @param g factor on the root of S0 / (alpha_l beta_l), at least 0
+     * @param min smallest gamma_l, above 0
+     * @param max largest gamma_l, at least min
+     * @return this builder
+     */
+    public B signalDamping(double g, double min, double max) {
+        Check.notNegative("g", g);
+        bounds(min, max);
+        v.dampingFactor = g;
+        v.damping = Damping.SIGNAL;
+        return self();
+    }
+
+    /**
+     * S0 of {@link Damping#SIGNAL}: what alpha_l beta_l of a layer is compared with.
+     *
+     * @param reference above 0; 0: the geometric mean over the layers, taken at the first inversion
+     *     and then held
+     * @return this builder
+     */
+    public B signalReference(double reference) {
+        v.signalReference = Check.notNegative("signalReference", reference);
+        return self();
+    }
+
+    /**
+     * Over what the mean diagonal element of a factor is taken for {@link Damping#RELATIVE}.
+     *
+     * @param scope the block or the layer
+     * @return this builder
+     */
+    public B dampingScope(DampingScope scope) {
+        v.dampingScope = Check.notNull("dampingScope", scope);
+        return self();
+    }
+
+    /**
+     * Factor on lambda of the second factor, psi or B: {@link Damping#RELATIVE} and {@link
+     * Damping#SIGNAL}.
+     *
+     * @param factor above 0; 1: none
+     * @return this builder
+     */
+    public B secondDamping(double factor) {
+        v.secondDamping = Check.positive("secondDamping", factor);
+        return self();
+    }
+
+    /**
+     * Smallest lambda, but of {@link Damping#ABSOLUTE}, which has bounds of its own.
      *
      * @param floor above 0
      * @return this builder
@@ -89,14 +141,18 @@ abstract class CurvatureSetters<B> extends RunSetters<B> {
      * @return this builder
      */
     public B absoluteDamping(double min, double max) {
+        bounds(min, max);
+        v.damping = Damping.ABSOLUTE;
+        return self();
+    }
+
+    private void bounds(double min, double max) {
         Check.positive("min", min);
         if (!(max >= min && max <= Double.MAX_VALUE)) {
             throw Check.bad("max", max, "a finite number, at least min = " + min);
         }
         v.dampingMin = min;
         v.dampingMax = max;
-        v.damping = Damping.ABSOLUTE;
-        return self();
     }
 
     /**
@@ -107,6 +163,18 @@ abstract class CurvatureSetters<B> extends RunSetters<B> {
      */
     public B blockSize(int size) {
         v.blockSize = Check.atLeast("blockSize", size, 0);
+        return self();
+    }
+
+    /**
+     * Largest diagonal block of the second factor over the outputs of a group. {@link
+     * Approximation#KFAC} and {@link Approximation#TKFAC} only.
+     *
+     * @param size at least 1; 0: full
+     * @return this builder
+     */
+    public B secondBlockSize(int size) {
+        v.secondBlockSize = Check.atLeast("secondBlockSize", size, 0);
         return self();
     }
 

@@ -14,7 +14,7 @@ public enum Field {
 
     /**
      * Running average of psi, m; G x m/G x m/G where the second factor is a matrix ({@link
-     * Approximation}).
+     * Approximation}), 0 outside its diagonal blocks.
      */
     PSI(lngd.LNGD_FIELD_PSI),
 
@@ -65,7 +65,7 @@ public enum Field {
     }
 
     private static long[] psiShape(long groups, long m, Approximation approximation) {
-        if (approximation == Approximation.LNGD) {
+        if (!approximation.hasSecondMatrix()) {
             return new long[] {m};
         }
         return groups == 1 ? new long[] {m, m} : new long[] {groups, m / groups, m / groups};

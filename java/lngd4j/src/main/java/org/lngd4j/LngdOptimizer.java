@@ -73,13 +73,7 @@ public final class LngdOptimizer extends OptimizerReadOuts implements AutoClosea
      */
     public static LngdOptimizer create(LngdOptions options, List<LayerSpec> layers) {
         Check.notNull("options", options);
-        Check.notNull("layers", layers);
-        if (layers.isEmpty()) {
-            throw Check.bad("layers", "empty", "one layer or more");
-        }
-        for (int i = 0; i < layers.size(); i++) {
-            Check.notNull("layers[" + i + "]", layers.get(i));
-        }
+        Check.layers(layers);
         Views.checkBackend();
         return new LngdOptimizer(options, layers, NativeStructs.create(options, layers));
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j;
 
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 
@@ -48,6 +49,54 @@ public final class LngdOptions extends OptionAccessors {
     }
 
     /**
+     * Block-diagonal KFAC inside LNGD's machinery, for softmax and sigmoid outputs.
+     *
+     * @param totalSteps length of the run in steps; 0: not known, then a trust ratio must be set
+     * @return a builder with the values of {@link Preset#BLOCK_KRONECKER}
+     */
+    public static Builder blockKronecker(long totalSteps) {
+        return preset(Preset.BLOCK_KRONECKER, totalSteps);
+    }
+
+    /**
+     * Block-diagonal KFAC inside LNGD's machinery, for reconstruction and regression.
+     *
+     * @param totalSteps length of the run in steps; 0: not known, then a trust ratio must be set
+     * @return a builder with the values of {@link Preset#BLOCK_KRONECKER_FIT}
+     */
+    public static Builder blockKroneckerFit(long totalSteps) {
+        return preset(Preset.BLOCK_KRONECKER_FIT, totalSteps);
+    }
+
+    /**
+     * NG+, the last rival of the paper's table 6.
+     *
+     * @return a builder with the values of {@link Preset#NGPLUS}
+     */
+    public static Builder ngPlus() {
+        return preset(Preset.NGPLUS, 0);
+    }
+
+    /**
+     * What the library recommends for a network: {@link Preset#BLOCK_KRONECKER} where the last
+     * layer is a softmax or sigmoid output, {@link Preset#BLOCK_KRONECKER_FIT} for other outputs
+     * and for autoencoders (as many outputs as inputs), {@link Preset#RECIPE} where there is an
+     * embedding; with fewer samples for convolutions, a soft trust ratio for batches below 32, and
+     * whitened orthogonalisation for few steps of large batches. {@link #reason()} tells what was
+     * chosen and why. The rule is that of {@code lngd_recommend} in the C ABI.
+     *
+     * @param layers the layers in forward order, the last with its output model; at least one
+     * @param totalSteps length of the run in steps, at least 1
+     * @param batch samples of a step, at least 1
+     * @return the options; device, threads and seed are those of a preset
+     * @throws org.lngd4j.nativelib.LngdArgumentException for an argument out of its range, and for
+     *     layers that {@link LngdOptimizer#create} would refuse
+     */
+    public static LngdOptions recommended(List<LayerSpec> layers, long totalSteps, int batch) {
+        return new LngdOptions(NativeStructs.recommend(layers, totalSteps, batch));
+    }
+
+    /**
      * The paper as printed.
      *
      * @return a builder with the values of {@link Preset#PAPER}
@@ -87,6 +136,7 @@ public final class LngdOptions extends OptionAccessors {
         return values.map();
     }
 
+    /** Equal options have equal values; their {@link #reason()} does not matter. */
     @Override
     public boolean equals(Object other) {
         return other instanceof LngdOptions that && asMap().equals(that.asMap());
@@ -99,7 +149,7 @@ public final class LngdOptions extends OptionAccessors {
 
     @Override
     public String toString() {
-        return "LngdOptions" + asMap();
+        return "LngdOptions" + asMap() + (reason().isEmpty() ? "" : " (" + reason() + ")");
     }
 
     /**

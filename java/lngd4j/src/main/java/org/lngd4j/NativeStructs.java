@@ -2,6 +2,8 @@
 package org.lngd4j;
 
 import java.util.List;
+import org.bytedeco.javacpp.BytePointer;
+import org.lngd4j.nativelib.NativeLibrary;
 import org.lngd4j.nativelib.Status;
 import org.lngd4j.nativelib.global.lngd;
 import org.lngd4j.nativelib.global.lngd_config;
@@ -10,6 +12,8 @@ import org.lngd4j.nativelib.global.lngd_optimizer;
 
 /** Fills the structs of the C ABI. */
 final class NativeStructs {
+    private static final int REASON_BYTES = 512;
+
     private NativeStructs() {}
 
     static lngd_optimizer create(LngdOptions options, List<LayerSpec> layers) {
@@ -18,20 +22,41 @@ final class NativeStructs {
             options.values.write(config);
             DeviceChoice choice = DeviceChoice.of(options.device(), config).tell();
             config.device(choice.device().code());
-            for (int i = 0; i < layers.size(); i++) {
-                LayerSpec layer = layers.get(i);
-                lngd_layer_config c = specs.position(i);
-                start(layer, c);
-                c.bias(layer.bias() ? 1 : 0)
-                        .activation(layer.activation().code())
-                        .output(layer.output().code());
-                c.activation_parameter(layer.activationParameter());
-                c.fisher(layer.fisher() == null ? -1 : layer.fisher().code());
-            }
+            write(layers, specs);
             lngd_optimizer made = new lngd_optimizer();
-            Status.check(lngd.lngd_create(config, specs.position(0), layers.size(), made));
+            Status.check(lngd.lngd_create(config, specs, layers.size(), made));
             return made;
         }
+    }
+
+    static OptionValues recommend(List<LayerSpec> layers, long totalSteps, int batch) {
+        Check.layers(layers);
+        NativeLibrary.load();
+        try (lngd_config config = new lngd_config();
+                lngd_layer_config specs = new lngd_layer_config(layers.size());
+                BytePointer reason = new BytePointer(REASON_BYTES)) {
+            write(layers, specs);
+            Status.check(
+                    lngd.lngd_recommend(
+                            specs, layers.size(), totalSteps, batch, config, reason, REASON_BYTES));
+            reason.limit(0); // its text ends at the NUL, not at the end of the buffer
+            return OptionValues.recommended(config, totalSteps, Status.text(reason));
+        }
+    }
+
+    /** Leaves {@code specs} at its first struct. */
+    private static void write(List<LayerSpec> layers, lngd_layer_config specs) {
+        for (int i = 0; i < layers.size(); i++) {
+            LayerSpec layer = layers.get(i);
+            lngd_layer_config c = specs.position(i);
+            start(layer, c);
+            c.bias(layer.bias() ? 1 : 0)
+                    .activation(layer.activation().code())
+                    .output(layer.output().code());
+            c.activation_parameter(layer.activationParameter());
+            c.fisher(layer.fisher() == null ? -1 : layer.fisher().code());
+        }
+        specs.position(0);
     }
 
     private static void start(LayerSpec layer, lngd_layer_config c) {

@@ -67,24 +67,42 @@ abstract class OptionAccessors {
         return values.damping;
     }
 
-    /** {@return gamma of {@link Damping#RELATIVE}, lambda of {@link Damping#FACTORED}} */
+    /**
+     * {@return gamma of {@link Damping#RELATIVE}, lambda of {@link Damping#FACTORED}, g of {@link
+     * Damping#SIGNAL}}
+     */
     public double dampingFactor() {
         return values.dampingFactor;
     }
 
-    /** {@return smallest lambda of {@link Damping#RELATIVE}} */
+    /** {@return smallest lambda, but of {@link Damping#ABSOLUTE}} */
     public double dampingFloor() {
         return values.dampingFloor;
     }
 
-    /** {@return nu1 of {@link Damping#ABSOLUTE}} */
+    /** {@return nu1 of {@link Damping#ABSOLUTE}, smallest gamma_l of {@link Damping#SIGNAL}} */
     public double dampingMin() {
         return values.dampingMin;
     }
 
-    /** {@return nu2 of {@link Damping#ABSOLUTE}} */
+    /** {@return nu2 of {@link Damping#ABSOLUTE}, largest gamma_l of {@link Damping#SIGNAL}} */
     public double dampingMax() {
         return values.dampingMax;
+    }
+
+    /** {@return over what {@link Damping#RELATIVE} takes its mean} */
+    public DampingScope dampingScope() {
+        return values.dampingScope;
+    }
+
+    /** {@return factor on lambda of the second factor} */
+    public double secondDamping() {
+        return values.secondDamping;
+    }
+
+    /** {@return S0 of {@link Damping#SIGNAL}; 0: taken at the first inversion} */
+    public double signalReference() {
+        return values.signalReference;
     }
 
     /** {@return what the trust ratio does} */
@@ -100,6 +118,16 @@ abstract class OptionAccessors {
     /** {@return slope of tau over the depth of the network; 1: the same everywhere} */
     public double trustDepthSlope() {
         return values.trustDepthSlope;
+    }
+
+    /** {@return whether a direction that all but vanishes makes a shorter step} */
+    public boolean softTrust() {
+        return values.softTrust;
+    }
+
+    /** {@return whether the step of the output layer is bounded by its first weights} */
+    public boolean outputBound() {
+        return values.outputBound;
     }
 
     /** {@return the learning rate of a layer} */
@@ -142,9 +170,19 @@ abstract class OptionAccessors {
         return values.weightDecay;
     }
 
+    /** {@return factor on the weight decay of an output layer that has grown} */
+    public double outputDecay() {
+        return values.outputDecay;
+    }
+
     /** {@return largest diagonal block of Phi; 0: full} */
     public int blockSize() {
         return values.blockSize;
+    }
+
+    /** {@return largest diagonal block of a second factor that is a matrix; 0: full} */
+    public int secondBlockSize() {
+        return values.secondBlockSize;
     }
 
     /** {@return samples of an update that feed the statistics; 0: all} */
@@ -177,9 +215,23 @@ abstract class OptionAccessors {
         return values.averagingWindow;
     }
 
+    /** {@return whether directions are whitened and orthogonalised} */
+    public boolean orthogonalise() {
+        return values.orthogonalise;
+    }
+
     /** {@return seed of {@link Fisher#SAMPLED}} */
     public long seed() {
         return values.seed;
+    }
+
+    /**
+     * {@return why {@link LngdOptions#recommended} chose the values that these options started
+     * from, in one line; "" where they started from a preset that was asked for} Options are equal
+     * whatever their reasons.
+     */
+    public String reason() {
+        return values.reason;
     }
 
     /** {@return factor of the learning rate over time} */

@@ -29,9 +29,14 @@ final class OptionValues implements Cloneable {
     double dampingFloor;
     double dampingMin;
     double dampingMax;
+    DampingScope dampingScope;
+    double secondDamping;
+    double signalReference;
     TrustRatio trustMode;
     double trustRatio;
     double trustDepthSlope;
+    boolean softTrust;
+    boolean outputBound;
     LayerRate layerRate;
     int rateSamples;
     double mu;
@@ -40,18 +45,24 @@ final class OptionValues implements Cloneable {
     boolean nesterov;
     WeightDecay decayMode;
     double weightDecay;
+    double outputDecay;
     int blockSize;
+    int secondBlockSize;
     int statisticsSamples;
     int statisticsInterval;
     int inverseInterval;
     double rho;
     boolean averaging;
     double averagingWindow;
+    boolean orthogonalise;
     long seed;
     Schedule schedule;
     Schedule dampingSchedule;
     Schedule statisticsIntervalSchedule;
     Schedule inverseIntervalSchedule;
+
+    /** Why these options were recommended; "" for a preset that was asked for. */
+    String reason = "";
 
     static OptionValues of(Preset preset, long totalSteps) {
         Check.notNull("preset", preset);
@@ -60,12 +71,33 @@ final class OptionValues implements Cloneable {
         OptionValues values = new OptionValues();
         try (lngd_config config = new lngd_config()) {
             Status.check(lngd.lngd_config_init(preset.code(), totalSteps, config));
-            values.read(config);
+            values.start(preset, totalSteps, config);
         }
-        values.preset = preset;
-        values.totalSteps = totalSteps;
-        values.schedule = defaultSchedule(preset, totalSteps);
         return values;
+    }
+
+    /** What lngd_recommend has written. */
+    static OptionValues recommended(lngd_config config, long totalSteps, String reason) {
+        OptionValues values = new OptionValues();
+        values.start(recommendedPreset(config), totalSteps, config);
+        values.reason = reason;
+        return values;
+    }
+
+    // A configuration does not tell its preset. These two fields are what lngd_recommend leaves as
+    // the three presets that it chooses from have them.
+    private static Preset recommendedPreset(lngd_config config) {
+        if (config.approximation() == lngd.LNGD_APPROXIMATION_LNGD) {
+            return Preset.RECIPE;
+        }
+        return config.averaging() != 0 ? Preset.BLOCK_KRONECKER : Preset.BLOCK_KRONECKER_FIT;
+    }
+
+    private void start(Preset from, long steps, lngd_config config) {
+        read(config);
+        preset = from;
+        totalSteps = steps;
+        schedule = defaultSchedule(from, steps);
     }
 
     private static Schedule defaultSchedule(Preset preset, long totalSteps) {
@@ -73,9 +105,9 @@ final class OptionValues implements Cloneable {
             return Schedule.constant(1);
         }
         return switch (preset) {
-            case RECIPE, RECIPE_EMPIRICAL -> Schedule.cosine(totalSteps);
-            case RECIPE_FIT -> Schedule.linear(totalSteps);
-            case PAPER, KFAC, TKFAC, EKFAC -> Schedule.constant(1);
+            case RECIPE, RECIPE_EMPIRICAL, BLOCK_KRONECKER -> Schedule.cosine(totalSteps);
+            case RECIPE_FIT, BLOCK_KRONECKER_FIT -> Schedule.linear(totalSteps);
+            case PAPER, KFAC, TKFAC, EKFAC, NGPLUS -> Schedule.constant(1);
         };
     }
 
@@ -93,9 +125,14 @@ final class OptionValues implements Cloneable {
         dampingFloor = c.damping_floor();
         dampingMin = c.damping_min();
         dampingMax = c.damping_max();
+        dampingScope = Codes.of(DampingScope.values(), DampingScope::code, c.damping_scope());
+        secondDamping = c.second_damping();
+        signalReference = c.signal_reference();
         trustMode = Codes.of(TrustRatio.values(), TrustRatio::code, c.trust());
         trustRatio = c.trust_ratio();
         trustDepthSlope = c.trust_depth_slope();
+        softTrust = c.soft_trust() != 0;
+        outputBound = c.output_bound() != 0;
         layerRate = Codes.of(LayerRate.values(), LayerRate::code, c.rate());
         rateSamples = c.rate_samples();
         mu = c.mu();
@@ -104,13 +141,16 @@ final class OptionValues implements Cloneable {
         nesterov = c.nesterov() != 0;
         decayMode = Codes.of(WeightDecay.values(), WeightDecay::code, c.decay());
         weightDecay = c.weight_decay();
+        outputDecay = c.output_decay();
         blockSize = c.block_size();
+        secondBlockSize = c.second_block_size();
         statisticsSamples = c.statistics_samples();
         statisticsInterval = c.statistics_interval();
         inverseInterval = c.inverse_interval();
         rho = c.rho();
         averaging = c.averaging() != 0;
         averagingWindow = c.averaging_window();
+        orthogonalise = c.orthogonalise() != 0;
         seed = c.seed();
     }
 
@@ -126,7 +166,13 @@ final class OptionValues implements Cloneable {
         c.damping_factor(dampingFactor)
                 .damping_floor(dampingFloor)
                 .damping_min(dampingMin)
-                .damping_max(dampingMax);
+                .damping_max(dampingMax)
+                .damping_scope(dampingScope.code())
+                .second_damping(secondDamping)
+                .signal_reference(signalReference);
+        c.second_block_size(secondBlockSize).output_decay(outputDecay);
+        c.soft_trust(softTrust ? 1 : 0).output_bound(outputBound ? 1 : 0);
+        c.orthogonalise(orthogonalise ? 1 : 0);
         c.trust(trustMode.code()).trust_ratio(trustRatio).trust_depth_slope(trustDepthSlope);
         c.rate(layerRate.code()).rate_samples(rateSamples).mu(mu);
         c.learning_rate(learningRate).momentum(momentum).nesterov(nesterov ? 1 : 0);
@@ -162,9 +208,14 @@ final class OptionValues implements Cloneable {
         m.put("dampingFloor", dampingFloor);
         m.put("dampingMin", dampingMin);
         m.put("dampingMax", dampingMax);
+        m.put("dampingScope", dampingScope);
+        m.put("secondDamping", secondDamping);
+        m.put("signalReference", signalReference);
         m.put("trustMode", trustMode);
         m.put("trustRatio", trustRatio);
         m.put("trustDepthSlope", trustDepthSlope);
+        m.put("softTrust", softTrust);
+        m.put("outputBound", outputBound);
         m.put("layerRate", layerRate);
         m.put("rateSamples", rateSamples);
         m.put("mu", mu);
@@ -173,13 +224,16 @@ final class OptionValues implements Cloneable {
         m.put("nesterov", nesterov);
         m.put("decayMode", decayMode);
         m.put("weightDecay", weightDecay);
+        m.put("outputDecay", outputDecay);
         m.put("blockSize", blockSize);
+        m.put("secondBlockSize", secondBlockSize);
         m.put("statisticsSamples", statisticsSamples);
         m.put("statisticsInterval", statisticsInterval);
         m.put("inverseInterval", inverseInterval);
         m.put("rho", rho);
         m.put("averaging", averaging);
         m.put("averagingWindow", averagingWindow);
+        m.put("orthogonalise", orthogonalise);
         m.put("seed", seed);
         m.put("schedule", schedule);
         m.put("dampingSchedule", dampingSchedule);

@@ -34,7 +34,27 @@ public enum Preset {
     TKFAC(lngd.LNGD_PRESET_TKFAC),
 
     /** {@link #KFAC} with the eigenbasis and the measured diagonal of EKFAC. */
-    EKFAC(lngd.LNGD_PRESET_EKFAC);
+    EKFAC(lngd.LNGD_PRESET_EKFAC),
+
+    /**
+     * Block-diagonal KFAC inside LNGD's machinery (ours), for softmax and sigmoid outputs: both
+     * Kronecker factors in blocks of 128 from 256 samples, gradients of targets that are drawn from
+     * the model ({@link Fisher#PROVIDED}), {@link Damping#SIGNAL}, trust ratio always, weight decay
+     * in units of it, bounded output layer, intervals by the length of the run, averaged weights.
+     */
+    BLOCK_KRONECKER(lngd.LNGD_PRESET_BLOCK_KRONECKER),
+
+    /**
+     * The same for reconstruction and regression: less damping, Nesterov momentum, intervals 3 and
+     * 12, no averaged weights, no bounds.
+     */
+    BLOCK_KRONECKER_FIT(lngd.LNGD_PRESET_BLOCK_KRONECKER_FIT),
+
+    /**
+     * NG+ as a rival: {@link Approximation#NGPLUS}, relative damping with gamma 1, the rest as
+     * {@link #KFAC}.
+     */
+    NGPLUS(lngd.LNGD_PRESET_NGPLUS);
 
     private final int code;
 

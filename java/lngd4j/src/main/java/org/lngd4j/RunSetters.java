@@ -110,6 +110,17 @@ abstract class RunSetters<B> {
     }
 
     /**
+     * Why the values are what they are, for reports; changes nothing else.
+     *
+     * @param reason one line, or ""
+     * @return this builder
+     */
+    public B reason(String reason) {
+        v.reason = Check.notNull("reason", reason);
+        return self();
+    }
+
+    /**
      * Factor of the learning rate over time.
      *
      * @param schedule finite values, at least 0
@@ -121,7 +132,7 @@ abstract class RunSetters<B> {
     }
 
     /**
-     * Factor of gamma of {@link Damping#RELATIVE} over time.
+     * Factor of {@link LngdOptions#dampingFactor()} over time.
      *
      * @param schedule finite values, at least 0; null: 1
      * @return this builder

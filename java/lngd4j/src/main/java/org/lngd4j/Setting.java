@@ -14,16 +14,19 @@ public enum Setting {
     /** At least 0. */
     WEIGHT_DECAY(lngd.LNGD_SET_WEIGHT_DECAY),
 
-    /** Gamma of {@link Damping#RELATIVE}; at least 0. */
+    /**
+     * Gamma of {@link Damping#RELATIVE}, lambda of {@link Damping#FACTORED}, g of {@link
+     * Damping#SIGNAL}; at least 0.
+     */
     DAMPING_FACTOR(lngd.LNGD_SET_DAMPING_FACTOR),
 
-    /** Smallest lambda of {@link Damping#RELATIVE}; above 0. */
+    /** Smallest lambda, but of {@link Damping#ABSOLUTE}; above 0. */
     DAMPING_FLOOR(lngd.LNGD_SET_DAMPING_FLOOR),
 
-    /** Nu1 of {@link Damping#ABSOLUTE}; above 0. */
+    /** Nu1 of {@link Damping#ABSOLUTE}, smallest gamma_l of {@link Damping#SIGNAL}; above 0. */
     DAMPING_MIN(lngd.LNGD_SET_DAMPING_MIN),
 
-    /** Nu2 of {@link Damping#ABSOLUTE}; at least nu1. */
+    /** Nu2 of {@link Damping#ABSOLUTE}, largest gamma_l of {@link Damping#SIGNAL}; at least nu1. */
     DAMPING_MAX(lngd.LNGD_SET_DAMPING_MAX),
 
     /** Weight of the old estimate in the running averages; in [0, 1). */
@@ -39,7 +42,13 @@ public enum Setting {
     STATISTICS_INTERVAL(lngd.LNGD_SET_STATISTICS_INTERVAL),
 
     /** T_INV, a whole number, at least 1. */
-    INVERSE_INTERVAL(lngd.LNGD_SET_INVERSE_INTERVAL);
+    INVERSE_INTERVAL(lngd.LNGD_SET_INVERSE_INTERVAL),
+
+    /**
+     * S0 of {@link Damping#SIGNAL}, at least 0: told once it has been taken, at the first
+     * inversion. 0: it is taken anew at the next one.
+     */
+    SIGNAL_REFERENCE(lngd.LNGD_SET_SIGNAL_REFERENCE);
 
     private final int code;
 

@@ -39,6 +39,59 @@ abstract class UpdateSetters<B> extends CurvatureSetters<B> {
     }
 
     /**
+     * Soft trust ratio (ours): tau is multiplied by min(1, 2 ||D|| / rms), rms^2 the bias-corrected
+     * running average (0.95) of ||D||^2 over the steps of the layer, so that a gradient that all
+     * but vanishes makes no full step. Not with {@link TrustRatio#OFF}.
+     *
+     * @param on whether to use it
+     * @return this builder
+     */
+    public B softTrust(boolean on) {
+        v.softTrust = on;
+        return self();
+    }
+
+    /**
+     * Bound of the output layer (ours): its trust ratio takes min(||W||, ||W_0||) for ||W||, W_0
+     * the weights of its first step; steps in proportion to ||W|| make it grow exponentially. It
+     * concerns the layer whose {@link LayerSpec#output()} is not {@link OutputModel#HIDDEN}, where
+     * it is not the only layer and ||W_0|| is above 1e-3. Not with {@link TrustRatio#OFF}.
+     *
+     * @param on whether to use it
+     * @return this builder
+     */
+    public B outputBound(boolean on) {
+        v.outputBound = on;
+        return self();
+    }
+
+    /**
+     * Factor on the weight decay of such an output layer while ||W|| is above ||W_0||.
+     *
+     * @param factor at least 0; 1: none
+     * @return this builder
+     */
+    public B outputDecay(double factor) {
+        v.outputDecay = Check.notNegative("outputDecay", factor);
+        return self();
+    }
+
+    /**
+     * Whitened orthogonalisation (ours), for few steps of large batches: momentum averages
+     * gradients, and the average, whitened by the Cholesky factors of both damped factors, is
+     * orthogonalised by three quintic Newton-Schulz steps before it is mapped back. {@link
+     * Approximation#KFAC} and {@link Approximation#TKFAC} with {@link TrustRatio#ALWAYS} and {@link
+     * LayerRate#NONE} only.
+     *
+     * @param on whether to use it
+     * @return this builder
+     */
+    public B orthogonalise(boolean on) {
+        v.orthogonalise = on;
+        return self();
+    }
+
+    /**
      * The learning rate of a layer.
      *
      * @param rate the rule

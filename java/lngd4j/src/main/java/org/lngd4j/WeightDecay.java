@@ -9,7 +9,13 @@ public enum WeightDecay {
     DECOUPLED(lngd.LNGD_DECAY_DECOUPLED),
 
     /** Decay W is added to the gradient before it is preconditioned. */
-    COUPLED(lngd.LNGD_DECAY_COUPLED);
+    COUPLED(lngd.LNGD_DECAY_COUPLED),
+
+    /**
+     * W is shrunk by 1 - rate tau decay, tau the layer's trust ratio: decay keeps its proportion to
+     * the steps whatever tau is (ours). Not with {@link TrustRatio#OFF}.
+     */
+    TRUST(lngd.LNGD_DECAY_TRUST);
 
     private final int code;
 

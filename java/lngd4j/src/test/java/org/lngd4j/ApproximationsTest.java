@@ -4,7 +4,9 @@ package org.lngd4j;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.ArrayList;
 import java.util.List;
+import org.assertj.core.data.Percentage;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -76,8 +78,83 @@ class ApproximationsTest {
         assertThat(error.norm2Number().doubleValue()).isLessThan(1e-3 * first);
     }
 
+    /**
+     * S0 is the geometric mean over the layers of alpha_l beta_l, taken at the first inversion; it
+     * belongs to the state, and a fixed one is left alone.
+     */
+    @Test
+    void theSignalReferenceIsTakenOverTheLayersAndSaved() {
+        LngdOptions options = LngdOptions.blockKronecker(100).device(Device.CPU).threads(1).build();
+        List<LayerSpec> layers = List.of(LAYER, LayerSpec.dense("last", OUTPUTS, 3).bias(false));
+        Data data = new Data(11);
+        double logarithms = 0;
+        byte[] state;
+        double taken;
+        try (LngdOptimizer optimizer = LngdOptimizer.create(options, layers);
+                StepPlan plan = plan(optimizer, data)) {
+            assertThat(optimizer.get(Setting.SIGNAL_REFERENCE)).isZero();
+            for (int i = 0; i < 2; i++) {
+                LayerSpec spec = layers.get(i);
+                INDArray a = data.floats(SAMPLES, spec.inputs());
+                INDArray g = data.floats(SAMPLES, spec.outputs()).muli(i + 1);
+                optimizer.observe(i, a, g, Signal.GRADIENTS);
+                double constants = spec.bias() ? SAMPLES : 0;
+                double alpha = (square(a) + constants) / SAMPLES / spec.columns();
+                logarithms += Math.log(alpha * square(g) / SAMPLES / spec.outputs()) / 2;
+            }
+            plan.step(1);
+            taken = optimizer.get(Setting.SIGNAL_REFERENCE);
+            // The rows' squares are summed in float32.
+            assertThat(taken).isCloseTo(Math.exp(logarithms), Percentage.withPercentage(1e-4));
+            state = optimizer.saveState();
+        }
+        try (LngdOptimizer optimizer = LngdOptimizer.create(options, layers)) {
+            optimizer.restoreState(state);
+            assertThat(optimizer.get(Setting.SIGNAL_REFERENCE)).isEqualTo(taken);
+            optimizer.set(Setting.SIGNAL_REFERENCE, 0.5);
+            assertThat(optimizer.get(Setting.SIGNAL_REFERENCE)).isEqualTo(0.5);
+            assertThatThrownBy(() -> optimizer.set(Setting.SIGNAL_REFERENCE, -1))
+                    .hasMessageContainingAll("signal_reference", "-1");
+            assertThat(optimizer.get(Setting.SIGNAL_REFERENCE)).isEqualTo(0.5);
+        }
+    }
+
+    private static StepPlan plan(LngdOptimizer optimizer, Data data) {
+        List<LayerTensors> tensors = new ArrayList<>();
+        for (int i = 0; i < optimizer.layerCount(); i++) {
+            LayerSpec spec = optimizer.layers().get(i);
+            long m = spec.outputs();
+            INDArray bias = spec.bias() ? data.vector(m) : null;
+            tensors.add(
+                    new LayerTensors(
+                            i,
+                            data.floats(m, spec.inputs()),
+                            bias,
+                            data.floats(m, spec.inputs()),
+                            bias == null ? null : data.vector(m)));
+        }
+        return optimizer.plan(tensors, UpdateMode.WEIGHTS);
+    }
+
+    private static double square(INDArray a) {
+        double sum = 0;
+        for (float x : Data.bits(a)) {
+            sum += (double) x * x;
+        }
+        return sum;
+    }
+
     @Test
     void whatDoesNotGoTogetherIsRefusedByName() {
+        refused(LngdOptions.recipe(10).secondBlockSize(4), "second_block_size");
+        refused(LngdOptions.recipe(10).signalDamping(1, 0.1, 1), "LNGD_DAMPING_SIGNAL");
+        refused(LngdOptions.recipe(10).orthogonalise(true), "orthogonalise");
+        refused(options(Preset.KFAC).weightDecay(0.1, WeightDecay.TRUST), "LNGD_DECAY_TRUST");
+        refused(options(Preset.KFAC).softTrust(true), "soft_trust");
+        refused(options(Preset.KFAC).outputBound(true), "output_bound");
+        refused(options(Preset.NGPLUS), "LNGD_DAMPING_FACTORED");
+        LngdOptions.Builder capped = LngdOptions.blockKronecker(10).orthogonalise(true);
+        refused(capped.trustRatio(TrustRatio.CAP, 0.1), "orthogonalise");
         refused(options(Preset.KFAC).fisher(Fisher.EXPECTED), "fisher");
         refused(options(Preset.KFAC).layerRate(LayerRate.KRONECKER), "rate");
         refused(options(Preset.EKFAC).device(Device.CUDA_EMULATED), "LNGD_APPROXIMATION_EKFAC (3)");

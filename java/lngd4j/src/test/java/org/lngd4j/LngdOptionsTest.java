@@ -54,6 +54,61 @@ class LngdOptionsTest {
         assertThat(paper.approximation()).isEqualTo(Approximation.LNGD);
     }
 
+    @Test
+    void blockKroneckerIsThatOfTheSecondStudy() {
+        LngdOptions c = LngdOptions.blockKronecker(350).build();
+        assertThat(c.approximation()).isEqualTo(Approximation.KFAC);
+        assertThat(c.fisher()).isEqualTo(Fisher.PROVIDED);
+        assertThat(c.damping()).isEqualTo(Damping.SIGNAL);
+        assertThat(c.dampingFactor()).isEqualTo(0.7);
+        assertThat(c.dampingMin()).isEqualTo(0.02);
+        assertThat(c.dampingMax()).isEqualTo(20);
+        assertThat(c.secondDamping()).isEqualTo(3);
+        assertThat(c.signalReference()).isZero();
+        assertThat(c.trustMode()).isEqualTo(TrustRatio.ALWAYS);
+        assertThat(c.trustRatio()).isCloseTo(0.17 / 20, Offset.offset(1e-15));
+        assertThat(c.softTrust()).isTrue();
+        assertThat(c.outputBound()).isTrue();
+        assertThat(c.outputDecay()).isEqualTo(4);
+        assertThat(c.decayMode()).isEqualTo(WeightDecay.TRUST);
+        assertThat(c.weightDecay()).isEqualTo(0.3);
+        assertThat(c.blockSize()).isEqualTo(128);
+        assertThat(c.secondBlockSize()).isEqualTo(128);
+        assertThat(c.statisticsSamples()).isEqualTo(256);
+        assertThat(c.statisticsInterval()).isEqualTo(4);
+        assertThat(c.inverseInterval()).isEqualTo(17);
+        assertThat(c.rho()).isEqualTo(0.9);
+        assertThat(c.nesterov()).isFalse();
+        assertThat(c.averaging()).isTrue();
+        assertThat(c.orthogonalise()).isFalse();
+        assertThat(c.schedule()).isEqualTo(Schedule.cosine(350));
+        LngdOptions r = LngdOptions.blockKroneckerFit(300).build();
+        assertThat(r.trustRatio()).isCloseTo(0.2 / 20, Offset.offset(1e-15));
+        assertThat(r.dampingFactor()).isEqualTo(0.15);
+        assertThat(r.weightDecay()).isEqualTo(0.1);
+        assertThat(r.nesterov()).isTrue();
+        assertThat(r.averaging()).isFalse();
+        assertThat(r.softTrust()).isFalse();
+        assertThat(r.outputBound()).isFalse();
+        assertThat(r.outputDecay()).isEqualTo(1);
+        assertThat(r.secondDamping()).isEqualTo(1);
+        assertThat(r.schedule()).isEqualTo(Schedule.linear(300));
+        assertThat(r.reason()).isEmpty();
+    }
+
+    @Test
+    void ngPlusIsARivalOfItsOwn() {
+        LngdOptions options = LngdOptions.ngPlus().build();
+        assertThat(options.approximation()).isEqualTo(Approximation.NGPLUS);
+        assertThat(options.fisher()).isEqualTo(Fisher.PROVIDED);
+        assertThat(options.damping()).isEqualTo(Damping.RELATIVE);
+        assertThat(options.dampingFactor()).isEqualTo(1);
+        assertThat(options.trustMode()).isEqualTo(TrustRatio.OFF);
+        assertThat(options.learningRate()).isEqualTo(0.03);
+        assertThat(options.averaging()).isFalse();
+        assertThat(options.schedule()).isEqualTo(Schedule.constant(1));
+    }
+
     @ParameterizedTest
     @EnumSource(names = {"KFAC", "TKFAC", "EKFAC"})
     void theRivalsArePresetsOfTheirOwn(Preset preset) {
@@ -91,7 +146,15 @@ class LngdOptionsTest {
                         .overlap(false)
                         .weightDecay(0.5, WeightDecay.COUPLED)
                         .approximation(Approximation.TKFAC)
-                        .factoredDamping(0.25)
+                        .signalDamping(0.25, 0.125, 0.5)
+                        .signalReference(0.75)
+                        .secondDamping(2)
+                        .dampingScope(DampingScope.LAYER)
+                        .secondBlockSize(17)
+                        .softTrust(true)
+                        .outputBound(true)
+                        .outputDecay(1.5)
+                        .orthogonalise(true)
                         .build();
         try (lngd_config config = new lngd_config()) {
             options.values.write(config);
@@ -99,7 +162,17 @@ class LngdOptionsTest {
             assertThat(config.seed()).isEqualTo(-5);
             assertThat(config.rate_samples()).isEqualTo(3);
             assertThat(config.approximation()).isEqualTo(lngd.LNGD_APPROXIMATION_TKFAC);
-            assertThat(config.damping()).isEqualTo(lngd.LNGD_DAMPING_FACTORED);
+            assertThat(config.damping()).isEqualTo(lngd.LNGD_DAMPING_SIGNAL);
+            assertThat(config.damping_min()).isEqualTo(0.125);
+            assertThat(config.damping_max()).isEqualTo(0.5);
+            assertThat(config.signal_reference()).isEqualTo(0.75);
+            assertThat(config.second_damping()).isEqualTo(2);
+            assertThat(config.damping_scope()).isEqualTo(lngd.LNGD_DAMPING_SCOPE_LAYER);
+            assertThat(config.second_block_size()).isEqualTo(17);
+            assertThat(config.soft_trust()).isEqualTo(1);
+            assertThat(config.output_bound()).isEqualTo(1);
+            assertThat(config.output_decay()).isEqualTo(1.5);
+            assertThat(config.orthogonalise()).isEqualTo(1);
             assertThat(config.damping_factor()).isEqualTo(0.25);
             assertThat(config.device()).isEqualTo(lngd.LNGD_DEVICE_CUDA);
             assertThat(config.device_index()).isEqualTo(2);
@@ -121,6 +194,12 @@ class LngdOptionsTest {
         setters.put("dampingFloor", LngdOptions.Builder::dampingFloor);
         setters.put("min", (b, x) -> b.absoluteDamping(x, 1));
         setters.put("max", (b, x) -> b.absoluteDamping(0.5, x));
+        setters.put("g", (b, x) -> b.signalDamping(x, 0.5, 1));
+        setters.put("min ", (b, x) -> b.signalDamping(1, x, 1));
+        setters.put("max ", (b, x) -> b.signalDamping(1, 0.5, x));
+        setters.put("signalReference", LngdOptions.Builder::signalReference);
+        setters.put("secondDamping", LngdOptions.Builder::secondDamping);
+        setters.put("outputDecay", LngdOptions.Builder::outputDecay);
         setters.put("tau", (b, x) -> b.trustRatio(TrustRatio.CAP, x));
         setters.put("slope", LngdOptions.Builder::trustDepthSlope);
         setters.put("mu", LngdOptions.Builder::mu);
@@ -148,6 +227,8 @@ class LngdOptionsTest {
         assertThatThrownBy(() -> LngdOptions.recipe(10).learningRate(1e7))
                 .hasMessageContaining("1000000.0");
         assertThatThrownBy(() -> LngdOptions.recipe(10).momentum(1)).hasMessageContaining("[0, 1)");
+        assertThatThrownBy(() -> LngdOptions.recipe(10).secondDamping(0))
+                .hasMessageContainingAll("secondDamping", "0.0");
         assertThatThrownBy(() -> LngdOptions.recipe(10).learningRate(0))
                 .hasMessageContaining("learningRate");
     }
@@ -158,6 +239,7 @@ class LngdOptionsTest {
         setters.put("threads", LngdOptions.Builder::threads);
         setters.put("index", (b, i) -> b.device(Device.CUDA, i));
         setters.put("rateSamples", LngdOptions.Builder::rateSamples);
+        setters.put("secondBlockSize", LngdOptions.Builder::secondBlockSize);
         setters.put("blockSize", LngdOptions.Builder::blockSize);
         setters.put("statisticsSamples", LngdOptions.Builder::statisticsSamples);
         setters.put("statisticsInterval", LngdOptions.Builder::statisticsInterval);
@@ -186,6 +268,7 @@ class LngdOptionsTest {
         }
         assertThatThrownBy(() -> b.fisher(null)).hasMessageContaining("fisher");
         assertThatThrownBy(() -> b.damping(null)).hasMessageContaining("damping");
+        assertThatThrownBy(() -> b.dampingScope(null)).hasMessageContaining("dampingScope");
         assertThatThrownBy(() -> b.layerRate(null)).hasMessageContaining("layerRate");
         assertThatThrownBy(() -> b.trustRatio(null, 0.1)).hasMessageContaining("mode");
         assertThatThrownBy(() -> b.weightDecay(0.1, null)).hasMessageContaining("mode");
@@ -222,7 +305,7 @@ class LngdOptionsTest {
         LngdOptions options = LngdOptions.recipe(10).build();
         String text = options.toString();
         options.asMap().forEach((name, value) -> assertThat(text).contains(name + "=" + value));
-        assertThat(options.asMap()).hasSize(38);
+        assertThat(options.asMap()).hasSize(46);
         assertThat(text).contains("schedule=cosine(10)");
     }
 }

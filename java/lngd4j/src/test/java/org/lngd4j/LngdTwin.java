@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j;
 
+import java.util.Arrays;
 import java.util.Map;
 
 /**
  * One layer of LNGD in double precision, written for clarity from the formulas: the oracle of the
  * tests. Activations RELU, TANH and IDENTITY and the softmax output; the Fisher modes EXPECTED and
- * PROVIDED.
+ * PROVIDED; the approximations LNGD, NGPLUS and KFAC. S0 of SIGNAL damping must be given.
  */
 final class LngdTwin {
     final Map<String, Object> options;
@@ -18,17 +19,22 @@ final class LngdTwin {
     double[][] momentum;
     double[][] average;
     double[][] phi;
-    double[] psi;
+    double[][] psi; // diagonal but for KFAC
     double[][] phiInverse;
-    double[] psiInverse;
+    double[][] psiInverse;
     double alphaL;
     double inner;
     double curvature;
     double trustScale;
     private long step;
     private final LngdOptions o;
+    private final boolean outputLayer;
     private double[] lambdaOfColumn;
-    private double lambdaPsi;
+    private double[] lambdaOfRow;
+    private double inputSquare;
+    private double signalSquare;
+    private double directionSquare;
+    private double initialNorm;
 
     LngdTwin(LngdOptions o, LayerSpec spec, int layer, int layers, double[][] weights) {
         this.o = o;
@@ -39,6 +45,7 @@ final class LngdTwin {
         this.w = copy(weights);
         this.momentum = new double[m][d];
         this.average = copy(weights);
+        this.outputLayer = spec.output() != OutputModel.HIDDEN && layers > 1;
         this.depthFactor =
                 layers == 1 ? 1 : Math.pow(o.trustDepthSlope(), 2.0 * layer / (layers - 1) - 1);
     }
@@ -62,14 +69,7 @@ final class LngdTwin {
         if (o.decayMode() == WeightDecay.COUPLED) {
             add(g, o.weightDecay(), w);
         }
-        double[][] direction = new double[m][d];
-        for (int i = 0; i < m; i++) {
-            for (int j = 0; j < d; j++) {
-                for (int k = 0; k < d; k++) {
-                    direction[i][j] += psiInverse[i] * g[i][k] * phiInverse[k][j];
-                }
-            }
-        }
+        double[][] direction = product(product(psiInverse, g), phiInverse);
         inner = dot(direction, g);
         curvature =
                 switch (o.layerRate()) {
@@ -79,7 +79,12 @@ final class LngdTwin {
                 };
         alphaL = o.layerRate() == LayerRate.NONE ? 1 : inner / (curvature + o.mu());
         double length = Math.abs(alphaL) * norm(direction);
-        double allowed = o.trustRatio() * depthFactor * Math.max(norm(w), 1e-3);
+        double tau = o.trustRatio() * depthFactor;
+        double weights = norm(w);
+        initialNorm = step == 0 ? weights : initialNorm;
+        boolean bounded = outputLayer && initialNorm > 1e-3;
+        double measure = bounded && o.outputBound() ? Math.min(weights, initialNorm) : weights;
+        double allowed = softening(norm(direction)) * tau * Math.max(measure, 1e-3);
         trustScale =
                 switch (o.trustMode()) {
                     case OFF -> 1;
@@ -87,16 +92,21 @@ final class LngdTwin {
                     case ALWAYS -> allowed / length;
                 };
         double rate = o.learningRate() * factor;
+        double decay =
+                switch (o.decayMode()) {
+                    case DECOUPLED -> rate * o.weightDecay();
+                    case TRUST -> rate * tau * o.weightDecay();
+                    case COUPLED -> 0;
+                };
+        decay *= bounded && weights > initialNorm ? o.outputDecay() : 1;
         double[][] zeta = new double[m][d];
         add(zeta, -rate * alphaL * trustScale, direction);
         for (int i = 0; i < m; i++) {
             for (int j = 0; j < d; j++) {
                 momentum[i][j] = o.momentum() * momentum[i][j] + zeta[i][j];
-                double decay =
-                        o.decayMode() == WeightDecay.DECOUPLED ? 1 - rate * o.weightDecay() : 1;
                 double move =
                         o.nesterov() ? o.momentum() * momentum[i][j] + zeta[i][j] : momentum[i][j];
-                w[i][j] = decay * w[i][j] + move;
+                w[i][j] = (1 - decay) * w[i][j] + move;
                 average[i][j] +=
                         o.averagingWindow()
                                 / (o.averagingWindow() + step)
@@ -106,12 +116,21 @@ final class LngdTwin {
         step++;
     }
 
+    private double softening(double length) {
+        directionSquare = 0.95 * directionSquare + 0.05 * length * length;
+        double rms = Math.sqrt(directionSquare / (1 - Math.pow(0.95, step + 1)));
+        return o.softTrust() ? Math.min(1, 2 * length / rms) : 1;
+    }
+
     private void statistics(double[][] a, double[][] signal) {
         int limit = o.statisticsSamples();
         int n = limit == 0 ? a.length : Math.min(limit, a.length);
+        boolean kfac = o.approximation() == Approximation.KFAC;
         double[][] now = new double[d][d];
-        double[] nowPsi = new double[m];
+        double[][] nowPsi = new double[m][m];
         double total = 0;
+        double inputs = 0;
+        double signals = 0;
         for (int k = 0; k < n; k++) {
             double[] q = squares(signal[k]);
             double r = sum(q);
@@ -119,30 +138,38 @@ final class LngdTwin {
             for (double x : a[k]) {
                 c += x * x;
             }
-            total += c * r;
+            total += kfac ? 1 : c * r;
+            inputs += c / (n * d);
+            signals += r / (n * m);
             for (int i = 0; i < m; i++) {
-                nowPsi[i] += c * q[i];
+                for (int j = 0; j < m && kfac; j++) {
+                    boolean same = sameBlock(o.secondBlockSize(), i, j);
+                    nowPsi[i][j] += same ? signal[k][i] * signal[k][j] : 0;
+                }
+                nowPsi[i][i] += kfac ? 0 : c * q[i];
             }
             for (int i = 0; i < d; i++) {
                 for (int j = 0; j < d; j++) {
-                    now[i][j] += sameBlock(i, j) ? r * a[k][i] * a[k][j] / n : 0;
+                    double x = (kfac ? 1 : r) * a[k][i] * a[k][j] / n;
+                    now[i][j] += sameBlock(o.blockSize(), i, j) ? x : 0;
                 }
             }
-        }
-        for (int i = 0; i < m; i++) {
-            nowPsi[i] /= total;
         }
         boolean first = phi == null;
         double old = first ? 0 : o.rho();
         phi = first ? new double[d][d] : phi;
-        psi = first ? new double[m] : psi;
-        for (int i = 0; i < d; i++) {
-            for (int j = 0; j < d; j++) {
-                phi[i][j] = old * phi[i][j] + (1 - old) * now[i][j];
+        psi = first ? new double[m][m] : psi;
+        average(phi, now, old, 1);
+        average(psi, nowPsi, old, total);
+        inputSquare = old * inputSquare + (1 - old) * inputs;
+        signalSquare = old * signalSquare + (1 - old) * signals;
+    }
+
+    private static void average(double[][] a, double[][] now, double old, double divisor) {
+        for (int i = 0; i < a.length; i++) {
+            for (int j = 0; j < a.length; j++) {
+                a[i][j] = old * a[i][j] + (1 - old) * now[i][j] / divisor;
             }
-        }
-        for (int i = 0; i < m; i++) {
-            psi[i] = old * psi[i] + (1 - old) * nowPsi[i];
         }
     }
 
@@ -186,33 +213,57 @@ final class LngdTwin {
     }
 
     private void invert() {
-        int block = o.blockSize() == 0 ? d : o.blockSize();
-        double[][] damped = copy(phi);
-        lambdaOfColumn = new double[d];
-        for (int first = 0; first < d; first += block) {
-            int last = Math.min(d, first + block);
-            double trace = 0;
-            for (int i = first; i < last; i++) {
-                trace += phi[i][i];
-            }
-            double lambda = lambda(trace / (last - first));
-            for (int i = first; i < last; i++) {
-                damped[i][i] += lambda;
-                lambdaOfColumn[i] = lambda;
-            }
+        lambdaOfColumn = lambdas(phi, o.blockSize(), 1);
+        phiInverse = dampedInverse(phi, lambdaOfColumn);
+        if (o.approximation() == Approximation.NGPLUS) {
+            double[] ones = new double[m];
+            Arrays.fill(ones, 1);
+            psiInverse = dampedInverse(new double[m][m], ones);
+            return;
         }
-        phiInverse = inverse(damped);
-        lambdaPsi = lambda(sum(psi) / m);
-        psiInverse = new double[m];
-        for (int i = 0; i < m; i++) {
-            psiInverse[i] = 1 / (psi[i] + lambdaPsi);
-        }
+        int block = o.approximation() == Approximation.KFAC ? o.secondBlockSize() : 0;
+        lambdaOfRow = lambdas(psi, block, o.secondDamping());
+        psiInverse = dampedInverse(psi, lambdaOfRow);
     }
 
-    private double lambda(double mean) {
-        return o.damping() == Damping.RELATIVE
-                ? Math.max(o.dampingFactor() * mean, o.dampingFloor())
-                : Math.min(Math.max(mean, o.dampingMin()), o.dampingMax());
+    /** Lambda of every row of a factor, the same within a block. */
+    private double[] lambdas(double[][] factor, int blockSize, double second) {
+        int n = factor.length;
+        boolean layer = o.damping() == Damping.SIGNAL || o.dampingScope() == DampingScope.LAYER;
+        int block = layer || blockSize == 0 ? n : blockSize;
+        double[] lambdas = new double[n];
+        for (int first = 0; first < n; first += block) {
+            int last = Math.min(n, first + block);
+            double trace = 0;
+            for (int i = first; i < last; i++) {
+                trace += factor[i][i];
+            }
+            Arrays.fill(lambdas, first, last, lambda(trace / (last - first), second));
+        }
+        return lambdas;
+    }
+
+    private double lambda(double mean, double second) {
+        double bound =
+                o.dampingFactor() * Math.sqrt(o.signalReference() / inputSquare / signalSquare);
+        return switch (o.damping()) {
+            case RELATIVE -> Math.max(second * o.dampingFactor() * mean, o.dampingFloor());
+            case ABSOLUTE -> clip(mean);
+            case SIGNAL -> Math.max(second * clip(bound) * mean, o.dampingFloor());
+            default -> throw new AssertionError(o.damping());
+        };
+    }
+
+    private double clip(double x) {
+        return Math.min(Math.max(x, o.dampingMin()), o.dampingMax());
+    }
+
+    private static double[][] dampedInverse(double[][] factor, double[] lambdas) {
+        double[][] damped = copy(factor);
+        for (int i = 0; i < damped.length; i++) {
+            damped[i][i] += lambdas[i];
+        }
+        return inverse(damped);
     }
 
     private double empirical(double[][] a, double[][] delta, double[][] direction) {
@@ -234,7 +285,7 @@ final class LngdTwin {
         double[][] damped = inverse(phiInverse);
         double sum = 0;
         for (int i = 0; i < m; i++) {
-            double psiNow = 1 / psiInverse[i] - lambdaPsi;
+            double psiNow = 1 / psiInverse[i][i] - lambdaOfRow[i];
             for (int j = 0; j < d; j++) {
                 for (int k = 0; k < d; k++) {
                     double phiNow = damped[j][k] - (j == k ? lambdaOfColumn[j] : 0);
@@ -245,8 +296,20 @@ final class LngdTwin {
         return sum;
     }
 
-    private boolean sameBlock(int i, int j) {
-        return o.blockSize() == 0 || i / o.blockSize() == j / o.blockSize();
+    private static boolean sameBlock(int size, int i, int j) {
+        return size == 0 || i / size == j / size;
+    }
+
+    private static double[][] product(double[][] a, double[][] b) {
+        double[][] c = new double[a.length][b[0].length];
+        for (int i = 0; i < a.length; i++) {
+            for (int k = 0; k < b.length; k++) {
+                for (int j = 0; j < b[0].length; j++) {
+                    c[i][j] += a[i][k] * b[k][j];
+                }
+            }
+        }
+        return c;
     }
 
     static double[][] inverse(double[][] matrix) {

@@ -14,6 +14,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
 
 /**
  * Runs of several steps through the Java API against the oracle in double precision, over options
@@ -53,6 +54,40 @@ class TwinTest {
                 "rate KRONECKER",
                 b -> b.layerRate(LayerRate.KRONECKER).trustRatio(TrustRatio.CAP, 0.1));
         changes.put("Fisher PROVIDED", b -> b.fisher(Fisher.PROVIDED));
+        changes.put(
+                "one lambda a layer",
+                b -> b.blockSize(7).dampingScope(DampingScope.LAYER).secondDamping(3));
+        changes.put("soft trust ratio", b -> b.softTrust(true));
+        changes.put(
+                "decay in units of tau, and of the output layer",
+                b ->
+                        b.trustRatio(TrustRatio.ALWAYS, 0.2)
+                                .outputBound(true)
+                                .outputDecay(4)
+                                .weightDecay(0.3, WeightDecay.TRUST));
+        changes.put("NG+", b -> b.approximation(Approximation.NGPLUS).fisher(Fisher.PROVIDED));
+        changes.put(
+                "KFAC in blocks",
+                b ->
+                        b.approximation(Approximation.KFAC)
+                                .fisher(Fisher.PROVIDED)
+                                .blockSize(7)
+                                .secondBlockSize(5));
+        changes.put(
+                "BLOCK_KRONECKER in small blocks",
+                b ->
+                        b.approximation(Approximation.KFAC)
+                                .fisher(Fisher.PROVIDED)
+                                .blockSize(7)
+                                .secondBlockSize(5)
+                                .signalDamping(0.7, 0.02, 20)
+                                .signalReference(0.5)
+                                .secondDamping(3)
+                                .softTrust(true)
+                                .outputBound(true)
+                                .outputDecay(4)
+                                .weightDecay(0.3, WeightDecay.TRUST)
+                                .rho(0.9));
         changes.put("depth slope", b -> b.trustDepthSlope(1.5));
         changes.put("two threads", b -> b.threads(2));
         List<Arguments> cases = new ArrayList<>();
@@ -120,6 +155,7 @@ class TwinTest {
         private final LngdOptions options;
         private final LngdTwin twin;
         private final LayerTensors tensors;
+        private int steps;
 
         Layer(LngdOptions options, LayerSpec spec, int index, int layers, Data data) {
             this.index = index;
@@ -138,6 +174,14 @@ class TwinTest {
                             spec.bias() ? Data.lastColumn(w).mul(0) : null);
         }
 
+        private static void shrink(double[][] g) {
+            for (double[] row : g) {
+                for (int j = 0; j < row.length; j++) {
+                    row[j] = (float) (row[j] / 16);
+                }
+            }
+        }
+
         LayerSamples next(LngdOptimizer optimizer, Data data, int n, double factor) {
             double[][] a = data.matrix(n, (int) spec.inputs());
             double[][] s = data.matrix(n, (int) spec.outputs());
@@ -145,6 +189,9 @@ class TwinTest {
             s[0][0] = Math.abs(s[0][0]);
             double[][] delta = data.matrix(n, (int) spec.outputs());
             double[][] g = data.matrix((int) spec.outputs(), (int) spec.columns());
+            if (steps++ % 3 == 2) {
+                shrink(g); // so that the soft trust ratio has something to do
+            }
             tensors.weightGradients().assign(Data.columns(g, 0, (int) spec.inputs()));
             if (spec.bias()) {
                 tensors.biasGradients().assign(Data.lastColumn(g));
@@ -164,6 +211,9 @@ class TwinTest {
                 close("bias", tensors.bias(), Data.lastColumn(twin.w));
             }
             close("Phi", optimizer.read(index, Field.PHI), Data.array(twin.phi));
+            boolean kfac = options.approximation() == Approximation.KFAC;
+            INDArray psi = kfac ? Data.array(twin.psi) : diagonal(twin.psi);
+            close("psi", optimizer.read(index, Field.PSI), psi);
             close("momentum", optimizer.read(index, Field.MOMENTUM), Data.array(twin.momentum));
             close("average", optimizer.read(index, Field.AVERAGE), Data.array(twin.average));
             close("inverse", optimizer.read(index, Field.PHI_INVERSE), Data.array(twin.phiInverse));
@@ -177,6 +227,14 @@ class TwinTest {
             if (twin.curvature > 0) {
                 assertThat(health.curvature()).isCloseTo(twin.curvature, percentage);
             }
+        }
+
+        private static INDArray diagonal(double[][] matrix) {
+            float[] values = new float[matrix.length];
+            for (int i = 0; i < values.length; i++) {
+                values[i] = (float) matrix[i][i];
+            }
+            return Nd4j.createFromArray(values);
         }
 
         private void close(String what, INDArray actual, INDArray expected) {

@@ -5,6 +5,7 @@ import java.io.PrintWriter;
 import org.lngd4j.cli.compare.CompareCommand;
 import org.lngd4j.cli.fisher.FisherCommand;
 import org.lngd4j.cli.support.Versions;
+import org.lngd4j.cli.toys.ToysCommand;
 import org.lngd4j.nativelib.LngdException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -25,6 +26,7 @@ import picocli.CommandLine.ParameterException;
         subcommands = {
             TrainCommand.class,
             CompareCommand.class,
+            ToysCommand.class,
             InfoCommand.class,
             SelftestCommand.class,
             FisherCommand.class,
@@ -69,7 +71,7 @@ public final class Main implements Runnable {
     @Override
     public void run() {
         throw new ParameterException(
-                spec.commandLine(), "Missing command: train, compare, info or selftest");
+                spec.commandLine(), "Missing command: train, compare, toys, info or selftest");
     }
 
     /** Prints the version of this command. */

@@ -9,6 +9,7 @@ import org.lngd4j.cli.train.StopSignal;
 import org.lngd4j.cli.train.TrainRun;
 import org.lngd4j.cli.train.TrainSettings;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
@@ -27,10 +28,10 @@ final class TrainCommand implements Callable<Integer> {
 
     @Option(
             names = "--data",
-            paramLabel = "fashion-mnist|cifar10|curves|DIR",
+            paramLabel = "fashion-mnist|cifar10|curves|glyphs|DIR",
             description =
-                    "Fashion-MNIST (default) or CIFAR-10, found or fetched; CURVES, generated; or a folder with the files of"
-                            + " an IDX data set or of CIFAR-10.")
+                    "Fashion-MNIST (default) or CIFAR-10, found or fetched; CURVES or GLYPHS, generated; or a folder with the"
+                            + " files of an IDX data set or of CIFAR-10.")
     private String data;
 
     @Option(
@@ -47,14 +48,18 @@ final class TrainCommand implements Callable<Integer> {
             paramLabel = "NAME",
             defaultValue = "lngd",
             description =
-                    "What trains it: lngd (default), paper, lngd-sample, lngd-lr, kfac, kfac-trust, tkfac, ekfac, adam, sgd,"
-                            + " lars, lamb.")
+                    "What trains it: lngd (default), paper, lngd-sample, lngd-lr, kfac, kfac-trust,"
+                            + " kfac-trust-decay, tkfac, ekfac, ngplus, adam, adamw, sgd, lars, lamb, muon,"
+                            + " muon-decay, soap.")
     private String optimizer;
 
     @Option(
             names = "--preset",
-            paramLabel = "recipe|recipe-fit|recipe-empirical|paper",
-            description = "LNGD's settings (default: recipe). Options below change single ones.")
+            paramLabel = "PRESET",
+            description =
+                    "LNGD's settings: recipe (default), recipe-fit, recipe-empirical, paper, block-kronecker,"
+                            + " block-kronecker-fit, or recommended, by the network, the steps and the batch. Options"
+                            + " below change single ones.")
     private String preset;
 
     @Option(
@@ -115,17 +120,21 @@ final class TrainCommand implements Callable<Integer> {
             names = "--learning-rate",
             paramLabel = "X",
             description =
-                    "Peak of the schedule (default: the preset's; adam 0.003, sgd 0.1, kfac 0.03).")
+                    "Peak of the schedule (default: the preset's; sgd 0.1, kfac 0.03, adam, adamw, muon, soap 0.003).")
     private Double learningRate;
 
-    @Option(names = "--momentum", paramLabel = "X", description = "Of all but adam (default: 0.9).")
+    @Option(
+            names = "--momentum",
+            paramLabel = "X",
+            description =
+                    "Of all but adam; beta1 of adamw, lamb, soap (default: 0.9; muon, soap 0.95).")
     private Double momentum;
 
     @Option(
             names = "--damping",
             paramLabel = "X",
             description =
-                    "LNGD, kfac-trust: gamma, in units of the mean eigenvalue; kfac, tkfac, ekfac: lambda.")
+                    "LNGD, kfac-trust, ngplus: gamma, in units of the mean eigenvalue; kfac, tkfac, ekfac: lambda.")
     private Double damping;
 
     @Option(
@@ -137,7 +146,9 @@ final class TrainCommand implements Callable<Integer> {
     @Option(
             names = "--weight-decay",
             paramLabel = "X",
-            description = "LNGD: decoupled weight decay.")
+            description =
+                    "Weight decay of LNGD and KFAC, decoupled or by --decay-mode; decoupled of lamb, adamw, soap (default of"
+                            + " both: 0.01) and muon-decay (0.1); lars: added to the gradient.")
     private Double weightDecay;
 
     @Option(
@@ -178,6 +189,8 @@ final class TrainCommand implements Callable<Integer> {
             description =
                     "LNGD on CUDA: of the product of gradient and inverses; tf32 is a third of the work (default: tf32x3).")
     private String directionPrecision;
+
+    @Mixin private LngdArguments lngd;
 
     @Option(
             names = "--train-samples",
@@ -244,7 +257,8 @@ final class TrainCommand implements Callable<Integer> {
                 directionPrecision,
                 trainSamples,
                 validation,
-                augment);
+                augment,
+                lngd.settings());
     }
 
     private void refuseOthers() {

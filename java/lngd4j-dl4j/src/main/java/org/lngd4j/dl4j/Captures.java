@@ -28,6 +28,16 @@ final class Captures {
         }
     }
 
+    /** Whether the coming step takes statistics of any layer. */
+    boolean wantStatistics() {
+        for (int i = 0; i < list.size(); i++) {
+            if (list.get(i).wantsStatistics()) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     /** One step, with the per-sample deltas where they are due. Allocates nothing. */
     void step(StepPlan plan, double factor) {
         boolean wanted = false;

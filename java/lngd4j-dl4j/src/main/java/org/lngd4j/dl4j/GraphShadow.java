@@ -67,8 +67,13 @@ final class GraphShadow implements Shadow {
         shadow.setLabels(labels);
     }
 
+    /**
+     * DL4J's own backward pass, whole: where paths meet, derivatives are summed, and that is not
+     * repeated here for a part of the graph. Beside what is wanted it computes the pre-activations
+     * a second time and the gradients of all weights.
+     */
     @Override
-    public void pass(int samples) {
+    public void pass(int samples, int lowest) {
         INDArray[] inputs = net.getInputs();
         if (inputs == null || Arrays.asList(inputs).contains(null)) {
             throw new LngdStateException(

@@ -28,6 +28,7 @@ final class LayerCapture implements BackpropWatch {
     private final IActivation derivative;
     private final SampleBuffer buffer;
     private final boolean provided;
+    private DenseChain chain;
     private boolean wantsStatistics;
     private boolean wantsDeltas;
     private LayerSamples samples;
@@ -46,6 +47,11 @@ final class LayerCapture implements BackpropWatch {
         this.provided = training.options().fisher() == Fisher.PROVIDED;
     }
 
+    /** What follows the gradients of sampled targets beside the backward pass. */
+    void chain(DenseChain value) {
+        chain = value;
+    }
+
     /** Asks what the coming step wants to see. */
     void prepare() {
         wantsStatistics = optimizer.needsStatistics(lngdIndex);
@@ -58,6 +64,8 @@ final class LayerCapture implements BackpropWatch {
         training.keepUpdater();
         if (wantsStatistics && !provided) {
             observe(preActivations);
+        } else if (wantsStatistics && chain != null) {
+            chain.visit(this, preActivations);
         }
     }
 
@@ -100,6 +108,11 @@ final class LayerCapture implements BackpropWatch {
         try (MemoryWorkspace outside = Nd4j.getMemoryManager().scopeOutOfWorkspaces()) {
             optimizer.observe(lngdIndex, a.castTo(DataType.FLOAT), g, Signal.GRADIENTS);
         }
+    }
+
+    /** The same of this layer itself, in memory that is no workspace's. */
+    void observeGradients(LayerSamples sampled) {
+        optimizer.observe(lngdIndex, sampled.inputs(), sampled.deltas(), Signal.GRADIENTS);
     }
 
     /** Whether the step must be given samples. */

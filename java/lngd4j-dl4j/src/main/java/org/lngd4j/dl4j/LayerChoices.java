@@ -180,9 +180,11 @@ final class LayerChoices {
     /** loss is null for a hidden layer. */
     private LayerChoice modelled(Unit unit, LayerSpec spec, IActivation phi, ILossFunction loss) {
         if (options.fisher() == Fisher.PROVIDED) {
-            // The gradients come from the network itself: no model of phi is needed.
+            // The gradients come from the network itself: no model of phi is needed. That of an
+            // output tells the library which layer it is.
             LayerSpec bare = spec.activation(org.lngd4j.Activation.IDENTITY);
-            return lngd(unit, bare, null, "back-propagated from sampled targets");
+            OutputModel model = loss == null ? OutputModel.HIDDEN : provided(phi, loss);
+            return lngd(unit, bare.output(model), null, "back-propagated from sampled targets");
         }
         if (phi instanceof ActivationSoftmax) {
             boolean categorical = loss instanceof LossMCXENT || loss instanceof LossKLD;
@@ -220,6 +222,15 @@ final class LayerChoices {
                         .output(model)
                         .fisher(Fisher.PROVIDED);
         return lngd(unit, provided, activation.derivative(), detail);
+    }
+
+    /** The model of an output from which targets are drawn. */
+    private static OutputModel provided(IActivation phi, ILossFunction loss) {
+        PredictiveModel model = PredictiveModel.of(phi, loss);
+        if (model == PredictiveModel.CATEGORICAL) {
+            return OutputModel.SOFTMAX;
+        }
+        return model == PredictiveModel.BERNOULLI ? OutputModel.SIGMOID : OutputModel.SQUARED_ERROR;
     }
 
     private static LayerChoice lngd(

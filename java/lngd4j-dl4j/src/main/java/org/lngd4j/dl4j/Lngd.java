@@ -10,10 +10,13 @@ import org.deeplearning4j.nn.conf.stepfunctions.NegativeGradientStepFunction;
 import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.lngd4j.Fisher;
+import org.lngd4j.LayerSpec;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.nativelib.LngdArgumentException;
 import org.lngd4j.nativelib.LngdStateException;
 import org.nd4j.linalg.api.buffer.DataType;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Attaches LNGD to Deeplearning4j networks.
@@ -26,6 +29,8 @@ import org.nd4j.linalg.api.buffer.DataType;
  * }</pre>
  */
 public final class Lngd {
+    private static final Logger LOGGER = LoggerFactory.getLogger(Lngd.class);
+
     private Lngd() {}
 
     /**
@@ -105,19 +110,91 @@ public final class Lngd {
         return attach(new GraphNetwork(graph), options, attachOptions);
     }
 
+    /**
+     * What is recommended for a network, by the rule of {@link LngdOptions#recommended} on the
+     * layers that {@link #attach} would train: {@code BLOCK_KRONECKER} for softmax and sigmoid
+     * outputs, {@code BLOCK_KRONECKER_FIT} for squared error and autoencoders. It is {@code RECIPE}
+     * where that preset cannot train the network: where targets cannot be drawn from it and
+     * back-propagated (a recurrent layer, another loss), and where it has an embedding. What was
+     * chosen and why is logged at level INFO by SLF4J and told by {@link LngdOptions#reason()}.
+     *
+     * <pre>{@code
+     * LngdOptions options = Lngd.recommended(net, epochs * batchesPerEpoch, batch);
+     * try (LngdTraining lngd = Lngd.attach(net, options)) {
+     *     net.fit(iterator, epochs);
+     * }
+     * }</pre>
+     *
+     * @param net the network, as for {@link #attach(MultiLayerNetwork, LngdOptions,
+     *     AttachOptions)}; initialised if it is not yet, not changed otherwise
+     * @param totalSteps length of the run in steps, at least 1
+     * @param batch samples of a step, at least 1
+     * @return the options
+     * @throws LngdArgumentException if the network cannot be trained by LNGD, or a number is out of
+     *     its range
+     */
+    public static LngdOptions recommended(MultiLayerNetwork net, long totalSteps, int batch) {
+        notNull("net", net);
+        net.init();
+        return recommended(new SequentialNetwork(net), totalSteps, batch);
+    }
+
+    /**
+     * What is recommended for a graph: {@link #recommended(MultiLayerNetwork, long, int)}. Of
+     * several outputs the last in forward order decides.
+     *
+     * @param graph the graph; initialised if it is not yet, not changed otherwise
+     * @param totalSteps length of the run in steps, at least 1
+     * @param batch samples of a step, at least 1
+     * @return the options
+     * @throws LngdArgumentException if the graph cannot be trained by LNGD, or a number is out of
+     *     its range
+     */
+    public static LngdOptions recommended(ComputationGraph graph, long totalSteps, int batch) {
+        notNull("graph", graph);
+        graph.init();
+        return recommended(new GraphNetwork(graph), totalSteps, batch);
+    }
+
+    private static LngdOptions recommended(Network net, long totalSteps, int batch) {
+        // Without a length there would be no trust ratio; the core names the argument.
+        LngdOptions recipe = LngdOptions.recipe(Math.max(1, totalSteps)).build();
+        check(net, recipe);
+        String problem = SampledFisher.problem(net);
+        LngdOptions options =
+                problem == null ? recipe.toBuilder().fisher(Fisher.PROVIDED).build() : recipe;
+        List<LayerSpec> specs =
+                trained(LayerChoices.of(net, options)).stream().map(LayerChoice::spec).toList();
+        LngdOptions chosen = LngdOptions.recommended(specs, totalSteps, batch);
+        if (problem != null) {
+            String reason = "RECIPE: targets cannot be drawn and back-propagated: " + problem;
+            chosen = LngdOptions.recipe(totalSteps).reason(reason).build();
+        }
+        LOGGER.info("LNGD recommends {}", chosen.reason());
+        return chosen;
+    }
+
     private static LngdTraining attach(
             Network net, LngdOptions options, AttachOptions attachOptions) {
         notNull("options", options);
         notNull("attachOptions", attachOptions);
         check(net, options);
         List<LayerChoice> choices = LayerChoices.of(net, options);
-        if (choices.stream().noneMatch(c -> c.treatment() == Treatment.LNGD)) {
+        trained(choices);
+        return LngdTraining.start(net, options, attachOptions, choices);
+    }
+
+    /** The layers of LNGD, of which there is one at least. */
+    private static List<LayerChoice> trained(List<LayerChoice> choices) {
+        List<LayerChoice> ours =
+                choices.stream().filter(c -> c.treatment() == Treatment.LNGD).toList();
+        if (ours.isEmpty()) {
             StringBuilder reasons = new StringBuilder();
             choices.forEach(
                     c -> reasons.append("; ").append(c.name()).append(": ").append(c.detail()));
             throw new LngdArgumentException("net has no layer that LNGD can train" + reasons);
         }
-        return LngdTraining.start(net, options, attachOptions, choices);
+        return ours;
     }
 
     private static void check(Network network, LngdOptions options) {

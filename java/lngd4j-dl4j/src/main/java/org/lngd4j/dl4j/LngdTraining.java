@@ -46,7 +46,8 @@ public final class LngdTraining implements AutoCloseable {
     private final Captures captures = new Captures();
     private final List<Decoration> decorations = new ArrayList<>();
     private final Set<Trainable> firstOrder = Collections.newSetFromMap(new IdentityHashMap<>());
-    private final SampledFisher sampledFisher;
+    private final DenseChain denseChain; // null: every sampled target goes through a shadow
+    private SampledFisher sampledFisher; // made at attach, or when the chain first leaves a batch
     private Network.AttachedUpdater updater;
     private AveragedWeights averaged;
     private long steps;
@@ -77,13 +78,15 @@ public final class LngdTraining implements AutoCloseable {
             captures.add(capture);
             decorations.add(new Decoration(capture.layer, capture));
         }
-        this.sampledFisher = sampledFisher();
+        this.denseChain =
+                options.fisher() == Fisher.PROVIDED ? DenseChain.of(this, net, options, captures.list()) : null;
+        captures.list().forEach(c -> c.chain(denseChain));
+        if (options.fisher() == Fisher.PROVIDED && denseChain == null) {
+            sampledFisher = sampledFisher();
+        }
     }
 
     private SampledFisher sampledFisher() {
-        if (options.fisher() != Fisher.PROVIDED) {
-            return null;
-        }
         try {
             return new SampledFisher(net, options, captures.list());
         } catch (RuntimeException | Error e) {
@@ -160,9 +163,20 @@ public final class LngdTraining implements AutoCloseable {
      * from sampled targets, where that is the way they are taken.
      */
     void sampleFisher() {
-        if (sampledFisher != null) {
-            sampledFisher.observe(steps);
+        if (options.fisher() != Fisher.PROVIDED
+                || !captures.wantStatistics()
+                || denseChain != null && denseChain.observe()) {
+            return;
         }
+        if (sampledFisher == null) {
+            sampledFisher = new SampledFisher(net, options, captures.list());
+        }
+        sampledFisher.observe(steps);
+    }
+
+    /** Whether sampled targets have gone through a second network. */
+    boolean shadowed() {
+        return sampledFisher != null;
     }
 
     /** Called by the updater: gradients in, update out. */
@@ -276,17 +290,19 @@ public final class LngdTraining implements AutoCloseable {
     }
 
     /**
-     * Runs something on the averaged weights, where they are to be had and not in the network
-     * anyway.
+     * Averaged weights to run something on; null where they are in the network anyway, and where
+     * there are none: without averaging the weights of the training are the ones to look at.
      */
     AveragedWeights averagedIfPossible() {
-        return closed || averaged != null ? null : averagedWeights();
+        return closed || averaged != null || !options.averaging() ? null : averagedWeights();
     }
 
     /**
      * A listener that sees the averaged weights at the end of an iteration and at the start and end
      * of an epoch: for {@code EvaluativeListener}, {@code CheckpointListener} and the like. The
-     * weights are exchanged for each of these calls, which costs two passes over them.
+     * weights are exchanged for each of these calls, which costs two passes over them. Without
+     * averaging in the options the listener sees the weights of the training; so it is with the
+     * other {@code averaging} methods.
      *
      * @param listener the listener
      * @return a listener for {@code net.addListeners}

@@ -26,8 +26,9 @@ import org.nd4j.linalg.lossfunctions.ILossFunction;
  * {@code Fisher.PROVIDED} in DL4J: g_n = d(-log p(y_n | x_n)) / d s_n of every layer, with y_n
  * drawn from the model's own prediction and g back-propagated through the whole network, as KFAC
  * and the paper's LNGD-lr have it. Where statistics are due, a {@link Shadow} makes one more
- * forward and backward pass on the first samples of the batch. Reusing the forward pass of the
- * training itself was rejected: DL4J's backward pass uses up what the forward pass left.
+ * forward and backward pass on the first samples of the batch ({@link ChainPass}). A stack of dense
+ * layers needs no pass at all ({@link DenseChain}); in general DL4J's backward pass uses up what the
+ * forward pass left.
  *
  * <p>The shadow runs without dropout and weight noise: it is the model that is evaluated, and
  * targets depend on (seed, step) alone. Batch normalisation uses the statistics of the samples that
@@ -37,6 +38,7 @@ import org.nd4j.linalg.lossfunctions.ILossFunction;
 final class SampledFisher {
     private final Shadow shadow;
     private final List<LayerCapture> captures;
+    private final List<Integer> positions = new ArrayList<>(); // of the captures among the units
     private final List<SampledLoss> losses = new ArrayList<>();
     private final int samples;
     private final long seed;
@@ -61,6 +63,7 @@ final class SampledFisher {
             withoutNoise(layer);
             for (LayerCapture capture : captures) {
                 if (capture.layer == theirs.get(i).layer()) {
+                    positions.add(i);
                     new Decoration(layer, new Watch(layer, capture)).install();
                 }
             }
@@ -69,8 +72,21 @@ final class SampledFisher {
 
     /** Refuses a network for which there are no such gradients. */
     static void check(Network net) {
+        String problem = problem(net);
+        if (problem != null) {
+            throw new LngdArgumentException(
+                    "options.fisher is PROVIDED, but "
+                            + problem
+                            + "; allowed are networks without recurrent layers whose outputs are softmax with cross-entropy,"
+                            + " sigmoid with binary cross-entropy, or squared error, from which targets can be drawn;"
+                            + " EXPECTED and SAMPLED need no back-propagation");
+        }
+    }
+
+    /** Why there are no such gradients of a network; null if there are. */
+    static String problem(Network net) {
         if (net.backpropType() == BackpropType.TruncatedBPTT) {
-            throw refusal("the network is trained by truncated backpropagation through time");
+            return "the network is trained by truncated backpropagation through time";
         }
         for (Unit unit : net.units()) {
             Layer layer = unit.layer();
@@ -80,49 +96,56 @@ final class SampledFisher {
                     || layer != null
                             && !frozen
                             && layer.conf().getLayer() instanceof BaseWrapperLayer) {
-                throw refusal("layer " + unit.name() + " is a " + unit.type());
+                return "layer " + unit.name() + " is a " + unit.type();
             }
         }
         for (Layer output : net.outputs()) {
-            model(output);
+            String problem = output == null ? "an output is no layer" : outputProblem(output);
+            if (problem != null) {
+                return problem;
+            }
         }
+        return null;
     }
 
-    private static LngdArgumentException refusal(String reason) {
-        return new LngdArgumentException(
-                "options.fisher is PROVIDED, but "
-                        + reason
-                        + "; allowed are networks without recurrent layers whose outputs are softmax with cross-entropy,"
-                        + " sigmoid with binary cross-entropy, or squared error, from which targets can be drawn;"
-                        + " EXPECTED and SAMPLED need no back-propagation");
-    }
-
-    private static PredictiveModel model(Layer output) {
-        if (output == null) {
-            throw refusal("an output is no layer");
-        }
+    private static String outputProblem(Layer output) {
         org.deeplearning4j.nn.conf.layers.Layer conf = output.conf().getLayer();
-        IActivation phi;
-        ILossFunction loss;
-        // By exact class: a subclass may have a loss of its own beside this one.
-        if (conf.getClass() == OutputLayer.class) {
-            phi = ((OutputLayer) conf).getActivationFn();
-            loss = ((OutputLayer) conf).getLossFn();
-        } else if (conf.getClass() == LossLayer.class) {
-            phi = ((LossLayer) conf).getActivationFn();
-            loss = ((LossLayer) conf).getLossFn();
-        } else if (conf.getClass() == CnnLossLayer.class) {
-            phi = ((CnnLossLayer) conf).getActivationFn();
-            loss = ((CnnLossLayer) conf).getLossFn();
-        } else {
-            throw refusal(
-                    "output " + conf.getLayerName() + " is a " + conf.getClass().getSimpleName());
+        if (!hasPlainLoss(conf)) {
+            return "output " + conf.getLayerName() + " is a " + conf.getClass().getSimpleName();
         }
-        PredictiveModel model = PredictiveModel.of(phi, loss);
-        if (model == null) {
-            throw refusal("output " + conf.getLayerName() + " has the loss " + loss + " on " + phi);
+        return model(output) == null
+                ? "output "
+                        + conf.getLayerName()
+                        + " has the loss "
+                        + loss(conf)
+                        + " on "
+                        + activation(conf)
+                : null;
+    }
+
+    /** By exact class: a subclass may have a loss of its own beside this one. */
+    private static boolean hasPlainLoss(org.deeplearning4j.nn.conf.layers.Layer conf) {
+        Class<?> type = conf.getClass();
+        return type == OutputLayer.class || type == LossLayer.class || type == CnnLossLayer.class;
+    }
+
+    private static IActivation activation(org.deeplearning4j.nn.conf.layers.Layer conf) {
+        return ((BaseLayer) conf).getActivationFn();
+    }
+
+    private static ILossFunction loss(org.deeplearning4j.nn.conf.layers.Layer conf) {
+        if (conf instanceof OutputLayer output) {
+            return output.getLossFn();
         }
-        return model;
+        return conf instanceof LossLayer loss
+                ? loss.getLossFn()
+                : ((CnnLossLayer) conf).getLossFn();
+    }
+
+    /** Of an output without a problem. */
+    static PredictiveModel model(Layer output) {
+        org.deeplearning4j.nn.conf.layers.Layer conf = output.conf().getLayer();
+        return PredictiveModel.of(activation(conf), loss(conf));
     }
 
     private static void setLoss(Layer output, ILossFunction loss) {
@@ -142,14 +165,13 @@ final class SampledFisher {
         }
     }
 
-    /** Feeds the statistics of the layers where they are due, from the batch of the coming step. */
+    /** Feeds the statistics of the layers where they are due, of one at least, from the batch of the coming step. */
     void observe(long step) {
-        boolean due = false;
+        int lowest = Integer.MAX_VALUE;
         for (int i = 0; i < captures.size(); i++) {
-            due |= captures.get(i).wantsStatistics();
-        }
-        if (!due) {
-            return;
+            if (captures.get(i).wantsStatistics()) {
+                lowest = Math.min(lowest, positions.get(i));
+            }
         }
         for (int i = 0; i < losses.size(); i++) {
             losses.get(i).noise(new TargetNoise(seed, step, i));
@@ -160,7 +182,7 @@ final class SampledFisher {
         long node = random.nodeState();
         try (MemoryWorkspace outside = Nd4j.getMemoryManager().scopeOutOfWorkspaces()) {
             random.setStates(seed + 1, step + 1);
-            shadow.pass(samples);
+            shadow.pass(samples, lowest);
         } finally {
             random.setStates(root, node);
         }

@@ -10,12 +10,14 @@ import org.lngd4j.nativelib.LngdStateException;
 final class SequentialShadow implements Shadow {
     private final MultiLayerNetwork net;
     private final MultiLayerNetwork shadow;
+    private final ChainPass chain;
 
     SequentialShadow(MultiLayerNetwork net) {
         this.net = net;
         shadow = new MultiLayerNetwork(net.getLayerWiseConfigurations().clone());
         shadow.init(net.params(), false);
         shadow.initGradientsView();
+        chain = new ChainPass(shadow);
     }
 
     @Override
@@ -29,19 +31,24 @@ final class SequentialShadow implements Shadow {
     }
 
     @Override
-    public void pass(int samples) {
+    public void pass(int samples, int lowest) {
         if (net.getInput() == null || net.getLabels() == null) {
             throw new LngdStateException(
                     "the network holds no batch, from which Fisher.PROVIDED draws targets: train it by"
                             + " fit, with features and labels");
         }
-        int rows = samples;
+        boolean masked = false;
         for (Layer layer : net.getLayers()) {
-            rows = layer.getMaskArray() == null ? rows : 0;
+            masked |= layer.getMaskArray() != null;
         }
+        int rows = masked ? 0 : samples;
         try {
             shadow.setInput(Shadow.first(net.getInput(), rows));
             shadow.setLabels(Shadow.first(net.getLabels(), rows));
+            if (!masked) {
+                chain.run(shadow.getInput(), lowest);
+                return;
+            }
             for (int i = 0; i < net.getnLayers(); i++) {
                 shadow.getLayer(i).setMaskArray(net.getLayer(i).getMaskArray());
             }

@@ -25,9 +25,10 @@ interface Shadow {
      * here too; a batch with masks is passed whole.
      *
      * @param samples the first so many; 0: all
+     * @param lowest nothing below the unit of this index needs to be passed backward
      * @throws org.lngd4j.nativelib.LngdStateException if there is no batch in it
      */
-    void pass(int samples);
+    void pass(int samples, int lowest);
 
     /** The first rows of a batch; a view. */
     static INDArray first(INDArray batch, long rows) {

@@ -161,6 +161,24 @@ class AveragedWeightsTest {
         assertThat(shown.get(3)).isNotEqualTo(plain.get(3)).isEqualTo(bits(net));
     }
 
+    /** BLOCK_KRONECKER_FIT keeps none: the weights of the training are the model. */
+    @Test
+    void withoutAveragingTheWeightsOfTheTrainingAreShownAndLeft() {
+        MultiLayerNetwork net = mixed();
+        List<float[]> plain = new ArrayList<>();
+        List<float[]> shown = new ArrayList<>();
+        LngdOptions options = LngdOptions.blockKroneckerFit(4).build();
+        assertThat(options.averaging()).isFalse();
+        try (LngdTraining lngd = Lngd.attach(net, options)) {
+            net.setListeners(recorder(plain), lngd.averaging(recorder(shown)));
+            for (int t = 0; t < 4; t++) {
+                net.fit(Nets.data(32, t, 1));
+            }
+        }
+        assertThat(shown.get(3)).isEqualTo(plain.get(3)).isEqualTo(bits(net));
+        assertThat(shown.get(3)).isNotEqualTo(shown.get(2));
+    }
+
     private static BaseTrainingListener recorder(List<float[]> seen) {
         return new BaseTrainingListener() {
             @Override

@@ -17,8 +17,10 @@ import org.deeplearning4j.util.ModelSerializer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.lngd4j.LngdOptions;
+import org.lngd4j.Preset;
 import org.lngd4j.Schedule;
 import org.lngd4j.nativelib.LngdStateDataException;
 import org.nd4j.linalg.activations.Activation;
@@ -87,6 +89,36 @@ class ResumeTest {
                     .isEqualTo(straight.params().toFloatVector());
             assertThat(resumed.getUpdater().getStateViewArray())
                     .isEqualTo(straight.getUpdater().getStateViewArray());
+        }
+    }
+
+    /** S0, the mean squares, ||W_0|| and the average of ||D||^2 are in the state too. */
+    @ParameterizedTest
+    @EnumSource(names = {"BLOCK_KRONECKER", "BLOCK_KRONECKER_FIT", "NGPLUS"})
+    void resumeIsBitwiseWithSampledTargets(Preset preset) throws IOException {
+        LngdOptions options =
+                LngdOptions.preset(preset, 40)
+                        .statisticsInterval(2)
+                        .inverseInterval(3)
+                        .statisticsSamples(16)
+                        .build();
+        AttachOptions attach = AttachOptions.defaults().leaveAverages(false);
+        for (int stop : new int[] {1, 4, 7}) {
+            Path file = folder.resolve(preset + "-" + stop + ".zip");
+            MultiLayerNetwork straight = mixed();
+            try (LngdTraining lngd = Lngd.attach(straight, options, attach)) {
+                fit(straight, 0, stop);
+                lngd.save(file);
+                fit(straight, stop, 20);
+            }
+            MultiLayerNetwork resumed = mixed();
+            try (LngdTraining lngd = Lngd.attach(resumed, options, attach)) {
+                fit(resumed, 60, 64);
+                lngd.restore(file);
+                fit(resumed, stop, 20);
+            }
+            assertThat(resumed.params().toFloatVector())
+                    .isEqualTo(straight.params().toFloatVector());
         }
     }
 

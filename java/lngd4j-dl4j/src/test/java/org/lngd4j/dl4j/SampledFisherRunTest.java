@@ -30,7 +30,9 @@ import org.lngd4j.LayerRate;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.nativelib.LngdArgumentException;
 import org.lngd4j.nativelib.LngdStateException;
+import org.nd4j.common.primitives.Pair;
 import org.nd4j.linalg.activations.Activation;
+import org.nd4j.linalg.activations.impl.ActivationTanH;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.dataset.DataSet;
 import org.nd4j.linalg.dataset.MultiDataSet;
@@ -252,6 +254,41 @@ class SampledFisherRunTest {
         MultiLayerNetwork segments = Nets.mlp();
         segments.getLayerWiseConfigurations().setBackpropType(BackpropType.TruncatedBPTT);
         refused(segments, "truncated");
+    }
+
+    /**
+     * Tells how many rows each backward pass had, in both networks: a clone is of this class too.
+     */
+    static final class Counting extends ActivationTanH {
+        private static final long serialVersionUID = 1L;
+        private static final List<Long> ROWS = new ArrayList<>();
+
+        @Override
+        public Pair<INDArray, INDArray> backprop(INDArray in, INDArray epsilon) {
+            ROWS.add(in.size(0));
+            return super.backprop(in, epsilon);
+        }
+    }
+
+    @Test
+    void theSecondPassIsOverTheFirstSamplesAndOnlyWhereStatisticsAreDue() {
+        LngdOptions options =
+                LngdOptions.blockKronecker(40).statisticsSamples(5).statisticsInterval(2).build();
+        MultiLayerNetwork net =
+                Nets.of(new Sgd(0.1), Nets.dense(Nets.INPUTS, 8, new Counting()), Nets.softmax(8));
+        Counting.ROWS.clear();
+        try (LngdTraining lngd = Lngd.attach(net, options)) {
+            fit(net, 0, 3);
+        }
+        assertThat(Counting.ROWS).containsExactly(16L, 5L, 16L, 16L, 5L);
+        ComputationGraph graph = net.toComputationGraph();
+        Counting.ROWS.clear();
+        try (LngdTraining lngd = Lngd.attach(graph, options)) {
+            for (int t = 0; t < 3; t++) {
+                graph.fit(Nets.data(16, t, 1));
+            }
+        }
+        assertThat(Counting.ROWS).containsExactly(16L, 5L, 16L, 16L, 5L);
     }
 
     @Test

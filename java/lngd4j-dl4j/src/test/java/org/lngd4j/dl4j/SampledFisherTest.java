@@ -98,7 +98,7 @@ class SampledFisherTest {
     }
 
     /** What is to be drawn for each row of predictions, with the numbers of TargetNoise. */
-    private static INDArray targets(INDArray p, PredictiveModel model, long step, int at) {
+    static INDArray targets(INDArray p, PredictiveModel model, long step, int at) {
         TargetNoise noise = new TargetNoise(OPTIONS.seed(), step, at);
         INDArray y = Nd4j.zeros(p.shape());
         for (int n = 0; n < p.size(0); n++) {
@@ -122,7 +122,7 @@ class SampledFisherTest {
     }
 
     /** Inputs and deltas of every layer of LNGD, the samples put in one by one. */
-    private static List<List<INDArray>> oneByOne(
+    static List<List<INDArray>> oneByOne(
             MultiLayerNetwork net, INDArray x, INDArray y, double scale) {
         List<List<INDArray>> rows = new ArrayList<>();
         try (LngdTraining lngd = Lngd.attach(net, DELTAS)) {
@@ -156,7 +156,7 @@ class SampledFisherTest {
     }
 
     /** Phi and psi as the library makes them of rows. */
-    private static void assertStatistics(
+    static void assertStatistics(
             LngdTraining lngd, LngdOptions options, List<List<INDArray>> rows) {
         List<LayerSpec> specs =
                 lngd.report().with(Treatment.LNGD).stream().map(LayerRegistration::spec).toList();

@@ -103,6 +103,25 @@ class TrainingTest {
         assertThat(net.score(data)).isLessThan(0.85 * before);
     }
 
+    /** On inputs of very different sizes, with the settings of the presets as they are. */
+    @ParameterizedTest
+    @EnumSource(names = {"BLOCK_KRONECKER", "BLOCK_KRONECKER_FIT"})
+    void blockKroneckerReachesWhatTheRecipeDoes(Preset preset) {
+        double recipe = reached(Preset.RECIPE);
+        double block = reached(preset);
+        assertThat(recipe).isLessThan(0.5 * net(0.1).score(HARD));
+        assertThat(block).isLessThanOrEqualTo(recipe);
+    }
+
+    private static double reached(Preset preset) {
+        MultiLayerNetwork net = net(0.1);
+        try (LngdTraining lngd = Lngd.attach(net, LngdOptions.preset(preset, STEPS).build())) {
+            fit(net);
+            assertThat(lngd.optimizer().health(0).skippedSteps()).isZero();
+        }
+        return net.score(HARD);
+    }
+
     @Test
     void everyKindOfFitIsAStep() {
         MultiLayerNetwork net = Nets.mlp();

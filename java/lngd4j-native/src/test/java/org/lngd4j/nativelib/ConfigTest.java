@@ -22,20 +22,25 @@ import org.lngd4j.nativelib.global.lngd_optimizer;
 @Tag(TestDevice.TAG)
 class ConfigTest {
     private static final Map<String, BiConsumer<lngd_config, Integer>> ENUMS =
-            Map.of(
-                    "device", lngd_config::device,
-                    "fisher", lngd_config::fisher,
-                    "damping", lngd_config::damping,
-                    "trust", lngd_config::trust,
-                    "rate", lngd_config::rate,
-                    "decay", lngd_config::decay,
-                    "nesterov", lngd_config::nesterov,
-                    "averaging", lngd_config::averaging);
+            Map.ofEntries(
+                    Map.entry("device", lngd_config::device),
+                    Map.entry("fisher", lngd_config::fisher),
+                    Map.entry("damping", lngd_config::damping),
+                    Map.entry("damping_scope", lngd_config::damping_scope),
+                    Map.entry("trust", lngd_config::trust),
+                    Map.entry("soft_trust", lngd_config::soft_trust),
+                    Map.entry("output_bound", lngd_config::output_bound),
+                    Map.entry("rate", lngd_config::rate),
+                    Map.entry("decay", lngd_config::decay),
+                    Map.entry("nesterov", lngd_config::nesterov),
+                    Map.entry("averaging", lngd_config::averaging),
+                    Map.entry("orthogonalise", lngd_config::orthogonalise));
 
     private static final Map<String, BiConsumer<lngd_config, Integer>> COUNTS =
             Map.of(
                     "threads", lngd_config::threads,
                     "block_size", lngd_config::block_size,
+                    "second_block_size", lngd_config::second_block_size,
                     "statistics_samples", lngd_config::statistics_samples,
                     "rate_samples", lngd_config::rate_samples,
                     "statistics_interval", lngd_config::statistics_interval,
@@ -53,6 +58,9 @@ class ConfigTest {
         NUMBERS.put("damping_floor", Map.entry(lngd_config::damping_floor, 0.0));
         NUMBERS.put("damping_min", Map.entry(lngd_config::damping_min, 0.0));
         NUMBERS.put("damping_max", Map.entry(lngd_config::damping_max, 0.0));
+        NUMBERS.put("output_decay", Map.entry(lngd_config::output_decay, -0.5));
+        NUMBERS.put("second_damping", Map.entry(lngd_config::second_damping, 0.0));
+        NUMBERS.put("signal_reference", Map.entry(lngd_config::signal_reference, -1e-9));
         NUMBERS.put("rho", Map.entry(lngd_config::rho, 1.0));
         NUMBERS.put("mu", Map.entry(lngd_config::mu, 0.0));
         NUMBERS.put("trust_ratio", Map.entry(lngd_config::trust_ratio, 0.0));
@@ -83,9 +91,53 @@ class ConfigTest {
     }
 
     @Test
+    void blockKroneckerFollowsTheLengthOfTheRun() {
+        lngd_config classifier = new lngd_config();
+        ok(lngd.lngd_config_init(lngd.LNGD_PRESET_BLOCK_KRONECKER, 350, classifier));
+        assertThat(classifier.approximation()).isEqualTo(lngd.LNGD_APPROXIMATION_KFAC);
+        assertThat(classifier.damping()).isEqualTo(lngd.LNGD_DAMPING_SIGNAL);
+        assertThat(classifier.decay()).isEqualTo(lngd.LNGD_DECAY_TRUST);
+        assertThat(classifier.second_block_size()).isEqualTo(128);
+        assertThat(classifier.trust_ratio()).isCloseTo(0.17 / 20, Offset.offset(1e-15));
+        assertThat(classifier.statistics_interval()).isEqualTo(4);
+        assertThat(classifier.inverse_interval()).isEqualTo(17);
+        assertThat(classifier.soft_trust()).isEqualTo(1);
+        assertThat(classifier.output_bound()).isEqualTo(1);
+        assertThat(classifier.output_decay()).isEqualTo(4);
+        assertThat(classifier.second_damping()).isEqualTo(3);
+        lngd_config fit = new lngd_config();
+        ok(lngd.lngd_config_init(lngd.LNGD_PRESET_BLOCK_KRONECKER_FIT, 300, fit));
+        assertThat(fit.trust_ratio()).isCloseTo(0.2 / 20, Offset.offset(1e-15));
+        assertThat(fit.nesterov()).isEqualTo(1);
+        assertThat(fit.averaging()).isZero();
+        assertThat(fit.soft_trust()).isZero();
+        assertThat(fit.output_decay()).isEqualTo(1);
+        lngd_config rival = new lngd_config();
+        ok(lngd.lngd_config_init(lngd.LNGD_PRESET_NGPLUS, 0, rival));
+        assertThat(rival.approximation()).isEqualTo(lngd.LNGD_APPROXIMATION_NGPLUS);
+        assertThat(rival.damping()).isEqualTo(lngd.LNGD_DAMPING_RELATIVE);
+    }
+
+    @Test
+    void whatDoesNotGoTogetherIsRefused() {
+        lngd_config recipe = config(lngd.LNGD_PRESET_RECIPE);
+        invalid(create(recipe.second_block_size(8), layer()), "second_block_size", "8");
+        recipe = config(lngd.LNGD_PRESET_RECIPE).damping(lngd.LNGD_DAMPING_SIGNAL);
+        invalid(create(recipe, layer()), "damping", "SIGNAL");
+        recipe = config(lngd.LNGD_PRESET_RECIPE).orthogonalise(1);
+        invalid(create(recipe, layer()), "orthogonalise");
+        lngd_config kfac = config(lngd.LNGD_PRESET_KFAC);
+        invalid(create(kfac.decay(lngd.LNGD_DECAY_TRUST), layer()), "decay", "TRUST");
+        invalid(create(config(lngd.LNGD_PRESET_KFAC).soft_trust(1), layer()), "soft_trust");
+        invalid(create(config(lngd.LNGD_PRESET_KFAC).output_bound(1), layer()), "output_bound");
+        lngd_config rival = config(lngd.LNGD_PRESET_NGPLUS);
+        invalid(create(rival.fisher(lngd.LNGD_FISHER_EXPECTED), layer()), "fisher");
+    }
+
+    @Test
     void badArgumentsOfInitAreRefused() {
         invalid(lngd.lngd_config_init(-1, 10, new lngd_config()), "preset", "-1");
-        invalid(lngd.lngd_config_init(7, 10, new lngd_config()), "preset", "7");
+        invalid(lngd.lngd_config_init(10, 10, new lngd_config()), "preset", "10");
         invalid(lngd.lngd_config_init(0, -1, new lngd_config()), "total_steps", "-1");
         invalid(lngd.lngd_config_init(0, 10, null), "config");
         invalid(lngd.lngd_layer_init(0, 3, new lngd_layer_config()), "inputs", "0");

@@ -11,6 +11,7 @@ import org.lngd4j.cli.bench.BenchResults.Peer;
 import org.lngd4j.cli.bench.BenchResults.Row;
 import org.lngd4j.cli.bench.BenchSummary.Ratios;
 import org.lngd4j.cli.bench.BenchSummary.SpeedUp;
+import org.lngd4j.cli.support.MarkdownTable;
 
 /** Results in Markdown: where and when, the summary for a README, and every row. */
 final class BenchTable {

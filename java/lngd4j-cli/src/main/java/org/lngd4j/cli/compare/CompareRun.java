@@ -106,7 +106,7 @@ final class CompareRun {
     }
 
     private static List<Integer> start(Contender contender) {
-        return new GridSearch(contender.kind().axes(), 0).start();
+        return new GridSearch(contender.axes(), 0).start();
     }
 
     private Measure measure(boolean hasAccuracy) {

@@ -102,10 +102,10 @@ final class Comparison {
     private Optional<GridSearch> tune(Contender contender) {
         int trials = settings.tuning().trials();
         int possible =
-                contender.kind().axes().stream()
+                contender.axes().stream()
                         .mapToInt(axis -> axis.grid().size())
                         .reduce(1, (a, b) -> a * b);
-        GridSearch search = new GridSearch(contender.kind().axes(), Math.min(trials, possible));
+        GridSearch search = new GridSearch(contender.axes(), Math.min(trials, possible));
         for (Optional<List<Integer>> next = search.next(); next.isPresent(); next = search.next()) {
             List<Integer> point = next.get();
             Optional<Done> result = result(runs.tuningRun(contender, point), runs.tuningSteps());

@@ -6,6 +6,8 @@ import java.util.List;
 import java.util.Map;
 import org.lngd4j.cli.CliException;
 import org.lngd4j.cli.train.OptimizerKind;
+import org.lngd4j.cli.train.TrainSettings;
+import org.lngd4j.cli.train.TuningAxis;
 
 /**
  * One row of the comparison: an optimizer, and what was said about it behind slashes.
@@ -15,19 +17,21 @@ import org.lngd4j.cli.train.OptimizerKind;
  * @param kind the optimizer
  * @param options options of {@code lngd train} that it is fixed to
  */
-record Contender(String name, OptimizerKind kind, Map<String, Object> options) {
-    private static final List<String> PRESETS =
-            List.of("recipe", "recipe-fit", "recipe-empirical", "paper");
+public record Contender(String name, OptimizerKind kind, Map<String, Object> options) {
+    /** The settings that are tuned. */
+    public List<TuningAxis> axes() {
+        return kind.axes((String) options.get("preset"));
+    }
 
     /** Reads one entry of {@code --optimizers}: NAME, then /avg, /raw or, for lngd, /PRESET. */
-    static Contender parse(String text) {
+    public static Contender parse(String text) {
         String[] words = text.strip().split("/", -1);
         OptimizerKind kind = OptimizerKind.parse("--optimizers", words[0]);
         Map<String, Object> options = new LinkedHashMap<>();
         for (int i = 1; i < words.length; i++) {
             if (words[i].equals("avg") || words[i].equals("raw")) {
                 options.put("averaged-weights", words[i].equals("avg"));
-            } else if (kind == OptimizerKind.LNGD && PRESETS.contains(words[i])) {
+            } else if (kind == OptimizerKind.LNGD && TrainSettings.PRESETS.contains(words[i])) {
                 options.put("preset", words[i]);
             } else {
                 throw CliException.badInput(
@@ -37,7 +41,7 @@ record Contender(String name, OptimizerKind kind, Map<String, Object> options) {
                                 + words[i]
                                 + " is not known; there are /avg (averaged weights), /raw (none)"
                                 + " and for lngd /"
-                                + String.join(", /", PRESETS));
+                                + String.join(", /", TrainSettings.PRESETS));
             }
         }
         return new Contender(text.strip(), kind, options);

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.function.ToDoubleFunction;
 import org.lngd4j.cli.compare.Target.Measure;
+import org.lngd4j.cli.support.PaddedTable;
 import org.lngd4j.cli.train.MetricsRow;
 import org.lngd4j.cli.train.OptimizerKind;
 
@@ -115,22 +116,7 @@ final class ResultTable {
     String text() {
         List<List<String>> all = new ArrayList<>(List.of(titles()));
         all.addAll(lines());
-        StringBuilder text = new StringBuilder();
-        for (List<String> cells : all) {
-            for (int column = 0; column < cells.size(); column++) {
-                int width = 0;
-                for (List<String> other : all) {
-                    width = Math.max(width, other.get(column).length());
-                }
-                String pad = " ".repeat(width - cells.get(column).length());
-                text.append(column < 2 ? cells.get(column) + pad : pad + cells.get(column));
-                text.append(column + 1 < cells.size() ? "  " : "");
-            }
-            // No blanks at the end of a line.
-            text.setLength(text.toString().stripTrailing().length());
-            text.append('\n');
-        }
-        return text.toString();
+        return PaddedTable.text(2, all);
     }
 
     String markdown() {

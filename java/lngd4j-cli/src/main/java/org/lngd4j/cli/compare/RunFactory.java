@@ -82,7 +82,7 @@ final class RunFactory {
     private static Map<String, Object> values(
             Contender contender, List<Integer> point, long totalSteps) {
         Map<String, Object> values = new LinkedHashMap<>();
-        List<TuningAxis> axes = contender.kind().axes();
+        List<TuningAxis> axes = contender.axes();
         for (int i = 0; i < axes.size(); i++) {
             TuningAxis axis = axes.get(i);
             if (axis.grid().get(point.get(i)) != axis.start()) {
@@ -99,7 +99,7 @@ final class RunFactory {
     /** The point for people, for example {@code learning-rate 0.1}. */
     static String describe(Contender contender, List<Integer> point) {
         StringBuilder text = new StringBuilder();
-        List<TuningAxis> axes = contender.kind().axes();
+        List<TuningAxis> axes = contender.axes();
         for (int i = 0; i < axes.size(); i++) {
             TuningAxis axis = axes.get(i);
             double value = axis.grid().get(point.get(i));

@@ -10,10 +10,12 @@ import java.util.Locale;
  * @param mean NaN where there is no figure
  * @param deviation the sample's standard deviation; 0 for one seed
  */
-record Spread(double mean, double deviation) {
-    static final Spread NONE = new Spread(Double.NaN, 0);
+public record Spread(double mean, double deviation) {
+    /** No figure. */
+    public static final Spread NONE = new Spread(Double.NaN, 0);
 
-    static Spread of(double... values) {
+    /** Of the figures of all seeds. */
+    public static Spread of(double... values) {
         if (values.length == 0) {
             return NONE;
         }
@@ -22,12 +24,13 @@ record Spread(double mean, double deviation) {
         return new Spread(mean, Math.sqrt(squares / Math.max(1, values.length - 1)));
     }
 
-    boolean exists() {
+    /** Whether there is a figure. */
+    public boolean exists() {
         return !Double.isNaN(mean);
     }
 
     /** For example {@code 3.81 ±0.07}; a dash where there is no figure. */
-    String text(int digits, double factor) {
+    public String text(int digits, double factor) {
         String format = "%." + digits + "f ±%." + digits + "f";
         return exists()
                 ? String.format(Locale.ROOT, format, factor * mean, factor * deviation)

@@ -24,7 +24,7 @@ record TunedFile(Map<String, Map<String, Double>> values) {
         Map<String, Map<String, Double>> values = new LinkedHashMap<>();
         for (ContenderResult result : results) {
             Map<String, Double> options = new LinkedHashMap<>();
-            List<TuningAxis> axes = result.contender().kind().axes();
+            List<TuningAxis> axes = result.contender().axes();
             for (int i = 0; i < axes.size(); i++) {
                 options.put(axes.get(i).option(), axes.get(i).grid().get(result.point().get(i)));
             }
@@ -74,7 +74,7 @@ record TunedFile(Map<String, Map<String, Double>> values) {
             throw new IllegalArgumentException("nothing about " + contender.name());
         }
         List<Integer> point = new ArrayList<>();
-        for (TuningAxis axis : contender.kind().axes()) {
+        for (TuningAxis axis : contender.axes()) {
             Double value = options.get(axis.option());
             int index = value == null ? -1 : axis.grid().indexOf(value);
             if (index < 0) {

@@ -9,17 +9,13 @@ import java.util.SplittableRandom;
  * it would have had. The last batch of an epoch may be smaller. Not thread-safe.
  */
 public final class BatchFiller {
-    private static final long GOLDEN = 0x9e3779b97f4a7c15L;
-
     private final LabelledImages images;
     private final Intensities intensities;
     private final int classes;
     private final int batchSize;
-    private final long seed;
     private final boolean augmented;
-    private final int[] order;
+    private final SampleOrder order;
     private final float[] row;
-    private int epochOfOrder = -1;
 
     /**
      * @param images the training set
@@ -49,9 +45,8 @@ public final class BatchFiller {
         this.intensities = intensities;
         this.classes = classes;
         this.batchSize = batchSize;
-        this.seed = seed;
         this.augmented = augmented;
-        this.order = new int[images.count()];
+        this.order = new SampleOrder(images.count(), seed);
         this.row = new float[images.features()];
     }
 
@@ -76,14 +71,14 @@ public final class BatchFiller {
      * @param number 0 to {@code count() - 1}
      */
     void fill(Batch batch, int epoch, int number) {
-        shuffle(epoch);
+        int[] shuffled = order.of(epoch);
         int start = number * batchSize;
-        int size = Math.min(batchSize, order.length - start);
+        int size = Math.min(batchSize, shuffled.length - start);
         batch.begin(size);
         SplittableRandom random =
-                new SplittableRandom(epochSeed(epoch) ^ (number + 1) * 0xd1342543de82ef95L);
+                new SplittableRandom(order.epochSeed(epoch) ^ (number + 1) * 0xd1342543de82ef95L);
         for (int i = 0; i < size; i++) {
-            int image = order[start + i];
+            int image = shuffled[start + i];
             if (augmented) {
                 CropAndFlip.expand(images, image, intensities, random, row);
             } else {
@@ -91,23 +86,5 @@ public final class BatchFiller {
             }
             batch.put(i, row, images.label(image));
         }
-    }
-
-    private void shuffle(int epoch) {
-        if (epoch == epochOfOrder) {
-            return;
-        }
-        // Each epoch is shuffled from the identity with a generator of its own: no state to save.
-        SplittableRandom random = new SplittableRandom(epochSeed(epoch));
-        for (int i = 0; i < order.length; i++) {
-            int j = random.nextInt(i + 1);
-            order[i] = order[j];
-            order[j] = i;
-        }
-        epochOfOrder = epoch;
-    }
-
-    private long epochSeed(int epoch) {
-        return seed * GOLDEN + epoch;
     }
 }

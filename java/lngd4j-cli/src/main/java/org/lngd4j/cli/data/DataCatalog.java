@@ -19,6 +19,9 @@ public final class DataCatalog {
         if (CurvesDataset.NAME.equals(data)) {
             return CurvesDataset.generate();
         }
+        if (GlyphsDataset.NAME.equals(data)) {
+            return GlyphsDataset.generate();
+        }
         Path folder =
                 Cifar10.NAME.equals(data)
                         ? new Cifar10Archive(notice).locate()

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.function.Supplier;
@@ -19,27 +20,34 @@ import org.lngd4j.cli.optimizer.LayerwiseConfig.Rule;
 import org.lngd4j.cli.optimizer.LayerwiseUpdater;
 import org.lngd4j.cli.optimizer.WeightAverage;
 import org.lngd4j.cli.support.FloatVectors;
+import org.lngd4j.dl4j.updater.UpdaterReport;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.learning.config.Adam;
 import org.nd4j.linalg.learning.config.IUpdater;
 import org.nd4j.linalg.learning.config.Nesterovs;
+import org.nd4j.linalg.learning.config.NoOp;
 
 /**
- * An updater of DL4J's kind (its own Adam or SGD with momentum, our LARS or LAMB), with a cosine
- * schedule to 0 and, where wanted, averaged weights.
+ * An updater of DL4J's kind (its own Adam or SGD with momentum, our LARS or LAMB, or one of the
+ * library's {@link LibraryUpdaters}), with a cosine schedule to 0 and, where wanted, averaged
+ * weights.
  */
 final class FirstOrder implements TrainingMethod {
     private static final double MOMENTUM = 0.9;
+    // Of Muon, and beta1 of SOAP: their authors'.
+    private static final double LONG_MOMENTUM = 0.95;
 
     private final Network net;
     private final TrainSettings settings;
     private final WeightAverage average;
+    private final List<String> notices;
 
     /**
      * @param net made with {@link #updater}
      */
-    FirstOrder(Network net, TrainSettings settings) {
+    FirstOrder(Network net, TrainSettings settings, long totalSteps) {
         LayerwiseUpdater.bind(net);
+        this.notices = install(net, settings, totalSteps);
         this.net = net;
         this.settings = settings;
         this.average =
@@ -48,8 +56,22 @@ final class FirstOrder implements TrainingMethod {
                         : new WeightAverage(net.params());
     }
 
+    private static List<String> install(Network net, TrainSettings settings, long totalSteps) {
+        OptimizerKind kind = settings.optimizer();
+        if (!LibraryUpdaters.has(kind)) {
+            return List.of();
+        }
+        CosineSchedule rate = new CosineSchedule(learningRate(settings), totalSteps);
+        UpdaterReport report =
+                LibraryUpdaters.install(kind, rate, momentum(settings), weightDecay(settings), net);
+        return LibraryUpdaters.notices(kind, report);
+    }
+
     /** The updater that the network is to be made with. */
     static IUpdater updater(TrainSettings settings, long totalSteps) {
+        if (LibraryUpdaters.has(settings.optimizer())) {
+            return new NoOp(); // until the shapes of the layers are known: the constructor
+        }
         CosineSchedule rate = new CosineSchedule(learningRate(settings), totalSteps);
         return switch (settings.optimizer()) {
             case ADAM -> Adam.builder().learningRateSchedule(rate).build();
@@ -65,8 +87,7 @@ final class FirstOrder implements TrainingMethod {
     }
 
     private static IUpdater layerwise(Rule rule, CosineSchedule rate, TrainSettings settings) {
-        double decay = settings.weightDecay() == null ? 0 : settings.weightDecay();
-        return new LayerwiseConfig(rule, rate, momentum(settings), decay);
+        return new LayerwiseConfig(rule, rate, momentum(settings), weightDecay(settings));
     }
 
     /**
@@ -75,7 +96,7 @@ final class FirstOrder implements TrainingMethod {
      */
     static IUpdater plainUpdater(TrainSettings settings) {
         return switch (settings.optimizer()) {
-            case ADAM, LAMB -> new Adam(learningRate(settings));
+            case ADAM, ADAMW, LAMB, MUON, MUON_DECAY, SOAP -> new Adam(learningRate(settings));
             default -> new Nesterovs(learningRate(settings), momentum(settings));
         };
     }
@@ -88,7 +109,24 @@ final class FirstOrder implements TrainingMethod {
     }
 
     private static double momentum(TrainSettings settings) {
-        return settings.momentum() == null ? MOMENTUM : settings.momentum();
+        if (settings.momentum() != null) {
+            return settings.momentum();
+        }
+        return switch (settings.optimizer()) {
+            case MUON, MUON_DECAY, SOAP -> LONG_MOMENTUM;
+            default -> MOMENTUM;
+        };
+    }
+
+    private static double weightDecay(TrainSettings settings) {
+        return settings.weightDecay() == null
+                ? settings.optimizer().start("weight-decay")
+                : settings.weightDecay();
+    }
+
+    @Override
+    public List<String> notices() {
+        return notices;
     }
 
     @Override
@@ -98,7 +136,14 @@ final class FirstOrder implements TrainingMethod {
         return switch (settings.optimizer()) {
             case ADAM -> "DL4J Adam, " + rate;
             case SGD -> "DL4J SGD with Nesterov momentum " + momentum(settings) + ", " + rate;
-            default -> settings.optimizer().name() + ", " + rate;
+            case LARS, LAMB -> settings.optimizer().name() + ", " + rate;
+            default -> {
+                double decay = weightDecay(settings);
+                yield settings.optimizer()
+                        + ", "
+                        + rate
+                        + (decay > 0 ? ", weight decay " + decay : "");
+            }
         };
     }
 
@@ -109,12 +154,12 @@ final class FirstOrder implements TrainingMethod {
         details.put("schedule", "cosine to 0");
         switch (settings.optimizer()) {
             case SGD -> details.put("nesterovMomentum", momentum(settings));
-            case LARS -> details.put("momentum", momentum(settings));
-            case LAMB -> details.put("beta1", momentum(settings));
+            case LARS, MUON, MUON_DECAY -> details.put("momentum", momentum(settings));
+            case LAMB, ADAMW, SOAP -> details.put("beta1", momentum(settings));
             default -> {}
         }
-        if (settings.weightDecay() != null) {
-            details.put("weightDecay", settings.weightDecay());
+        if (settings.optimizer().takesWeightDecay()) {
+            details.put("weightDecay", weightDecay(settings));
         }
         return details;
     }

@@ -3,7 +3,9 @@ package org.lngd4j.cli.train;
 
 import java.util.Locale;
 import org.lngd4j.Damping;
+import org.lngd4j.DampingScope;
 import org.lngd4j.Device;
+import org.lngd4j.DeviceChoice;
 import org.lngd4j.Fisher;
 import org.lngd4j.LayerRate;
 import org.lngd4j.LngdOptions;
@@ -13,27 +15,44 @@ import org.lngd4j.Schedule;
 import org.lngd4j.TrustRatio;
 import org.lngd4j.WeightDecay;
 import org.lngd4j.cli.CliException;
+import org.lngd4j.cli.model.Network;
 import org.lngd4j.cli.support.Devices;
+import org.lngd4j.dl4j.Lngd;
 import org.lngd4j.nativelib.LngdArgumentException;
 
 /** LNGD's options from those of the command: the preset, then what was said beside it. */
 final class LngdChoice {
     private LngdChoice() {}
 
-    static LngdOptions options(TrainSettings settings, long totalSteps) {
+    /**
+     * @param net asked only where the preset is what is recommended for it
+     */
+    static LngdOptions options(TrainSettings settings, Network net, long totalSteps) {
         try {
-            return withTrustRatio(settings, withDamping(settings, direct(settings, totalSteps)));
+            LngdOptions options = direct(settings, start(settings, net, totalSteps), totalSteps);
+            options = withTrustRatio(settings, withDamping(settings, options));
+            DeviceChoice.of(options); // refuses what does not go together
+            return options;
         } catch (LngdArgumentException e) {
             throw CliException.badInput(e.getMessage(), e);
         }
     }
 
-    private static LngdOptions direct(TrainSettings settings, long totalSteps) {
-        LngdOptions.Builder builder =
-                LngdOptions.preset(preset(settings), totalSteps)
-                        .device(wanted(settings))
-                        .threads(settings.threads())
-                        .seed(settings.seed());
+    private static LngdOptions.Builder start(TrainSettings settings, Network net, long totalSteps) {
+        if (!"recommended".equals(settings.preset())) {
+            return LngdOptions.preset(preset(settings), totalSteps);
+        }
+        LngdOptions options =
+                net instanceof Network.Graph graph
+                        ? Lngd.recommended(graph.model(), totalSteps, settings.batch())
+                        : Lngd.recommended(
+                                ((Network.Chain) net).model(), totalSteps, settings.batch());
+        return options.toBuilder();
+    }
+
+    private static LngdOptions direct(
+            TrainSettings settings, LngdOptions.Builder builder, long totalSteps) {
+        builder.device(wanted(settings)).threads(settings.threads()).seed(settings.seed());
         kind(settings.optimizer(), builder, totalSteps);
         if (settings.averagedWeights() != null) {
             builder.averaging(settings.averagedWeights());
@@ -43,9 +62,6 @@ final class LngdChoice {
         }
         if (settings.momentum() != null) {
             builder.momentum(settings.momentum());
-        }
-        if (settings.weightDecay() != null) {
-            builder.weightDecay(settings.weightDecay(), WeightDecay.DECOUPLED);
         }
         if (settings.statisticsInterval() != null) {
             builder.statisticsInterval(settings.statisticsInterval());
@@ -65,7 +81,43 @@ final class LngdChoice {
         if (settings.directionPrecision() != null) {
             builder.directionPrecision(Precision.valueOf(upper(settings.directionPrecision())));
         }
-        return builder.build();
+        rest(settings.lngd(), builder);
+        return withDecay(settings, builder.build());
+    }
+
+    private static void rest(LngdSettings settings, LngdOptions.Builder builder) {
+        if (settings.secondBlockSize() != null) {
+            builder.secondBlockSize(settings.secondBlockSize());
+        }
+        if (settings.dampingScope() != null) {
+            builder.dampingScope(DampingScope.valueOf(upper(settings.dampingScope())));
+        }
+        if (settings.secondDamping() != null) {
+            builder.secondDamping(settings.secondDamping());
+        }
+        if (settings.softTrust() != null) {
+            builder.softTrust(settings.softTrust());
+        }
+        if (settings.outputBound() != null) {
+            builder.outputBound(settings.outputBound());
+        }
+        if (settings.outputDecay() != null) {
+            builder.outputDecay(settings.outputDecay());
+        }
+        if (settings.orthogonalise() != null) {
+            builder.orthogonalise(settings.orthogonalise());
+        }
+    }
+
+    // What is not said of the two is the preset's.
+    private static LngdOptions withDecay(TrainSettings settings, LngdOptions options) {
+        String mode = settings.lngd().decayMode();
+        Double decay = settings.weightDecay();
+        return options.toBuilder()
+                .weightDecay(
+                        decay == null ? options.weightDecay() : decay,
+                        mode == null ? options.decayMode() : WeightDecay.valueOf(upper(mode)))
+                .build();
     }
 
     /** What a name means beside its preset. */
@@ -75,18 +127,24 @@ final class LngdChoice {
                     // Without the layer rate the paper's own learning rate is far too large.
                     builder.layerRate(LayerRate.NONE).learningRate(kind.axes().get(0).start());
             case LNGD_LR -> builder.fisher(Fisher.PROVIDED);
-            case KFAC, TKFAC, EKFAC ->
+            case KFAC, TKFAC, EKFAC, NGPLUS ->
                     // The schedule and the averaged weights that the other rivals have.
                     builder.schedule(Schedule.cosine(totalSteps)).averaging(true);
-            case KFAC_TRUST ->
-                    builder.schedule(Schedule.cosine(totalSteps))
-                            .averaging(true)
-                            .learningRate(1)
-                            .trustRatio(
-                                    TrustRatio.ALWAYS, kind.axes().get(0).startValue(totalSteps))
-                            .relativeDamping(kind.axes().get(1).start());
+            case KFAC_TRUST -> trusted(kind, builder, totalSteps);
+            case KFAC_TRUST_DECAY ->
+                    trusted(kind, builder, totalSteps)
+                            .weightDecay(kind.axes().get(2).start(), WeightDecay.TRUST);
             default -> {}
         }
+    }
+
+    private static LngdOptions.Builder trusted(
+            OptimizerKind kind, LngdOptions.Builder builder, long totalSteps) {
+        return builder.schedule(Schedule.cosine(totalSteps))
+                .averaging(true)
+                .learningRate(1)
+                .trustRatio(TrustRatio.ALWAYS, kind.axes().get(0).startValue(totalSteps))
+                .relativeDamping(kind.axes().get(1).start());
     }
 
     /**
@@ -114,15 +172,16 @@ final class LngdChoice {
                     settings.preset() == null
                             ? Preset.RECIPE
                             : Preset.valueOf(upper(settings.preset()).replace('-', '_'));
-            case KFAC, KFAC_TRUST -> Preset.KFAC;
+            case KFAC, KFAC_TRUST, KFAC_TRUST_DECAY -> Preset.KFAC;
             case TKFAC -> Preset.TKFAC;
             case EKFAC -> Preset.EKFAC;
+            case NGPLUS -> Preset.NGPLUS;
             default -> Preset.PAPER;
         };
     }
 
-    // The one number is gamma under relative damping, lambda under KFAC's, and the upper bound nu2
-    // under the paper's clip.
+    // The one number is gamma under relative damping, lambda under KFAC's, g under SIGNAL, and the
+    // upper bound nu2 under the paper's clip.
     private static LngdOptions withDamping(TrainSettings settings, LngdOptions options) {
         Double damping = settings.damping();
         if (damping == null) {
@@ -133,6 +192,11 @@ final class LngdChoice {
         }
         if (options.damping() == Damping.FACTORED) {
             return options.toBuilder().factoredDamping(damping).build();
+        }
+        if (options.damping() == Damping.SIGNAL) {
+            return options.toBuilder()
+                    .signalDamping(damping, options.dampingMin(), options.dampingMax())
+                    .build();
         }
         double least = Math.min(options.dampingMin(), damping);
         return options.toBuilder().absoluteDamping(least, damping).build();

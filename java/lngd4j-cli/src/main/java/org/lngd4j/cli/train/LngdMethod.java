@@ -16,6 +16,7 @@ import org.lngd4j.LayerRate;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.Preset;
 import org.lngd4j.TrustRatio;
+import org.lngd4j.WeightDecay;
 import org.lngd4j.cli.model.Network;
 import org.lngd4j.cli.optimizer.CosineSchedule;
 import org.lngd4j.dl4j.AveragedWeights;
@@ -68,7 +69,11 @@ final class LngdMethod implements TrainingMethod {
         for (LayerRegistration layer : training.report().with(Treatment.FIRST_ORDER)) {
             namesByReason.computeIfAbsent(layer.detail(), d -> new ArrayList<>()).add(layer.name());
         }
-        return namesByReason.entrySet().stream()
+        List<String> notices = new ArrayList<>();
+        if (!options.reason().isEmpty()) {
+            notices.add("recommended: " + options.reason());
+        }
+        namesByReason.entrySet().stream()
                 .map(
                         e ->
                                 "not trained by "
@@ -77,7 +82,8 @@ final class LngdMethod implements TrainingMethod {
                                         + listed(e.getValue())
                                         + ": "
                                         + e.getKey())
-                .toList();
+                .forEach(notices::add);
+        return notices;
     }
 
     private static String listed(List<String> names) {
@@ -95,30 +101,46 @@ final class LngdMethod implements TrainingMethod {
         if (options.preset() == Preset.PAPER && options.fisher() == Fisher.PROVIDED) {
             preset += " with back-propagated gradients";
         }
-        boolean kfac = options.approximation() != Approximation.LNGD;
         String size =
                 options.trustMode() == TrustRatio.OFF
                         ? String.format(Locale.ROOT, "learning rate %.3g", options.learningRate())
                         : String.format(Locale.ROOT, "trust ratio %.3g", options.trustRatio());
         // KFAC's result hangs on its damping as much as on its rate.
-        return kfac
-                ? String.format(
+        String damping =
+                String.format(
                         Locale.ROOT,
-                        "%s, %s, %s damping %.3g",
-                        name(),
-                        size,
+                        ", %s damping %.3g",
                         options.damping().name().toLowerCase(Locale.ROOT),
-                        options.dampingFactor())
-                : "LNGD " + preset + ", " + size;
+                        options.dampingFactor());
+        if (isRival()) {
+            return name() + ", " + size + damping + decay();
+        }
+        boolean kfac = options.approximation() != Approximation.LNGD;
+        return "LNGD " + preset + ", " + size + (kfac ? damping : "");
+    }
+
+    private String decay() {
+        return options.decayMode() == WeightDecay.TRUST
+                ? String.format(Locale.ROOT, ", weight decay %.3g of it", options.weightDecay())
+                : "";
+    }
+
+    private boolean isRival() {
+        return switch (options.preset()) {
+            case KFAC, TKFAC, EKFAC, NGPLUS -> true;
+            default -> false;
+        };
     }
 
     private String name() {
-        return options.approximation().name();
+        return isRival() ? options.preset().name() : "LNGD";
     }
 
     @Override
     public Map<String, Object> details() {
-        return options.asMap();
+        Map<String, Object> details = options.asMap();
+        details.put("reason", options.reason());
+        return details;
     }
 
     @Override

@@ -5,7 +5,7 @@ import org.lngd4j.cli.model.Network;
 import org.nd4j.linalg.learning.config.IUpdater;
 
 /** Makes the {@link TrainingMethod} that the options ask for. */
-final class Methods {
+public final class Methods {
     private Methods() {}
 
     /** Refuses a device that cannot be had, before anything is read or written. */
@@ -16,7 +16,7 @@ final class Methods {
     }
 
     /** The updater that the network is to be made with. */
-    static IUpdater updater(TrainSettings settings, long totalSteps) {
+    public static IUpdater updater(TrainSettings settings, long totalSteps) {
         return switch (settings.optimizer().family()) {
             case FIRST_ORDER -> FirstOrder.updater(settings, totalSteps);
             case LNGD -> LngdMethod.fallback(totalSteps);
@@ -32,15 +32,17 @@ final class Methods {
     }
 
     /**
+     * The method that trains a network.
+     *
      * @param net made with {@link #updater}
      */
-    static TrainingMethod attach(TrainSettings settings, Network net, long totalSteps) {
+    public static TrainingMethod attach(TrainSettings settings, Network net, long totalSteps) {
         return switch (settings.optimizer().family()) {
-            case FIRST_ORDER -> new FirstOrder(net, settings);
+            case FIRST_ORDER -> new FirstOrder(net, settings, totalSteps);
             case LNGD ->
                     new LngdMethod(
                             net,
-                            LngdChoice.options(settings, totalSteps),
+                            LngdChoice.options(settings, net, totalSteps),
                             LngdChoice.device(settings));
         };
     }

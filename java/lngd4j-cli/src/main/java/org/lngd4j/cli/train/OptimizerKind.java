@@ -43,6 +43,13 @@ public enum OptimizerKind {
             "KFAC with the trust ratio and the relative damping of LNGD",
             TuningAxis.trustRatio(),
             TuningAxis.relativeDamping()),
+    /** The same with weight decay in units of the trust ratio. */
+    KFAC_TRUST_DECAY(
+            Family.LNGD,
+            "kfac-trust with weight decay in units of the trust ratio",
+            TuningAxis.trustRatio(),
+            TuningAxis.relativeDamping(),
+            TuningAxis.decayOverTrustRatio()),
     /** Trace-restricted KFAC. */
     TKFAC(
             Family.LNGD,
@@ -55,8 +62,20 @@ public enum OptimizerKind {
             "KFAC with a measured diagonal in its eigenbasis",
             TuningAxis.learningRate(0.03),
             TuningAxis.factoredDamping()),
+    /** NG+. */
+    NGPLUS(
+            Family.LNGD,
+            "NG+: the natural gradient with one factor, of whole per-sample gradients",
+            TuningAxis.learningRate(0.03),
+            TuningAxis.relativeDamping()),
     /** DL4J's Adam. */
     ADAM(Family.FIRST_ORDER, "DL4J's Adam", TuningAxis.learningRate(0.003)),
+    /** Adam with decoupled weight decay. */
+    ADAMW(
+            Family.FIRST_ORDER,
+            "Adam with decoupled weight decay",
+            TuningAxis.learningRate(0.003),
+            TuningAxis.weightDecay(0.01)),
     /** DL4J's SGD with (Nesterov's) momentum: it has no other. */
     SGD(Family.FIRST_ORDER, "DL4J's SGD with Nesterov momentum", TuningAxis.learningRate(0.1)),
     /** Layer-wise adaptive rate scaling. */
@@ -68,7 +87,24 @@ public enum OptimizerKind {
     LAMB(
             Family.FIRST_ORDER,
             "Adam, each layer's step in proportion to its weights",
-            TuningAxis.relativeStep(0.01));
+            TuningAxis.relativeStep(0.01)),
+    /** Orthogonalised momentum. */
+    MUON(
+            Family.FIRST_ORDER,
+            "orthogonalised momentum for hidden matrices, AdamW for the rest",
+            TuningAxis.learningRate(0.003)),
+    /** The same with decay. */
+    MUON_DECAY(
+            Family.FIRST_ORDER,
+            "muon with decoupled weight decay",
+            TuningAxis.learningRate(0.003),
+            TuningAxis.weightDecay(0.1)),
+    /** Adam in Shampoo's eigenbasis. */
+    SOAP(
+            Family.FIRST_ORDER,
+            "Adam in the eigenbasis of Shampoo's preconditioner",
+            TuningAxis.learningRate(0.003),
+            TuningAxis.weightDecay(0.01));
 
     /** Which code trains it. */
     enum Family {
@@ -124,6 +160,34 @@ public enum OptimizerKind {
     /** The settings that {@code lngd compare} tunes, each with its grid. */
     public List<TuningAxis> axes() {
         return axes;
+    }
+
+    /**
+     * The same under a preset, which has defaults of its own.
+     *
+     * @param preset one of {@link TrainSettings#PRESETS}, or null
+     */
+    public List<TuningAxis> axes(String preset) {
+        return switch (preset == null ? "" : preset) {
+            case "block-kronecker" -> List.of(TuningAxis.trustRatio(), TuningAxis.signalDamping());
+            case "block-kronecker-fit" ->
+                    List.of(TuningAxis.fitTrustRatio(), TuningAxis.fitSignalDamping());
+            default -> axes;
+        };
+    }
+
+    /** Where the search over a setting begins; 0 where it is not tuned. */
+    double start(String option) {
+        return axes.stream()
+                .filter(axis -> axis.option().equals(option))
+                .findFirst()
+                .map(TuningAxis::start)
+                .orElse(0.0);
+    }
+
+    /** Whether {@code --weight-decay} may be said: not where a name of its own stands for it. */
+    boolean takesWeightDecay() {
+        return this != SGD && this != ADAM && this != MUON;
     }
 
     /** Whether it has no CUDA kernels. */

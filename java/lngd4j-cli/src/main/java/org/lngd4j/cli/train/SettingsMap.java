@@ -45,7 +45,20 @@ final class SettingsMap {
                 map.get("direction-precision", String.class),
                 map.whole("train-samples"),
                 map.whole("validation"),
-                map.get("augment", Boolean.class));
+                map.get("augment", Boolean.class),
+                map.lngd());
+    }
+
+    private LngdSettings lngd() {
+        return new LngdSettings(
+                whole("second-block-size"),
+                get("damping-scope", String.class),
+                real("second-damping"),
+                get("soft-trust", Boolean.class),
+                get("output-bound", Boolean.class),
+                real("output-decay"),
+                get("decay-mode", String.class),
+                get("orthogonalise", Boolean.class));
     }
 
     private <T> T get(String name, Class<T> type) {

@@ -17,7 +17,7 @@ import org.lngd4j.cli.model.ModelCatalog;
  * @param data see {@link DataCatalog#read}
  * @param model see {@link ModelCatalog#parse}
  * @param optimizer what trains the network
- * @param preset LNGD's preset: recipe, recipe-fit, recipe-empirical, paper
+ * @param preset LNGD's preset: one of {@link #PRESETS}
  * @param epochs 1 to 100000
  * @param batch samples of a step, at least 1
  * @param seed decides the weights, the order of the samples and LNGD's sampling
@@ -25,7 +25,7 @@ import org.lngd4j.cli.model.ModelCatalog;
  * @param threads 1 to 1024
  * @param evalEvery epochs between evaluations, above 0
  * @param averagedWeights evaluate and deliver averaged weights; null: the preset's default, on for
- *     adam, sgd, lars, lamb and the KFACs
+ *     the first-order optimizers and the KFACs
  * @param learningRate above 0, at most 1000
  * @param momentum 0 to below 1
  * @param damping above 0
@@ -41,6 +41,7 @@ import org.lngd4j.cli.model.ModelCatalog;
  * @param validation hold the last so many of them out and measure on these, at least 1
  * @param augment crop and mirror at random; null: for photographs (CIFAR-10) in convolutional
  *     networks
+ * @param lngd the rest of LNGD's and the KFACs' settings
  */
 public record TrainSettings(
         String data,
@@ -67,7 +68,19 @@ public record TrainSettings(
         String directionPrecision,
         Integer trainSamples,
         Integer validation,
-        Boolean augment) {
+        Boolean augment,
+        LngdSettings lngd) {
+    /** The presets of LNGD by name, and what is recommended for the network. */
+    public static final List<String> PRESETS =
+            List.of(
+                    "recipe",
+                    "recipe-fit",
+                    "recipe-empirical",
+                    "paper",
+                    "block-kronecker",
+                    "block-kronecker-fit",
+                    "recommended");
+
     private static final double LARGEST_RATE = 1000;
     private static final int MOST_EPOCHS = 100_000;
     private static final int MOST_THREADS = 1024;
@@ -75,7 +88,7 @@ public record TrainSettings(
     /** Checks every range; the first value out of its range is a {@link CliException}. */
     public TrainSettings {
         ModelCatalog.validate(model);
-        oneOf("--preset", preset, "recipe", "recipe-fit", "recipe-empirical", "paper");
+        oneOf("--preset", preset, PRESETS.toArray(new String[0]));
         oneOf("--device", device, "auto", "cpu", "cuda");
         oneOf("--fisher", fisher, "expected", "sampled", "provided");
         oneOf("--layer-rate", layerRate, "none", "empirical", "kronecker");
@@ -116,8 +129,12 @@ public record TrainSettings(
             forLngdOnly(optimizer, "--statistics-interval", statisticsInterval);
             forLngdOnly(optimizer, "--statistics-samples", statisticsSamples);
             forLngdOnly(optimizer, "--inverse-interval", inverseInterval);
-            if (optimizer == OptimizerKind.SGD || optimizer == OptimizerKind.ADAM) {
-                forLngdOnly(optimizer, "--weight-decay", weightDecay);
+            lngd.toMap().forEach((option, value) -> forLngdOnly(optimizer, "--" + option, value));
+            if (!optimizer.takesWeightDecay() && weightDecay != null) {
+                throw CliException.badInput(
+                        "--weight-decay is for --optimizer lngd, adamw, lars, lamb, muon-decay and"
+                                + " soap, not "
+                                + optimizer);
             }
             if (optimizer == OptimizerKind.ADAM && momentum != null) {
                 throw CliException.badInput("--momentum is for --optimizer lngd and sgd, not adam");
@@ -193,27 +210,28 @@ public record TrainSettings(
         map.put("fisher", fisher);
         map.put("layer-rate", layerRate);
         map.put("direction-precision", directionPrecision);
+        map.putAll(lngd.toMap());
         map.put("train-samples", trainSamples);
         map.put("validation", validation);
         map.put("augment", augment);
         return map;
     }
 
-    private static void oneOf(String option, String value, String... allowed) {
+    static void oneOf(String option, String value, String... allowed) {
         if (value != null && !List.of(allowed).contains(value)) {
             throw CliException.badInput(
                     option + " " + value + ": must be " + String.join(", ", allowed));
         }
     }
 
-    private static void whole(String option, Integer value, int least, int most) {
+    static void whole(String option, Integer value, int least, int most) {
         if (value != null && (value < least || value > most)) {
             String allowed = most == Integer.MAX_VALUE ? least + " or more" : least + " to " + most;
             throw CliException.badInput(option + " " + value + ": must be " + allowed);
         }
     }
 
-    private static void real(String option, Double value, DoublePredicate allowed, String range) {
+    static void real(String option, Double value, DoublePredicate allowed, String range) {
         // A NaN fails every comparison, so it is refused too.
         if (value != null && !allowed.test(value)) {
             throw CliException.badInput(option + " " + value + ": must be " + range);

@@ -57,9 +57,38 @@ public record TuningAxis(String option, Unit unit, List<Double> grid, double sta
         return new TuningAxis("damping", Unit.PLAIN, List.of(0.1, 0.3, 1.0, 3.0, 10.0), 1);
     }
 
+    /** The same for BLOCK_KRONECKER_FIT, whose own law is 0.2 / sqrt(steps + 100). */
+    static TuningAxis fitTrustRatio() {
+        return new TuningAxis(
+                "trust-ratio",
+                Unit.OVER_ROOT_OF_STEPS,
+                List.of(0.035, 0.07, 0.12, 0.2, 0.35, 0.6),
+                0.2);
+    }
+
+    /** G of SIGNAL damping, in steps of about 3 from the preset's own. */
+    static TuningAxis signalDamping() {
+        return new TuningAxis("damping", Unit.PLAIN, List.of(0.07, 0.2, 0.7, 2.0, 7.0), 0.7);
+    }
+
+    /** The same for BLOCK_KRONECKER_FIT. */
+    static TuningAxis fitSignalDamping() {
+        return new TuningAxis("damping", Unit.PLAIN, List.of(0.015, 0.05, 0.15, 0.5, 1.5), 0.15);
+    }
+
+    /** Weight decay in units of the trust ratio. */
+    static TuningAxis decayOverTrustRatio() {
+        return new TuningAxis("weight-decay", Unit.PLAIN, List.of(0.03, 0.1, 0.3, 1.0), 0.3);
+    }
+
     /** KFAC's lambda, in units of the Fisher matrix. */
     static TuningAxis factoredDamping() {
         return new TuningAxis("damping", Unit.PLAIN, List.of(1e-4, 1e-3, 1e-2, 0.1, 1.0), 1e-2);
+    }
+
+    /** Decoupled, in units of the learning rate. */
+    static TuningAxis weightDecay(double start) {
+        return new TuningAxis("weight-decay", Unit.PLAIN, List.of(1e-3, 1e-2, 0.1, 1.0), start);
     }
 
     /** The option's value at the start of the search, in a run of so many steps. */

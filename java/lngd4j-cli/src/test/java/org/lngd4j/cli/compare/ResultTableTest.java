@@ -67,7 +67,7 @@ class ResultTableTest {
 
     private static ContenderResult result(String name, Done... runs) {
         Contender contender = Contender.parse(name);
-        List<Integer> point = new GridSearch(contender.kind().axes(), 0).start();
+        List<Integer> point = new GridSearch(contender.axes(), 0).start();
         return new ContenderResult(contender, point, Map.of(), Arrays.asList(runs));
     }
 

@@ -58,7 +58,7 @@ class RunFactoryTest {
 
     @Test
     void theTrustRatioFollowsTheLengthOfTheRun() {
-        List<Integer> start = new GridSearch(lngd.kind().axes(), 0).start();
+        List<Integer> start = new GridSearch(lngd.axes(), 0).start();
         List<Integer> moved = List.of(1, start.get(1));
 
         // The defaults are left to the preset.
@@ -67,6 +67,39 @@ class RunFactoryTest {
                 .isCloseTo(0.06 / Math.sqrt(66), within(1e-15));
         assertThat(runs.tuningRun(lngd, moved).settings().trustRatio())
                 .isCloseTo(0.06 / Math.sqrt(20), within(1e-15));
+    }
+
+    /** As many grid points around the start, which is left to the preset, as for the others. */
+    @Test
+    void blockKroneckerIsTunedAroundItsOwnDefaults() {
+        Contender block = Contender.parse("lngd/block-kronecker");
+        List<Integer> start = new GridSearch(block.axes(), 0).start();
+        assertThat(runs.wholeRun(block, start, 1).settings().toMap())
+                .containsEntry("preset", "block-kronecker")
+                .containsEntry("trust-ratio", null)
+                .containsEntry("damping", null);
+        assertThat(runs.wholeRun(block, List.of(start.get(0), 3), 1).settings().damping())
+                .isEqualTo(2);
+        Contender fit = Contender.parse("lngd/block-kronecker-fit");
+        assertThat(fit.axes().get(1).start()).isEqualTo(0.15);
+        for (int i = 0; i < 2; i++) {
+            int points = lngd.axes().get(i).grid().size();
+            assertThat(block.axes().get(i).grid()).hasSize(points);
+            assertThat(fit.axes().get(i).grid()).hasSize(points);
+        }
+        assertThat(Contender.parse("lngd/recommended").options())
+                .isEqualTo(Map.of("preset", "recommended"));
+    }
+
+    @Test
+    void weightDecayIsTunedAndItsDefaultLeftToTheOptimizer() {
+        Contender muon = Contender.parse("muon-decay/raw");
+        List<Integer> start = new GridSearch(muon.axes(), 0).start();
+
+        assertThat(runs.wholeRun(muon, start, 1).settings().weightDecay()).isNull();
+        assertThat(runs.wholeRun(muon, start, 1).settings().averagedWeights()).isFalse();
+        assertThat(runs.wholeRun(muon, List.of(start.get(0), 1), 1).settings().weightDecay())
+                .isEqualTo(0.01);
     }
 
     @Test
@@ -98,7 +131,8 @@ class RunFactoryTest {
                 .isInstanceOf(CliException.class)
                 .hasMessage(
                         "--optimizers ng+: there is no such optimizer; there are lngd, paper,"
-                                + " lngd-sample, lngd-lr, kfac, kfac-trust, tkfac, ekfac, adam, sgd, lars, lamb");
+                                + " lngd-sample, lngd-lr, kfac, kfac-trust, kfac-trust-decay, tkfac, ekfac,"
+                                + " ngplus, adam, adamw, sgd, lars, lamb, muon, muon-decay, soap");
         assertThatThrownBy(() -> Contender.parse("sgd/recipe"))
                 .hasMessageContaining("/recipe is not known; there are /avg");
     }

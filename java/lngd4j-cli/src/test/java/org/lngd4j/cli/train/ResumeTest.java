@@ -17,6 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.lngd4j.cli.data.IdxWriter;
 
 /**
@@ -38,8 +39,18 @@ class ResumeTest {
     @ParameterizedTest
     @EnumSource
     void stoppedAfterEveryStepAndResumed(OptimizerKind optimizer) throws IOException {
+        stoppedAndResumed(settings(optimizer, null));
+    }
+
+    /** What is recommended is asked again at each resume. */
+    @ParameterizedTest
+    @ValueSource(strings = {"block-kronecker-fit", "recommended"})
+    void presetsAreResumedToo(String preset) throws IOException {
+        stoppedAndResumed(settings(OptimizerKind.LNGD, preset));
+    }
+
+    private void stoppedAndResumed(TrainSettings settings) throws IOException {
         PrintStream stream = new PrintStream(told, true);
-        TrainSettings settings = settings(optimizer);
         int status =
                 TrainRun.fresh(settings, path("whole"), stream, stream, StopSignal::new).execute();
         assertThat(status).isZero();
@@ -71,7 +82,7 @@ class ResumeTest {
     @Test
     void aKilledRunGoesOnFromItsLastEvaluation() throws IOException {
         PrintStream stream = new PrintStream(told, true);
-        TrainSettings settings = settings(OptimizerKind.SGD);
+        TrainSettings settings = settings(OptimizerKind.SGD, null);
         TrainRun.fresh(settings, path("whole"), stream, stream, StopSignal::new).execute();
         // As if killed after the evaluation of step 26 wrote its row and before it wrote its
         // checkpoint.
@@ -99,7 +110,12 @@ class ResumeTest {
     @Test
     void aFinishedRunIsDeliveredAgainUnchanged() throws IOException {
         PrintStream stream = new PrintStream(told, true);
-        TrainRun.fresh(settings(OptimizerKind.ADAM), path("run"), stream, stream, StopSignal::new)
+        TrainRun.fresh(
+                        settings(OptimizerKind.ADAM, null),
+                        path("run"),
+                        stream,
+                        stream,
+                        StopSignal::new)
                 .execute();
         List<String> before = withoutSeconds("run");
         float[] weights = model("run").params().toFloatVector();
@@ -128,12 +144,12 @@ class ResumeTest {
         assertThat(changed.err()).contains("--epochs: a resumed run keeps the options");
     }
 
-    private TrainSettings settings(OptimizerKind optimizer) {
+    private TrainSettings settings(OptimizerKind optimizer, String preset) {
         return new TrainSettings(
                 data.toString(),
                 "mlp:8",
                 optimizer,
-                null,
+                preset,
                 2,
                 16,
                 3,
@@ -154,7 +170,8 @@ class ResumeTest {
                 null,
                 null,
                 null,
-                null);
+                null,
+                LngdSettings.NONE);
     }
 
     private String path(String run) {

@@ -136,6 +136,26 @@ class TrainRunTest {
                 .containsEntry("learningRate", learningRate);
     }
 
+    @ParameterizedTest
+    @CsvSource({
+        "mlp:16, BLOCK_KRONECKER, BLOCK_KRONECKER: the output is a softmax or sigmoid, true",
+        "ae:36-8-3, BLOCK_KRONECKER_FIT, an autoencoder, false"
+    })
+    void whatIsRecommendedIsSaidWithItsReasonAndTrains(
+            String model, String preset, String reason, boolean averaged) throws IOException {
+        CommandResult result =
+                train("run", "--preset", "recommended", "--model", model, "--epochs", "4");
+        assertThat(result.status()).as(result.err()).isZero();
+        assertThat(result.err()).contains("lngd: recommended: BLOCK_KRONECKER").contains(reason);
+        Map<String, Object> summary =
+                Json.readObject(Files.readString(folder.resolve("run/summary.json")));
+        assertThat(summary).containsEntry("averagedWeights", averaged);
+        assertThat(summary.get("settings"))
+                .asInstanceOf(InstanceOfAssertFactories.MAP)
+                .containsEntry("preset", preset)
+                .hasEntrySatisfying("reason", r -> assertThat(r.toString()).contains(reason));
+    }
+
     @Test
     void backPropagatedGradientsTrainWithTheRecipeAndRepeat() throws IOException {
         CommandResult result =

@@ -43,7 +43,19 @@ class TrainSettingsTest {
                 "--statistics-samples -1 | --statistics-samples -1: must be 0 or more",
                 "--optimizer sgd --statistics-samples 8 | --statistics-samples is for --optimizer lngd, not sgd",
                 "--inverse-interval 0 | --inverse-interval 0: must be 1 or more",
-                "--preset best | --preset best: must be recipe, recipe-fit, recipe-empirical, paper",
+                "--preset best | --preset best: must be recipe, recipe-fit, recipe-empirical, paper, block-kronecker,",
+                "--second-block-size -1 | --second-block-size -1: must be 0 or more",
+                "--damping-scope net | --damping-scope net: must be block, layer",
+                "--second-damping 0 | --second-damping 0.0: must be above 0, at most 1000",
+                "--second-damping NaN | --second-damping NaN: must be above 0",
+                "--output-decay -1 | --output-decay -1.0: must be 0 to 1000",
+                "--decay-mode late | --decay-mode late: must be decoupled, coupled, trust",
+                "--optimizer sgd --soft-trust | --soft-trust is for --optimizer lngd, not sgd",
+                "--optimizer adam --no-output-bound | --output-bound is for --optimizer lngd, not adam",
+                "--data curves --model ae --second-block-size 8 | second_block_size is 8, allowed is 0",
+                "--data curves --model ae --optimizer kfac --decay-mode trust | decay is LNGD_DECAY_TRUST",
+                "--data curves --model ae --orthogonalise | orthogonalise is 1",
+                "--optimizer kfac-trust-decay --preset recipe | --preset is for --optimizer lngd, not kfac-trust-decay",
                 "--device tpu | --device tpu: must be auto, cpu, cuda",
                 "--fisher exact | --fisher exact: must be expected, sampled, provided",
                 "--layer-rate some | --layer-rate some: must be none, empirical, kronecker",
@@ -62,6 +74,8 @@ class TrainSettingsTest {
                 "--optimizer lamb --damping 1 | --damping is for --optimizer lngd, not lamb",
                 "--optimizer adam --damping 1 | --damping is for --optimizer lngd, not adam",
                 "--optimizer sgd --preset paper | --preset is for --optimizer lngd, not sgd",
+                "--optimizer muon --weight-decay 0.1 | is for --optimizer lngd, adamw, lars, lamb, muon-decay and soap, not muon",
+                "--optimizer soap --trust-ratio 1 | --trust-ratio is for --optimizer lngd, not soap",
                 "--optimizer adam --momentum 0.5 | --momentum is for --optimizer lngd and sgd, not adam",
                 "--optimizer ekfac --device cuda | --device cuda: --optimizer ekfac has no CUDA kernels, use --device",
                 "--optimizer kfac --fisher expected | --fisher is for --optimizer lngd, not kfac",
@@ -113,7 +127,8 @@ class TrainSettingsTest {
                         "tf32",
                         null,
                         null,
-                        null);
+                        null,
+                        new LngdSettings(64, "layer", 3.0, true, false, 4.0, "trust", true));
         TrainSettings plain =
                 new TrainSettings(
                         null,
@@ -140,7 +155,8 @@ class TrainSettingsTest {
                         null,
                         null,
                         null,
-                        null);
+                        null,
+                        LngdSettings.NONE);
 
         for (TrainSettings one : new TrainSettings[] {settings, plain}) {
             String json = Json.write(one.toMap());
@@ -184,7 +200,8 @@ class TrainSettingsTest {
                         null,
                         null,
                         null,
-                        null);
+                        null,
+                        LngdSettings.NONE);
         settings.toMap().keySet().forEach(name -> assertThat(help.toString()).contains(name));
     }
 }

@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-package org.lngd4j.cli.bench;
+package org.lngd4j.cli.support;
 
 import java.util.ArrayList;
 import java.util.List;
 
 /** A table in Markdown: some columns of words on the left, the others of numbers. */
-final class MarkdownTable {
+public final class MarkdownTable {
     private final int words;
     private final List<String> titles;
     private final List<List<String>> lines = new ArrayList<>();
 
     /**
+     * An empty table.
+     *
      * @param words so many columns are aligned to the left, the rest to the right
      */
-    MarkdownTable(int words, String... titles) {
+    public MarkdownTable(int words, String... titles) {
         this.words = words;
         this.titles = List.of(titles);
     }
 
     /** Adds a line with a cell for each title. */
-    void add(String... cells) {
+    public void add(String... cells) {
         if (cells.length != titles.size()) {
             throw new IllegalArgumentException(
                     cells.length + " cells, allowed is " + titles.size());
