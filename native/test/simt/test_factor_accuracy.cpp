@@ -89,7 +89,7 @@ TEST(kernel_factor_inverse_large_is_as_accurate_as_float32) {
       Numbers numbers(static_cast<uint32_t>(n));
       FactorSet set;
       set.add(c.family, n, numbers);
-      const FactorResult result = set.run({false, 0, 0, c.lambda, c.lambda})[0];
+      const FactorResult result = set.run(absolute(c.lambda, c.lambda))[0];
       CHECK_EQ(result.retries, 0);
       const Matrix& m = *set.matrices[0];
       const Errors ours = errors(m, c.lambda, device_inverse(m));
