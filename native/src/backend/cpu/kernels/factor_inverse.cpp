@@ -4,7 +4,8 @@
 //
 //   A = Phi_hat + lambda I = U^T U        A^-1 = U^-1 U^-T
 //
-// With orthogonalise the triangle C^-1 = U^-T, C = U^T, is what is kept, with zeros above its diagonal.
+// With orthogonalise the triangle C^-1 = U^-T, C = U^T, is what is kept. Above its diagonal are the zeros
+// of the allocation: nothing ever writes there.
 //
 // Blocks up to kSmallFactor rows: one thread each (small_inverse.h). Larger ones: all threads on one block
 // (large_inverse.h). A pivot that is not positive: ten times the damping and again, at most 6 times; then the old

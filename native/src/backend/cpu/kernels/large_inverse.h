@@ -206,15 +206,12 @@ inline void multiply_panels(const LargeInverse& t, float* out, int64_t ld) {
   });
 }
 
-// out = X, lower, with zeros above its diagonal.
+// out = X, lower.
 inline void store_strips(const LargeInverse& t, float* out, int64_t ld) {
   t.context.pool.parallel_for(t.panels(), static_cast<double>(t.size * t.size), [&](int64_t panel, int32_t) {
-    for (int64_t i = t.begin(panel); i < std::min(t.n, t.begin(panel) + t.height(panel)); ++i) {
-      float* const row = out + i * ld;
+    for (int64_t i = t.begin(panel); i < std::min(t.n, t.begin(panel) + t.height(panel)); ++i)
       for (int64_t j = 0; j <= i; j += kTileColumns)
-        std::copy_n(t.x.at(i, j), std::min<int64_t>(kTileColumns, i + 1 - j), row + j);
-      std::fill(row + i + 1, row + t.n, 0.0f);
-    }
+        std::copy_n(t.x.at(i, j), std::min<int64_t>(kTileColumns, i + 1 - j), out + i * ld + j);
   });
 }
 

@@ -84,12 +84,9 @@ inline void invert_transposed(const float* u, int64_t size, int64_t ld, float* x
   }
 }
 
-// out = X, the n x n lower triangle with zeros above it.
+// out = X, the n x n lower triangle.
 inline void store_triangle(const float* x, int64_t n, int64_t ld, float* out, int64_t ldo) {
-  for (int64_t i = 0; i < n; ++i) {
-    std::copy_n(x + i * ld, i + 1, out + i * ldo);
-    std::fill(out + i * ldo + i + 1, out + i * ldo + n, 0.0f);
-  }
+  for (int64_t i = 0; i < n; ++i) std::copy_n(x + i * ld, i + 1, out + i * ldo);
 }
 
 // out = X^T X, lower triangle (and what its tiles hold beside it).
