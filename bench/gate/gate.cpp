@@ -63,7 +63,7 @@ void run(const lngd::Backend& backend, const std::vector<Layer>& layers, const P
               sum_over(net, [](const Layer& l, const Preset& p) { return precondition_work(l, p, 1); }).operations,
               &lngd::Backend::precondition);
   net.check();
-  if (preset.block == 0) return; // the others do not look at Phi
+  if (preset.block == 0 || preset.second >= 0) return; // the others do not look at the factors
   step_kernel(net, "layer_rate", "none", 0, &lngd::Backend::layer_rate);
   step_kernel(net, "apply_update", "-",
               sum_over(net, [](const Layer& l, const Preset&) { return apply_update_work(l); }).operations,
@@ -92,8 +92,9 @@ int main(int count, char** arguments) {
     const lngd::Backend* const backend = lngd::cpu_backend(reason, sizeof reason);
     if (!backend) throw Failed(std::string("the CPU backend cannot be used: ") + reason);
     const std::vector<Layer> layers = read_layers(arguments[1]);
-    run(*backend, layers, {"blocks", 128, 0});
-    run(*backend, layers, {"full", 0, 0});
+    run(*backend, layers, {"blocks", 128, 0, -1});
+    run(*backend, layers, {"full", 0, 0, -1});
+    run(*backend, layers, {"kronecker", 128, 0, 128});
     return 0;
   } catch (const std::exception& e) {
     std::fprintf(stderr, "lngd_gate: %s\n", e.what());

@@ -19,7 +19,7 @@ constexpr int kDeviceLost = 75; // the exit code that restart.py waits for
 
 // KFAC as lngd_config_init has it, in the place of LNGD: both factors whole, of the whole batch. The same bound: with
 // lambda = 0.01 the condition number of each factor stays below a hundred for these numbers.
-constexpr Preset kKfac{"kfac", 0, 0};
+constexpr Preset kKfac{"kfac", 0, 0, 0};
 
 class Training {
  public:

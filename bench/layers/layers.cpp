@@ -84,7 +84,9 @@ lngd::LayerShape Layer::shape(const Preset& p) const {
   s.blocks = blocks(p);
   s.activation = activation == "relu" ? LNGD_ACTIVATION_RELU : LNGD_ACTIVATION_IDENTITY;
   s.output = activation == "softmax" ? LNGD_OUTPUT_SOFTMAX : LNGD_OUTPUT_HIDDEN;
-  s.fisher = LNGD_FISHER_EXPECTED;
+  s.fisher = p.second < 0 ? LNGD_FISHER_EXPECTED : LNGD_FISHER_PROVIDED;
+  s.approximation = p.second < 0 ? LNGD_APPROXIMATION_LNGD : LNGD_APPROXIMATION_KFAC;
+  s.second = second_blocks(p);
   s.trust_slope = 1;
   return s;
 }
@@ -129,7 +131,8 @@ std::string set_name(const std::string& path) {
 }
 
 Work statistics_work(const Layer& l, const Preset& p, int passes) {
-  const double rows = static_cast<double>(l.samples(p) * l.positions()), triangle = triangles(l.blocks(p));
+  const double rows = static_cast<double>(l.samples(p) * l.positions());
+  const double triangle = triangles(l.blocks(p)) + triangles(l.second_blocks(p));
   Work w;
   const double syrk = 2 * rows * triangle;
   w.tensor = passes * syrk;
@@ -140,24 +143,29 @@ Work statistics_work(const Layer& l, const Preset& p, int passes) {
 }
 
 Work running_average_work(const Layer& l, const Preset& p) {
-  const double triangle = triangles(l.blocks(p));
+  const double triangle = triangles(l.blocks(p)) + triangles(l.second_blocks(p));
   return {3 * triangle, 0, 3 * triangle, 16 * triangle};
 }
 
 Work factor_inverse_work(const Layer& l, const Preset& p) {
-  const lngd::BlockLayout blocks = l.blocks(p);
-  const double cubes = powers(blocks, 3); // Cholesky, triangular inverse, product: n^3 / 3 each
-  return {cubes, 0, cubes, 4 * (triangles(blocks) + powers(blocks, 2))};
+  Work w;
+  for (const lngd::BlockLayout& blocks : {l.blocks(p), l.second_blocks(p)}) {
+    const double cubes = powers(blocks, 3); // Cholesky, triangular inverse, product: n^3 / 3 each
+    w = w + Work{cubes, 0, cubes, 4 * (triangles(blocks) + powers(blocks, 2))};
+  }
+  return w;
 }
 
 Work precondition_work(const Layer& l, const Preset& p, int passes) {
   const double squares = powers(l.blocks(p), 2), md = weights(l);
   Work w;
-  const double product = 2 * static_cast<double>(l.outputs / l.groups) * squares;
+  const double seconds = powers(l.second_blocks(p), 2);
+  const double product =
+      2 * static_cast<double>(l.outputs / l.groups) * squares + 2 * static_cast<double>(l.columns()) * seconds;
   w.tensor = passes * product;
   w.fp32 = 12 * md;
   w.operations = product + w.fp32;
-  w.bytes = 12 * md + 4 * squares;
+  w.bytes = 12 * md + 4 * (squares + seconds);
   return w;
 }
 

@@ -25,8 +25,10 @@ struct Preset {
   const char* name;
   int64_t block;   // 0: full Phi
   int64_t samples; // 0: the whole batch
+  // The second factor is a matrix, in blocks of this at most (0: full); -1: a vector.
+  int64_t second = -1;
 };
-constexpr Preset kPresets[] = {{"default", 128, 64}, {"full", 0, 0}};
+constexpr Preset kPresets[] = {{"default", 128, 64, -1}, {"full", 0, 0, -1}};
 
 struct Layer {
   std::string name;
@@ -43,6 +45,11 @@ struct Layer {
   int64_t samples(const Preset& p) const { return p.samples > 0 ? std::min(p.samples, batch) : batch; }
   int64_t columns() const { return inputs / groups * kernel * kernel + (bias ? 1 : 0); } // d
   lngd::BlockLayout blocks(const Preset& p) const { return lngd::BlockLayout(columns(), p.block, groups); }
+  lngd::BlockLayout second_blocks(const Preset& p) const {
+    lngd::BlockLayout none;
+    none.block = 1; // no rows, and so no blocks
+    return p.second < 0 ? none : lngd::BlockLayout(outputs / groups, p.second, groups);
+  }
   lngd::LayerShape shape(const Preset& p) const;
 };
 

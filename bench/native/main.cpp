@@ -79,7 +79,7 @@ Layer dense(const char* letter, int64_t number, int64_t d, int64_t m, int64_t ba
 // layer_statistics over d at 2048 samples and over samples at d = 576, factor_inverse over n; full factors and blocks
 // of 128, of all samples, unlike the default preset.
 void add_sweeps(const Options& o, std::vector<Set>& sets) {
-  const Preset full{"full", 0, 0}, blocks{"blocks", 128, 0};
+  const Preset full{"full", 0, 0, -1}, blocks{"blocks", 128, 0, -1};
   Set over_d{"sweep d", {}, full, "layer_statistics"};
   for (const int64_t d : {64, 128, 256, 576, 1152, 2304})
     if (!o.quick || d == 576) over_d.layers.push_back(dense("d", d, d, 256, 2048));

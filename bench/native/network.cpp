@@ -16,6 +16,14 @@ Network::Network(const lngd::Backend& from, std::vector<Layer> of, const Preset&
   config.threads = threads;
   config.block_size = static_cast<int32_t>(preset.block);
   config.rate = rate;
+  if (preset.second >= 0) {
+    config.approximation = LNGD_APPROXIMATION_KFAC;
+    config.fisher = LNGD_FISHER_PROVIDED;
+    config.damping = LNGD_DAMPING_SIGNAL;
+    config.second_block_size = static_cast<int32_t>(preset.second);
+    config.damping_min = config.damping_max = 1; // gamma, whatever the signal
+    config.signal_reference = 1;
+  }
   lngd::Failure failure;
   context = backend.create(config, failure);
   if (!context) throw Failed(failure.message);
@@ -59,6 +67,13 @@ void Network::make_layer(size_t index) {
   m.phi = allocate<float>(s.blocks.floats());
   m.phi_inverse = allocate<float>(s.blocks.floats());
   m.lambda_phi = allocate<double>(s.blocks.count());
+  if (s.second_matrix()) {
+    m.second_sum = allocate<float>(s.second_floats());
+    m.second = allocate<float>(s.second_floats());
+    m.second_inverse = allocate<float>(s.second_floats());
+    m.lambda_second = allocate<double>(s.second_count());
+    m.totals = allocate<double>(2 * s.groups + 1);
+  }
   m.psi_sum = allocate<double>(s.outputs);
   m.denominator = allocate<double>(s.groups);
   m.psi = allocate<float>(s.outputs);
@@ -105,7 +120,7 @@ lngd::StatisticsArgs Network::statistics_args(size_t i) {
           &memory[i],
           {data[i].inputs.data(), s.inputs, 1, false},
           {data[i].signal.data(), s.outputs, 1, false},
-          LNGD_SIGNAL_PRE_ACTIVATIONS,
+          signal_kind(),
           data[i].samples,
           0,
           0,
@@ -128,7 +143,7 @@ lngd::ConvStatisticsArgs Network::conv_args(size_t i) {
           &memory[i],
           nchw(data[i].inputs, l.inputs, l.height, l.width),
           nchw(data[i].signal, l.outputs, l.out_height(), l.out_width()),
-          LNGD_SIGNAL_PRE_ACTIVATIONS,
+          signal_kind(),
           data[i].samples,
           0,
           0,
@@ -141,6 +156,10 @@ void Network::clear_sums() {
     const lngd::LayerShape& s = shapes[i];
     std::memset(memory[i].phi_sum, 0, static_cast<size_t>(s.blocks.floats()) * sizeof(float));
     std::memset(memory[i].psi_sum, 0, static_cast<size_t>(s.outputs) * sizeof(double));
+    if (s.second_matrix()) {
+      std::memset(memory[i].second_sum, 0, static_cast<size_t>(s.second_floats()) * sizeof(float));
+      std::memset(memory[i].totals, 0, static_cast<size_t>(2 * s.groups + 1) * sizeof(double));
+    }
     std::memset(memory[i].denominator, 0, static_cast<size_t>(s.groups) * sizeof(double));
     memory[i].record->samples = 0;
     memory[i].record->poisoned = 0;

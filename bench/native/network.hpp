@@ -50,6 +50,7 @@ class Network {
   template <typename T>
   T* allocate(int64_t count);
   void make_layer(size_t index);
+  int32_t signal_kind() const { return preset.second < 0 ? LNGD_SIGNAL_PRE_ACTIVATIONS : LNGD_SIGNAL_GRADIENTS; }
 
   std::vector<void*> owned_;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The twin of one layer, sections 2 to 7. See reference.hpp.
+// The twin of one layer: matrices, and the step, sections 5 to 7. See reference.hpp.
 #include "reference.hpp"
 
 #include <algorithm>
@@ -88,175 +88,15 @@ Layer::Layer(const lngd_config& config, const lngd_layer_config& layer, int inde
   for (std::int64_t g = 0; g < groups_; ++g)
     for (std::int64_t begin = 0; begin < d_; begin += size)
       blocks_.push_back({g, begin, std::min(size, d_ - begin), 0});
+  const std::int64_t rows = m_ / groups_, height = config.second_block_size == 0 ? rows : config.second_block_size;
+  for (std::int64_t g = 0; g < groups_; ++g)
+    for (std::int64_t begin = 0; begin < rows; begin += height)
+      second_blocks_.push_back({g, begin, std::min(height, rows - begin), 0});
   health_.last_failed_block = -1;
   health_.last_failed_pivot = -1;
 }
 
 bool Layer::statistics_due() const { return health_.steps % config_.statistics_interval == 0 || !has_statistics(); }
-
-// Section 2, as sums: Phi = (1/N) sum_n r_n a_n a_n^T, psi_i = sum_n c_n q_ni / sum_n c_n r_n. In a convolution n
-// stands for (n, t), N still for samples, and r, c and Phi are those of a group.
-void Layer::observe(const Matrix& inputs, const Matrix& signal, int signal_kind, std::int64_t positions) {
-  if (!statistics_due()) return;
-  const std::int64_t limit = config_.statistics_samples == 0 ? INT64_MAX : config_.statistics_samples;
-  const Noise noise{config_.seed, static_cast<std::uint32_t>(index_), health_.steps};
-  const std::int64_t columns = inputs.cols / groups_;
-  for (std::int64_t row = 0; row < inputs.rows && sum_count_ < limit; ++row) {
-    std::vector<double> s(static_cast<std::size_t>(m_));
-    for (std::int64_t i = 0; i < m_; ++i) s[static_cast<std::size_t>(i)] = signal(row, i);
-    const std::vector<double> q = fisher_row(layer_, layer_.fisher, noise, sum_rows_, s, signal_kind);
-
-    for (std::int64_t g = 0; g < groups_; ++g) {
-      std::vector<double> a(static_cast<std::size_t>(d_), 1.0); // the last stays 1 where there is a bias
-      for (std::int64_t j = 0; j < columns; ++j) a[static_cast<std::size_t>(j)] = inputs(row, g * columns + j);
-      double r = 0;
-      for (std::int64_t i = 0; i < m_; ++i)
-        if (group_of(i) == g) r += q[static_cast<std::size_t>(i)];
-      double c = 0;
-      for (const double value : a) c += value * value;
-
-      // KFAC: a a^T and g g^T as they are. TKFAC: r a a^T and c g g^T.
-      const bool kfac = config_.approximation == LNGD_APPROXIMATION_KFAC;
-      const double a_weight = kfac ? 1 : r, g_weight = kfac ? 1 : c;
-      for (std::int64_t i = 0; i < m_ && second_matrix(); ++i)
-        for (std::int64_t j = 0; j < m_; ++j)
-          if (group_of(i) == g && group_of(j) == g)
-            second_sum_(i, j - g * (m_ / groups_)) +=
-                g_weight * s[static_cast<std::size_t>(i)] * s[static_cast<std::size_t>(j)];
-
-      for (const Block& block : blocks_)
-        if (block.group == g)
-          for (std::int64_t i = block.begin; i < block.begin + block.size; ++i)
-            for (std::int64_t j = block.begin; j < block.begin + block.size; ++j)
-              phi_sum_(g * d_ + i, j) += a_weight * a[static_cast<std::size_t>(i)] * a[static_cast<std::size_t>(j)];
-      for (std::int64_t i = 0; i < m_; ++i)
-        if (group_of(i) == g) psi_sum_[static_cast<std::size_t>(i)] += c * q[static_cast<std::size_t>(i)];
-      weight_sum_[static_cast<std::size_t>(g)] += c * r;
-      poisoned_ = poisoned_ || !std::isfinite(c * r);
-    }
-    ++sum_rows_;
-    if (sum_rows_ % positions == 0) ++sum_count_;
-  }
-}
-
-// Section 3: hat <- rho hat + (1 - rho) new; the first update initialises. A group whose every c_n r_n was 0 keeps what
-// it had.
-void Layer::take_statistics() {
-  if (sum_count_ > 0) {
-    const bool nothing = std::all_of(weight_sum_.begin(), weight_sum_.end(), [](double sum) { return sum == 0; });
-    if (poisoned_ || nothing) {
-      ++health_.skipped_statistics;
-    } else {
-      const bool first = !has_statistics();
-      const double rho = first ? 0 : config_.rho;
-      if (first) {
-        phi_ = Matrix(groups_ * d_, d_);
-        second_ = Matrix(m_, m_ / groups_);
-        psi_.assign(static_cast<std::size_t>(m_), 0.0);
-      }
-      const double samples = static_cast<double>(sum_count_);
-      for (std::int64_t i = 0; i < groups_ * d_; ++i)
-        for (std::int64_t j = 0; j < d_; ++j)
-          if (weight_sum_[static_cast<std::size_t>(i / d_)] > 0)
-            phi_(i, j) = rho * phi_(i, j) + (1 - rho) * phi_sum_(i, j) / samples;
-      for (std::int64_t i = 0; i < m_; ++i) {
-        const double weight = weight_sum_[static_cast<std::size_t>(group_of(i))];
-        double& psi = psi_[static_cast<std::size_t>(i)];
-        if (weight > 0) psi = rho * psi + (1 - rho) * psi_sum_[static_cast<std::size_t>(i)] / weight;
-      }
-      // KFAC: B = (1/(N T)) sum g g^T. TKFAC: Psi = sum c g g^T / sum c r.
-      for (std::int64_t i = 0; i < m_; ++i)
-        for (std::int64_t j = 0; j < second_.cols; ++j) {
-          const double weight = weight_sum_[static_cast<std::size_t>(group_of(i))];
-          const double count =
-              config_.approximation == LNGD_APPROXIMATION_TKFAC ? weight : static_cast<double>(sum_rows_);
-          if (weight > 0) second_(i, j) = rho * second_(i, j) + (1 - rho) * second_sum_(i, j) / count;
-        }
-      ++health_.statistics_updates;
-      last_rows_ = sum_rows_;
-    }
-  }
-  std::fill(phi_sum_.values.begin(), phi_sum_.values.end(), 0.0);
-  std::fill(second_sum_.values.begin(), second_sum_.values.end(), 0.0);
-  std::fill(psi_sum_.begin(), psi_sum_.end(), 0.0);
-  std::fill(weight_sum_.begin(), weight_sum_.end(), 0.0);
-  sum_count_ = 0;
-  sum_rows_ = 0;
-  poisoned_ = false;
-}
-
-double Layer::second_trace(std::int64_t group) const {
-  double trace = 0;
-  for (std::int64_t i = 0; i < m_ / groups_; ++i) trace += second_(group * (m_ / groups_) + i, i);
-  return trace;
-}
-
-// lambda of a block of that trace. FACTORED: pi = sqrt((tr Phi/d) / (tr B/m)) of the group's whole factors;
-// pi sqrt(lambda) for Phi and sqrt(lambda) / pi for the second factor.
-double Layer::damping(double trace, std::int64_t size, std::int64_t group, bool second) const {
-  const double mean = trace / static_cast<double>(size);
-  if (config_.damping == LNGD_DAMPING_RELATIVE) return std::max(config_.damping_factor * mean, config_.damping_floor);
-  if (config_.damping == LNGD_DAMPING_ABSOLUTE) return std::clamp(mean, config_.damping_min, config_.damping_max);
-  double phi_trace = 0;
-  for (std::int64_t j = 0; j < d_; ++j) phi_trace += phi_(group * d_ + j, j);
-  const double b_mean = second_trace(group) / static_cast<double>(m_ / groups_);
-  const double a_mean = phi_trace / static_cast<double>(d_);
-  const double pi = a_mean > 0 && b_mean > 0 ? std::sqrt(a_mean / b_mean) : 1;
-  return std::max(std::sqrt(config_.damping_factor) * (second ? 1 / pi : pi), config_.damping_floor);
-}
-
-void Layer::renew_second_inverses() {
-  const std::int64_t size = m_ / groups_;
-  second_inverse_ = Matrix(m_, size);
-  health_.lambda_psi = 0;
-  double condition = 0;
-  for (std::int64_t g = 0; g < groups_; ++g) {
-    const double lambda = damping(second_trace(g), size, g, true);
-    Matrix damped(size, size);
-    for (std::int64_t i = 0; i < size; ++i)
-      for (std::int64_t j = 0; j < size; ++j) damped(i, j) = second_(g * size + i, j) + (i == j ? lambda : 0);
-    const Matrix inverted = inverse(damped);
-    for (std::int64_t i = 0; i < size; ++i)
-      for (std::int64_t j = 0; j < size; ++j) second_inverse_(g * size + i, j) = inverted(i, j);
-    condition = std::max(condition, norm(damped) * norm(inverted));
-    health_.lambda_psi = std::max(health_.lambda_psi, lambda);
-  }
-  condition_ += condition;
-}
-
-// Section 4. Each block has its own trace and lambda.
-void Layer::renew_inverses() {
-  phi_inverse_ = Matrix(groups_ * d_, d_);
-  condition_ = 1;
-  health_.lambda_phi_min = HUGE_VAL;
-  health_.lambda_phi_max = 0;
-  for (Block& block : blocks_) {
-    const std::int64_t top = block.group * d_ + block.begin; // its first row
-    double trace = 0;
-    for (std::int64_t i = 0; i < block.size; ++i) trace += phi_(top + i, block.begin + i);
-    block.lambda = damping(trace, block.size, block.group, false);
-    Matrix damped(block.size, block.size);
-    for (std::int64_t i = 0; i < block.size; ++i)
-      for (std::int64_t j = 0; j < block.size; ++j)
-        damped(i, j) = phi_(top + i, block.begin + j) + (i == j ? block.lambda : 0);
-    const Matrix inverted = inverse(damped);
-    for (std::int64_t i = 0; i < block.size; ++i)
-      for (std::int64_t j = 0; j < block.size; ++j) phi_inverse_(top + i, block.begin + j) = inverted(i, j);
-    condition_ = std::max(condition_, norm(damped) * norm(inverted));
-    health_.lambda_phi_min = std::min(health_.lambda_phi_min, block.lambda);
-    health_.lambda_phi_max = std::max(health_.lambda_phi_max, block.lambda);
-  }
-  ++health_.inverse_updates;
-  if (second_matrix()) return renew_second_inverses();
-  double trace = 0;
-  for (const double value : psi_) trace += value;
-  lambda_psi_ = damping(trace, m_, 0, false);
-  psi_inverse_.resize(psi_.size());
-  for (std::size_t i = 0; i < psi_.size(); ++i) psi_inverse_[i] = 1 / (psi_[i] + lambda_psi_);
-  health_.lambda_psi = lambda_psi_;
-  phi_at_inverse_ = phi_;
-  psi_at_inverse_ = psi_;
-}
 
 // Section 6: C of alpha_l = <D, G> / (C + mu).
 double Layer::curvature(const Matrix& gradient, const Matrix* inputs, const Matrix* deltas, std::int64_t positions) {
@@ -309,15 +149,25 @@ double Layer::trust_ratio() const {
 double Layer::trust_scale(double alpha) {
   const double length = std::fabs(alpha) * norm(direction_);
   if (config_.trust == LNGD_TRUST_OFF || length == 0) return 1;
-  const double allowed = trust_ratio() * std::max(norm(w_), 1e-3);
+  // s = min(1, 2 ||D|| / rms), rms^2 = v_t / (1 - 0.95^t), v_t = 0.95 v_{t-1} + 0.05 ||D||^2
+  const double unbiased = direction_square_ / (1 - std::pow(0.95, static_cast<double>(moves_ + 1)));
+  const double soft =
+      config_.soft_trust && unbiased > 0 ? std::min(1.0, 2 * norm(direction_) / std::sqrt(unbiased)) : 1;
+  const bool bounded = config_.output_bound && has_initial_norm();
+  const double allowed = soft * trust_ratio() * std::max(bounded ? std::min(norm(w_), initial_norm_) : norm(w_), 1e-3);
   if (config_.trust == LNGD_TRUST_ALWAYS) return allowed / length;
   return config_.learning_rate * length > allowed ? allowed / (config_.learning_rate * length) : 1;
 }
 
+void Layer::take_due_statistics() {
+  if (statistics_due() && !taken_) take_statistics();
+  taken_ = true;
+}
+
 void Layer::step(double factor, Matrix gradient, const Matrix* inputs, const Matrix* deltas, std::int64_t positions) {
   const std::int64_t step_number = health_.steps;
-  const bool statistics = statistics_due();
-  if (statistics) take_statistics();
+  take_due_statistics();
+  taken_ = false;
   if (has_statistics() && (step_number % config_.inverse_interval == 0 || !has_inverse())) renew_inverses();
   ++health_.steps;
   health_.last_step_skipped = 0;
@@ -357,17 +207,22 @@ void Layer::step(double factor, Matrix gradient, const Matrix* inputs, const Mat
     health_.curvature = curvature(gradient, inputs, deltas, positions);
     health_.alpha = health_.inner_product / (health_.curvature + config_.mu);
   }
+  if (moves_ == 0) initial_norm_ = norm(w_);
+  direction_square_ = 0.95 * direction_square_ + 0.05 * dot(direction_, direction_);
   health_.trust_scale = trust_scale(health_.alpha);
 
   // zeta = -alpha alpha_l D ; M <- tau M + zeta ; W <- W + M, or with Nesterov W <- W + tau M + zeta
   const double rate = config_.learning_rate * factor;
   const double scale = -rate * health_.alpha * health_.trust_scale;
   path_ += std::fabs(scale) * norm(direction_);
+  double decay = config_.decay == LNGD_DECAY_COUPLED ? 0 : rate * config_.weight_decay;
+  if (config_.decay == LNGD_DECAY_TRUST) decay *= trust_ratio();
+  if (has_initial_norm() && norm(w_) > initial_norm_) decay *= config_.output_decay;
   for (std::size_t k = 0; k < w_.values.size(); ++k) {
     const double zeta = scale * direction_.values[k];
     double& momentum = momentum_.values[k];
     momentum = config_.momentum * momentum + zeta;
-    if (config_.decay == LNGD_DECAY_DECOUPLED) w_.values[k] *= 1 - rate * config_.weight_decay;
+    w_.values[k] *= 1 - decay;
     w_.values[k] += config_.nesterov ? config_.momentum * momentum + zeta : momentum;
   }
 

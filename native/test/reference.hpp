@@ -65,7 +65,7 @@ std::vector<double> softmax(const std::vector<double>& s);
 std::vector<double> fisher_row(const lngd_layer_config& layer, int fisher, const Noise& noise, std::int64_t n,
                                const std::vector<double>& signal, int signal_kind);
 
-// ------------------------------------------------------------------ one layer (reference.cpp)
+// ------------------------------------------------------------------ one layer (reference.cpp, reference_factors.cpp)
 
 // Columns of the weights: d_w.
 std::int64_t weight_columns(const lngd_layer_config& layer);
@@ -92,6 +92,10 @@ class Layer {
   // inputs: N x d_w, signal: N x m. Of a convolution: rows are (sample, position), N positions in all; the patches of
   // group g are columns g d_w to (g + 1) d_w.
   void observe(const Matrix& inputs, const Matrix& signal, int signal_kind, std::int64_t positions = 1);
+  // The running averages of the coming step, which takes them itself otherwise: S0 is of all layers.
+  void take_due_statistics();
+  double signal() const { return input_square_ * signal_square_; } // alpha_l beta_l; 0 before the first average
+  void set_signal_reference(double s0) { config_.signal_reference = s0; }
   // gradient: m x d of the mean loss; inputs and deltas: those of the EMPIRICAL rate or nullptr.
   void step(double factor, Matrix gradient, const Matrix* inputs, const Matrix* deltas, std::int64_t positions = 1);
 
@@ -102,7 +106,9 @@ class Layer {
   const Matrix& phi() const { return phi_; } // groups one below the other: groups d x d
   const Matrix& phi_inverse() const { return phi_inverse_; }
   // Where the second factor is a matrix: groups one below the other, m x m/groups.
-  bool second_matrix() const { return config_.approximation != LNGD_APPROXIMATION_LNGD; }
+  bool second_matrix() const {
+    return config_.approximation != LNGD_APPROXIMATION_LNGD && config_.approximation != LNGD_APPROXIMATION_NGPLUS;
+  }
   const Matrix& second() const { return second_; }
   const Matrix& second_inverse() const { return second_inverse_; }
   const std::vector<double>& psi() const { return psi_; }
@@ -123,6 +129,7 @@ class Layer {
     std::int64_t begin = 0;
     std::int64_t size = 0;
     double lambda = 0;
+    double condition = 1; // ||A||_F ||A^-1||_F, damped
   };
 
   bool has_statistics() const { return !phi_.values.empty(); }
@@ -130,8 +137,11 @@ class Layer {
   void take_statistics();
   void renew_inverses();
   void renew_second_inverses();
-  double damping(double trace, std::int64_t size, std::int64_t group, bool second) const;
-  double second_trace(std::int64_t group) const;
+  void invert(const Matrix& factor, Block& block, std::int64_t size, bool second, Matrix& inverse_of);
+  double damping(double mean, std::int64_t group, bool second) const;
+  double mean_diagonal(bool second, std::int64_t group) const;
+  // Of an output layer that has others before it, and weights that say something about the norm they should have.
+  bool has_initial_norm() const { return layer_.output != LNGD_OUTPUT_HIDDEN && count_ > 1 && initial_norm_ > 1e-3; }
   double curvature(const Matrix& gradient, const Matrix* inputs, const Matrix* deltas, std::int64_t positions);
   std::int64_t group_of(std::int64_t i) const { return i / (m_ / groups_); } // of output i
   double trust_scale(double alpha);
@@ -144,7 +154,7 @@ class Layer {
   std::int64_t m_;
   std::int64_t groups_;
   std::int64_t d_;
-  std::vector<Block> blocks_;
+  std::vector<Block> blocks_, second_blocks_;
 
   // Sums of the coming update.
   Matrix phi_sum_;
@@ -153,7 +163,9 @@ class Layer {
   std::vector<double> weight_sum_; // for each group: sum_n c_n r_n
   std::int64_t sum_count_ = 0;     // samples
   std::int64_t sum_rows_ = 0;
+  double input_square_sum_ = 0, signal_square_sum_ = 0;
   bool poisoned_ = false;
+  bool taken_ = false; // the statistics of the coming step
   std::int64_t last_rows_ = 0;
 
   Matrix phi_;
@@ -164,12 +176,14 @@ class Layer {
   Matrix phi_at_inverse_; // the averages that the inverses in use were made from
   std::vector<double> psi_at_inverse_;
   double lambda_psi_ = 0;
+  double input_square_ = 0, signal_square_ = 0; // alpha_l, beta_l
 
   Matrix w_;
   Matrix momentum_;
   Matrix average_;
   Matrix direction_;
   std::int64_t moves_ = 0; // steps that were not skipped
+  double initial_norm_ = 0, direction_square_ = 0;
   lngd_health health_;
   double condition_ = 1;
   double path_ = 0;

@@ -64,20 +64,22 @@ double inverse_error(const twin::Matrix& a, const twin::Matrix& x) {
   return size;
 }
 
-// What is left of an inverse when rows that make Phi = half^2 are observed with g = 1, against double.
-double observed_error(const lngd_config& base, const twin::Matrix& half) {
+// What is left of an inverse when rows that make Phi = half^2 are observed with g = 1, against double. With
+// damping_scope LAYER the layer has other blocks, whose inputs are 0: `columns` in all.
+double observed_error(const lngd_config& base, const twin::Matrix& half, std::int64_t columns = 0) {
   const std::int64_t n = half.rows;
   lngd_config config = base;
   config.fisher = LNGD_FISHER_PROVIDED;
-  config.block_size = 0;
+  config.block_size = static_cast<int32_t>(n);
+  if (columns == 0) columns = n;
   config.statistics_samples = 0;
   config.statistics_interval = config.inverse_interval = 1;
   config.rho = 0;
   config.damping_floor = 1e-30;
-  Single one(config, dense(n, 1, false));
+  Single one(config, dense(columns, 1, false));
   const double scale = std::sqrt(static_cast<double>(n));
-  Tensor inputs(n, n), ones(n, std::int64_t{1}, Layout::Compact);
-  twin::Matrix rows(n, n);
+  Tensor inputs(n, columns), ones(n, std::int64_t{1}, Layout::Compact);
+  twin::Matrix rows(n, columns);
   for (std::int64_t i = 0; i < n; ++i)
     for (std::int64_t j = 0; j < n; ++j) rows(i, j) = static_cast<double>(static_cast<float>(half(i, j) * scale));
   inputs.fill(rows);
@@ -93,8 +95,12 @@ double observed_error(const lngd_config& base, const twin::Matrix& half) {
       for (std::int64_t k = 0; k < n; ++k) a(i, j) += rows(k, i) * rows(k, j) / static_cast<double>(n);
       trace += i == j ? a(i, i) : 0;
     }
-  for (std::int64_t i = 0; i < n; ++i) a(i, i) += config.damping_factor * trace / static_cast<double>(n);
-  return inverse_error(a, one.optimizer.read(0, LNGD_FIELD_PHI_INVERSE, n, n));
+  for (std::int64_t i = 0; i < n; ++i) a(i, i) += config.damping_factor * trace / static_cast<double>(columns);
+  const twin::Matrix all = one.optimizer.read(0, LNGD_FIELD_PHI_INVERSE, columns, columns);
+  twin::Matrix inverse(n, n);
+  for (std::int64_t i = 0; i < n; ++i)
+    for (std::int64_t j = 0; j < n; ++j) inverse(i, j) = all(i, j);
+  return inverse_error(a, inverse);
 }
 
 // The bound of statistics_precision, and lambda itself: it changes by 2^-10 with the trace.
@@ -165,6 +171,26 @@ TEST(precision_automatic_goes_by_the_damping) {
   CHECK_EQ(precision_of(with_factor(1, 0), dense(1023, 2)), expected(LNGD_PRECISION_TF32));
   CHECK_EQ(precision_of(with_factor(1, 0), dense(1024, 2)), expected(LNGD_PRECISION_TF32X3));         // and the bias
   CHECK_EQ(precision_of(automatic(LNGD_PRESET_PAPER), dense(9, 2)), expected(LNGD_PRECISION_TF32X3)); // ABSOLUTE
+  // A lambda for the whole layer may be that of one block alone; groups count as blocks do.
+  const auto by_layer = [&](double factor) {
+    lngd_config c = with_factor(factor, 16);
+    c.damping_scope = LNGD_DAMPING_SCOPE_LAYER;
+    return c;
+  };
+  CHECK_EQ(precision_of(by_layer(0.125), dense(127, 2)), expected(LNGD_PRECISION_TF32)); // 128 columns
+  CHECK_EQ(precision_of(by_layer(0.124), dense(127, 2)), expected(LNGD_PRECISION_TF32X3));
+  lngd_layer_config grouped;
+  const int32_t kernel[] = {2, 2};
+  REQUIRE_OK(lngd_conv_init(2, 64, 64, kernel, &grouped));
+  grouped.groups = 16; // of 4 x 4 columns and the bias: 272
+  CHECK_EQ(precision_of(by_layer(272.0 / 1024), grouped), expected(LNGD_PRECISION_TF32));
+  CHECK_EQ(precision_of(by_layer(271.0 / 1024), grouped), expected(LNGD_PRECISION_TF32X3));
+  config = with_factor(0.125, 128);
+  config.approximation = LNGD_APPROXIMATION_NGPLUS;
+  config.fisher = LNGD_FISHER_PROVIDED;
+  CHECK_EQ(precision_of(config, dense(300, 2)), expected(LNGD_PRECISION_TF32));
+  config.approximation = LNGD_APPROXIMATION_KFAC;
+  CHECK_EQ(precision_of(config, dense(9, 2)), expected(LNGD_PRECISION_TF32X3));
   // Asked for, it is itself.
   for (const int32_t asked : {LNGD_PRECISION_TF32X3, LNGD_PRECISION_TF32, LNGD_PRECISION_BF16, LNGD_PRECISION_FP32}) {
     config = automatic();
@@ -195,6 +221,18 @@ TEST(precision_automatic_keeps_its_promise) {
           CHECK_GT(error, promised(n, gamma) / 4); // or it was not TF32
       }
     }
+}
+
+// One block has all of the trace, and the others most of the columns.
+TEST(precision_automatic_keeps_its_promise_by_layer) {
+  constexpr std::int64_t n = 16, columns = 128;
+  lngd_config config = automatic();
+  config.damping_scope = LNGD_DAMPING_SCOPE_LAYER;
+  config.damping_factor = static_cast<double>(columns) / 1024;
+  const double error = observed_error(config, half_way(n), columns);
+  const double condition = 1 + columns / config.damping_factor, root = std::sqrt(static_cast<double>(n));
+  CHECK_WITHIN(error, promised(columns, config.damping_factor) + (4 + root / 8) * kEps * condition);
+  if (device() != LNGD_DEVICE_CPU) CHECK_GT(error, promised(columns, config.damping_factor) / 4); // or it was not TF32
 }
 
 // Without the cover of such a damping TF32 is no good, and AUTO does not take it.

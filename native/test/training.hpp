@@ -36,6 +36,10 @@ struct Case {
   std::uint64_t seed = 1;
 };
 
+// training_compare.cpp. Relative error allowed in sums of n products in float32, and in a layer's direction.
+double sum_error(std::int64_t n);
+double direction_error(const twin::Layer& layer);
+
 class Training {
  public:
   explicit Training(const Case& what);
@@ -98,6 +102,7 @@ class Training {
   twin::Matrix factor(int layer, int field) const; // PHI or PHI_INVERSE with the zeros that are not stored
   void observe_images(int layer, const Batch& data);
   void apply_gradient(int layer);
+  void take_signal_reference();
   void compare_layer(int layer) const;
   void compare_psi(int layer) const;
   void compare_second(int layer) const;

@@ -271,8 +271,9 @@ typedef enum lngd_precision {
   LNGD_PRECISION_BF16 = 2, /* one product of 8-bit mantissas */
   LNGD_PRECISION_FP32 = 3, /* without tensor cores */
   LNGD_PRECISION_AUTO = 4 /* the default: TF32 for the layers where damping covers what it loses, TF32X3 for the others.
-                             Covered: damping RELATIVE, approximation LNGD, and diagonal blocks of Phi of at most
-                             1024 damping_factor columns; directions then change by at most 3 % in the norm of
+                             Covered: damping RELATIVE, approximation LNGD or NGPLUS, and diagonal blocks of Phi
+                             (damping_scope LAYER: all blocks and groups together) of at most 1024 damping_factor
+                             columns; directions then change by at most 3 % in the norm of
                              Phi + lambda I, by rounding of one sign everywhere, and by 0.1 % as roundings fall.
                              Decided anew whenever statistics are taken; lngd_layer_precision tells */
 } lngd_precision;

@@ -415,13 +415,21 @@ double read_setting(const lngd_config& config, int32_t setting) {
 //   || A^-1/2 (B^T E + E^T B + E^T E) A^-1/2 || <= eta = 2 u sqrt(s / gamma) + u^2 s / gamma,
 // so in the norm of A an inverse times any gradient changes by at most eta / (1 - eta) of itself. AUTO allows 2^-5,
 // which is s / gamma = 1024: what the noise of Phi itself is at 2000 samples (1 / sqrt(N), in a running average), and
-// the worst case: rounding errors of many rows are not all of one sign, and 2^-10 is what tests see. With lambda from
-// elsewhere (ABSOLUTE, FACTORED) nothing bounds s / gamma.
-int32_t statistics_precision(const lngd_config& config, int64_t block) {
+// the worst case: rounding errors of many rows are not all of one sign, and 2^-10 is what tests see.
+//
+// With damping_scope LAYER lambda = gamma tr / S, the trace and the S columns those of all blocks and groups. A block
+// may have all of that trace, so all that bounds tr(Phi) of it is (S / gamma) lambda: S stands for s above. The damping
+// of psi (second_damping) does not matter: psi is summed in double. NGPLUS has the same Phi. A second factor that is a
+// matrix is made by the same kernels and has another gamma and another s, and with lambda from elsewhere (ABSOLUTE,
+// FACTORED, SIGNAL) nothing bounds s / gamma: not covered.
+int32_t statistics_precision(const lngd_config& config, const BlockLayout& blocks) {
   if (config.precision != LNGD_PRECISION_AUTO) return config.precision;
   constexpr double kMostColumns = 1024; // for gamma = 1
-  const bool covered = config.approximation == LNGD_APPROXIMATION_LNGD && config.damping == LNGD_DAMPING_RELATIVE &&
-                       static_cast<double>(block) <= kMostColumns * config.damping_factor;
+  const int64_t columns = config.damping_scope == LNGD_DAMPING_SCOPE_LAYER ? blocks.groups * blocks.d : blocks.block;
+  const bool vector =
+      config.approximation == LNGD_APPROXIMATION_LNGD || config.approximation == LNGD_APPROXIMATION_NGPLUS;
+  const bool covered = vector && config.damping == LNGD_DAMPING_RELATIVE &&
+                       static_cast<double>(columns) <= kMostColumns * config.damping_factor;
   return covered ? LNGD_PRECISION_TF32 : LNGD_PRECISION_TF32X3;
 }
 

@@ -3,6 +3,7 @@
 #ifndef LNGD_OPTIMIZER_CONFIG_H
 #define LNGD_OPTIMIZER_CONFIG_H
 
+#include "backend/layout.h"
 #include "lngd/lngd.h"
 
 namespace lngd {
@@ -24,9 +25,8 @@ void validate(const lngd_config& config, const lngd_layer_config& layer, int32_t
 void apply_setting(lngd_config& config, int32_t setting, double value);
 double read_setting(const lngd_config& config, int32_t setting);
 
-// What LNGD_PRECISION_AUTO is for a layer whose largest diagonal block of Phi has `block` columns; any other precision
-// is itself.
-int32_t statistics_precision(const lngd_config& config, int64_t block);
+// What LNGD_PRECISION_AUTO is for a layer with these blocks of Phi; any other precision is itself.
+int32_t statistics_precision(const lngd_config& config, const BlockLayout& blocks);
 
 // Hash of everything that shapes the state or what follows from it: not threads, device, overlap or the settings of
 // lngd_set.

@@ -294,7 +294,7 @@ void Optimizer::fisher_rows(const Layer& layer, int64_t step, int64_t samples, c
 
 int32_t Optimizer::precision(const Layer& layer) const {
   if (config_.device == LNGD_DEVICE_CPU || layer.shape.embedding) return LNGD_PRECISION_FP32;
-  return statistics_precision(config_, layer.shape.blocks.block);
+  return statistics_precision(config_, layer.shape.blocks);
 }
 
 lngd_health Optimizer::health(const Layer& layer) const {

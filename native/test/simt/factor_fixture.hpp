@@ -77,24 +77,34 @@ inline std::vector<float> make(Family family, int64_t n, Numbers& numbers) {
   return phi;
 }
 
-inline double damping(const DampingRule& rule, double mean) {
-  return rule.relative ? std::max(rule.factor * mean, rule.floor) : std::min(std::max(mean, rule.least), rule.most);
+constexpr DampingRule relative(double factor, double floor, double second = 1) {
+  return {{LNGD_DAMPING_RELATIVE, factor, floor, 0, 0, second, 0}};
+}
+constexpr DampingRule absolute(double least, double most) {
+  return {{LNGD_DAMPING_ABSOLUTE, 0, 0, least, most, 7, 0}}; // which knows no second factor
+}
+
+inline double damping(const DampingRule& rule, double mean, bool second) {
+  const lngd::DampingRules& r = rule.rules;
+  if (r.rule == LNGD_DAMPING_ABSOLUTE) return std::min(std::max(mean, r.least), r.most);
+  return std::max(r.factor * (second ? r.second : 1) * mean, r.floor);
 }
 
 // A matrix on the device, and what its memory held before.
 struct Matrix {
   int64_t n, ld;
   Family family;
-  bool average, due;
+  bool average, due, second;
   std::vector<float> values, before;
   Array<float> phi, inverse, factor;
 
-  Matrix(Family f, int64_t size, Numbers& numbers, bool has_average, bool is_due)
+  Matrix(Family f, int64_t size, Numbers& numbers, bool has_average, bool is_due, bool of_second)
       : n(size),
         ld(lngd::padded(size)),
         family(f),
         average(has_average),
         due(is_due),
+        second(of_second),
         values(make(f, size, numbers)),
         before(numbers.vector(size * ld)),
         phi(values.size()),
@@ -197,12 +207,13 @@ class Checker {
   Numbers numbers_;
 };
 
-// A set of matrices that are inverted in one call. Each is a layer of its own as far as `due` goes.
+// A set of matrices that are inverted in one call. Each is a layer of its own as far as `due` goes; every other one is
+// a block of a second factor.
 struct FactorSet {
   std::vector<std::unique_ptr<Matrix>> matrices;
 
   void add(Family family, int64_t n, Numbers& numbers, bool average = true, bool due = true) {
-    matrices.push_back(std::make_unique<Matrix>(family, n, numbers, average, due));
+    matrices.push_back(std::make_unique<Matrix>(family, n, numbers, average, due, matrices.size() % 2 == 1));
   }
 
   std::vector<FactorResult> run(const DampingRule& rule, int64_t workspace = int64_t{256} << 20) const {
@@ -220,6 +231,7 @@ struct FactorSet {
       task.ld = m->ld;
       task.size = static_cast<int32_t>(m->n);
       task.layer = static_cast<int32_t>(due.size());
+      task.second = m->second;
       tasks.push_back(task);
       due.push_back(m->due ? 1 : 0);
     }
@@ -264,7 +276,7 @@ struct FactorSet {
       CHECK(result.lambda == 0);
       return;
     }
-    const double first = damping(rule, m.mean());
+    const double first = damping(rule, m.mean(), m.second);
     CHECK_NEAR(result.lambda, first * std::pow(10.0, result.retries), 1e-12 * result.lambda);
     if (m.family == Family::Indefinite) { // needs lambda > 2: one retry less would not have been enough
       CHECK_GT(result.lambda, 2.0);

@@ -14,11 +14,12 @@ using lngd::cuda::UpdateTask;
 
 constexpr double kEps = 0x1p-23;
 
-LayerRecord record_of(int64_t moves, bool skipped) {
+LayerRecord record_of(int64_t moves, bool skipped, double decay = 0) {
   LayerRecord record{};
   record.moves = moves;
   record.last_step_skipped = skipped;
   record.coefficient = -0.37;
+  record.decay = decay;
   return record;
 }
 
@@ -29,10 +30,9 @@ struct Twin {
 
 Twin twin(const StepSettings& s, const LayerRecord& record, double w, double m, double a, double d) {
   const double zeta = record.coefficient * d, tau = static_cast<double>(s.momentum);
-  const double decay = s.decoupled ? s.learning_rate * s.factor * s.weight_decay : 0.0;
   Twin t;
   t.m = tau * m + zeta;
-  t.u = decay * w - (s.nesterov ? tau * t.m + zeta : t.m);
+  t.u = record.decay * w - (s.nesterov ? tau * t.m + zeta : t.m);
   t.average = a + s.averaging_window / (s.averaging_window + static_cast<double>(record.moves - 1)) * (w - t.u - a);
   return t;
 }
@@ -85,13 +85,10 @@ TEST(kernel_apply_update) {
                                          (averages ? ", averages" : ""));
           simt::set_schedule(schedule.order, schedule.seed);
           StepSettings settings{};
-          settings.learning_rate = 0.1;
-          settings.factor = 0.8;
-          settings.weight_decay = 0.05;
+          settings.rules.learning_rate = settings.rules.factor = settings.rules.weight_decay = 9; // are in the record
           settings.averaging_window = 8;
           settings.momentum = 0.9f;
           settings.nesterov = averages != gradients;
-          settings.decoupled = schedule.order != simt::Order::Reverse;
           device_settings.write({settings});
           // Rows of 65 and more by columns: several bands of 8 rows, several tiles, the last of the bias alone.
           const Shape shapes[] = {{1, 1, false, layout, 0},   {7, 3, true, layout, 0},   {33, 64, true, layout, 0},
@@ -102,7 +99,7 @@ TEST(kernel_apply_update) {
           std::vector<UpdateTask> tasks;
           for (const Shape& shape : shapes) {
             const int32_t i = static_cast<int32_t>(layers.size());
-            records.push_back(record_of(i == 2 ? 1 : 5, i == 4));
+            records.push_back(record_of(i == 2 ? 1 : 5, i == 4, schedule.order == simt::Order::Reverse ? 0 : 0.01 * i));
             layers.push_back(std::make_unique<Layer>(shape, records.back(), 11u + static_cast<uint32_t>(i)));
             table.push_back(layers.back()->device(averages));
             lngd::cuda::append_update_tasks(i, table.back(), 560, tasks);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// dense_precondition.cu against D = B^-1 G A^-1, and its inner products, in double precision. B in one block a group,
-// as LayerShape has it, and in several, which is only another layout.
+// dense_precondition.cu against D = B^-1 G A^-1, and its inner products, in double precision. B in one block a group
+// and in several.
 #include <cmath>
 #include <string>
 
@@ -129,8 +129,11 @@ Expected check_direction(const Case& c, double decay) {
 
 void check_layers(const std::vector<Size>& sizes, float decay, float weight_scale = 1, float gradient_scale = 1) {
   StepSettings settings{};
-  settings.weight_decay = decay == 0.0f ? 0.3 : static_cast<double>(decay); // decoupled is none of its business
-  settings.decoupled = decay == 0.0f;
+  settings.rules.weight_decay = decay == 0.0f ? 0.3 : static_cast<double>(decay);
+  // The other decays are none of its business.
+  settings.rules.decay = decay != 0.0f       ? LNGD_DECAY_COUPLED
+                         : weight_scale == 1 ? LNGD_DECAY_TRUST
+                                             : LNGD_DECAY_DECOUPLED;
   const Array<StepSettings> device_settings(std::vector<StepSettings>{settings});
   std::vector<std::unique_ptr<Case>> cases;
   std::vector<DeviceLayer> table;
@@ -194,6 +197,9 @@ TEST(kernel_dense_precondition) {
         if (schedule.order != simt::Order::Forward && layout != Layout::Rows) continue;
         if (decay != 0.0f && layout != Layout::Rows && layout != Layout::Columns) continue;
         simt::set_schedule(schedule.order, schedule.seed);
+        // Time: several tiles in each block of B, of several groups.
+        if (schedule.order == simt::Order::Forward && layout == Layout::PaddedRows)
+          check_layers({{{392, 19, true, layout, 16}, 2, 128}, {{5, 3, false, layout, 0}, 1, 2}}, decay);
         // Ragged tiles of both products and slices of the second; a layer without an inverse; a bias that is a block of
         // its own; groups whose rows end inside of a tile; blocks of B that end inside of one, and whose sizes are not
         // multiples of 4.

@@ -141,7 +141,7 @@ TEST(kernel_diagonal_inverse) {
     std::vector<std::vector<float>> phis = {
         Numbers(1).vector(3000), {1, 1, 1, -50, 1, -20}, {1, -1e9f}, {1, std::nanf(""), 1}, {1}, {1}};
     for (float& x : phis[0]) x = std::fabs(x);
-    const DampingRule rule{false, 0, 0, 1, 1}; // lambda is 1
+    const DampingRule rule{{LNGD_DAMPING_ABSOLUTE, 0, 0, 1, 1, 1, 0}}; // lambda is 1
     std::vector<std::unique_ptr<Array<float>>> phi, inverse;
     LayerRecord observed{};
     observed.has_average = 1;
@@ -186,8 +186,8 @@ void check_precondition(const Shape& s, float decay, float weight_scale, float g
   const conformance::Scope scope("layer of " + std::to_string(s.outputs) + " x " + std::to_string(s.columns()) + ", " +
                                  name(s.layout));
   StepSettings settings{};
-  settings.weight_decay = decay == 0.0f ? 0.3 : static_cast<double>(decay);
-  settings.decoupled = decay == 0.0f;
+  settings.rules.weight_decay = decay == 0.0f ? 0.3 : static_cast<double>(decay);
+  settings.rules.decay = decay == 0.0f ? LNGD_DECAY_DECOUPLED : LNGD_DECAY_COUPLED;
   LayerRecord record{};
   record.has_inverse = 1;
   const Layer layer(s, record, 5, weight_scale, gradient_scale);

@@ -7,10 +7,10 @@ namespace {
 
 using namespace fixture;
 
-constexpr DampingRule kRelative{true, 1e-2, 1e-5, 0, 0};
-constexpr DampingRule kAbsolute{false, 0, 0, 1e-5, 1e-2};
+constexpr DampingRule kRelative = relative(1e-2, 1e-5), kSecond = relative(1e-2, 1e-5, 3),
+                      kAbsolute = absolute(1e-5, 1e-2);
 // A damping that leaves the condition of 1e6 of Family::Spectrum nearly as it is.
-constexpr DampingRule kTiny{false, 0, 0, 1e-8, 1e-8};
+constexpr DampingRule kTiny = absolute(1e-8, 1e-8);
 
 void run(const std::vector<Family>& families, const std::vector<int64_t>& sizes, const DampingRule& rule) {
   Numbers numbers(11);
@@ -40,7 +40,7 @@ void each_schedule(Body body) {
 TEST(kernel_factor_inverse_sizes) {
   prepare();
   each_schedule([] {
-    run({Family::Dense}, {129, 1, 2, 31, 32, 33, 63, 64, 65, 97, 127, 128, 200}, kRelative);
+    run({Family::Dense}, {129, 1, 2, 31, 32, 33, 63, 64, 65, 97, 127, 128, 200}, kSecond);
     run({Family::Dense}, {257, 5}, kAbsolute);
   });
 }
@@ -63,7 +63,7 @@ TEST(kernel_factor_inverse_retries) {
 // the first panel, in a later one, in the last row.
 TEST(kernel_factor_inverse_large_retries) {
   prepare();
-  const DampingRule large{true, 0.5, 1e-5, 0, 0};
+  const DampingRule large = relative(0.5, 1e-5);
   each_schedule([&] { run({Family::Indefinite, Family::Dense}, {130, 192}, large); }); // 0.5, 5
   run({Family::Hopeless, Family::NotANumber, Family::Dense}, {130}, large);
   run({Family::Indefinite}, {260}, kRelative); // 0.01, 0.1, 1, 10

@@ -55,7 +55,42 @@ TEST(factor_plan_layers) {
     CHECK_EQ(task.phi - phi.data(), shape.blocks.offset(k));
     CHECK_EQ(task.inverse - inverse.data(), shape.blocks.offset(k));
     CHECK_EQ(task.layer, 3);
-    CHECK(task.factor == nullptr && task.record == &record);
+    CHECK(task.factor == nullptr && task.record == &record && !task.second);
+  }
+  CHECK(!layer.identity && layer.second_blocks == 0);
+  shape.approximation = LNGD_APPROXIMATION_NGPLUS;
+  CHECK(add_factor_layer(shape, memory, 3, tasks).identity);
+}
+
+// Blocks of B come behind those of Phi.
+TEST(factor_plan_second_factor) {
+  std::vector<float> phi(100000), inverse(phi.size()), second(phi.size()), second_inverse(phi.size());
+  std::vector<double> lambda(6), lambda_second(4);
+  lngd::LayerShape shape{};
+  shape.outputs = 80;
+  shape.blocks = lngd::BlockLayout(150, 64, 2);
+  shape.approximation = LNGD_APPROXIMATION_KFAC;
+  shape.second = lngd::BlockLayout(40, 32, 2);
+  lngd::LayerMemory memory{};
+  memory.phi = phi.data();
+  memory.phi_inverse = inverse.data();
+  memory.second = second.data();
+  memory.second_inverse = second_inverse.data();
+  memory.lambda_phi = lambda.data();
+  memory.lambda_second = lambda_second.data();
+  std::vector<FactorTask> tasks;
+  const FactorLayer layer = add_factor_layer(shape, memory, 3, tasks);
+  CHECK(layer.lambda_second == lambda_second.data() && !layer.identity);
+  CHECK_EQ(layer.second_blocks, 4);
+  REQUIRE(tasks.size() == 10);
+  const int32_t sizes[] = {32, 8, 32, 8};
+  for (int64_t k = 0; k < 4; ++k) {
+    const FactorTask& task = tasks[static_cast<size_t>(6 + k)];
+    CHECK(task.second);
+    CHECK_EQ(task.size, sizes[k]);
+    CHECK_EQ(task.ld, k % 2 == 1 ? 16 : 32);
+    CHECK_EQ(task.phi - second.data(), shape.second.offset(k));
+    CHECK_EQ(task.inverse - second_inverse.data(), shape.second.offset(k));
   }
 }
 

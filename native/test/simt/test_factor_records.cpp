@@ -10,7 +10,7 @@ namespace {
 using namespace fixture;
 using lngd::cuda::FactorLayer;
 
-constexpr DampingRule kRule{true, 1e-2, 1e-5, 0, 0};
+constexpr DampingRule kRule = relative(1e-2, 1e-5, 3);
 
 // A layer, its blocks' results, and what its record must become.
 struct Expected {
@@ -18,13 +18,13 @@ struct Expected {
   std::vector<double> lambda_before;
   int32_t outputs;
   bool average, due;
-  bool renewed, has_inverse;
+  bool renewed, has_inverse, identity;
   int64_t retries, failures;
   int32_t failed_block, failed_pivot;
 };
 
 std::vector<Expected> expectations() {
-  Expected many{{}, std::vector<double>(700, 0.0), 2, true, true, true, false, 0, 0, -1, -1}; // a grouped convolution
+  Expected many{{}, std::vector<double>(700, 0.0), 2, true, true, true, false, false, 0, 0, -1, -1}; // many groups
   for (int32_t b = 0; b < 700; ++b) {
     const bool fails = b % 300 == 7; // 7, 307, 607
     many.results.push_back({fails ? 0.0 : 1.0 + b, fails ? 6 : b % 2, fails ? b + 1 : -1, fails ? 0 : 1});
@@ -34,12 +34,15 @@ std::vector<Expected> expectations() {
   many.failed_block = 607;
   many.failed_pivot = 608;
   return {
-      {{{0.5, 2, 7, 1}, {0.25, 0, -1, 1}}, {0, 0}, 300, true, true, true, true, 2, 0, 0, 7},
-      {{{0.0, 6, 3, 0}, {0.75, 0, -1, 1}}, {0, 0}, 1, true, true, true, false, 6, 1, 0, 3},     // a block without any
-      {{{0.0, 6, 3, 0}, {0.75, 0, -1, 1}}, {0.125, 0}, 40, true, true, true, true, 6, 1, 0, 3}, // it has an old one
-      {{{0.0, 6, 9, 0}}, {0.5}, 40, true, true, false, false, 6, 1, 0, 9},                      // nothing is new
-      {{{0.0, 0, -1, 0}}, {0}, 5, false, true, false, false, 0, 0, -1, -1},                     // no average yet
-      {{{0.0, 0, -1, 0}}, {0.5}, 5, true, false, false, false, 0, 0, -1, -1},                   // not due
+      {{{0.5, 2, 7, 1}, {0.25, 0, -1, 1}}, {0, 0}, 300, true, true, true, true, false, 2, 0, 0, 7},
+      {{{0.5, 0, -1, 1}}, {0}, 300, true, true, true, true, true, 0, 0, -1, -1},                   // NGPLUS
+      {{{0.0, 6, 3, 0}, {0.75, 0, -1, 1}}, {0, 0}, 1, true, true, true, false, false, 6, 1, 0, 3}, // a block without
+                                                                                                   // any
+      {{{0.0, 6, 3, 0}, {0.75, 0, -1, 1}}, {0.125, 0}, 40, true, true, true, true, false, 6, 1, 0, 3}, // it has an old
+                                                                                                       // one
+      {{{0.0, 6, 9, 0}}, {0.5}, 40, true, true, false, false, false, 6, 1, 0, 9},                      // nothing is new
+      {{{0.0, 0, -1, 0}}, {0}, 5, false, true, false, false, false, 0, 0, -1, -1},                     // no average yet
+      {{{0.0, 0, -1, 0}}, {0.5}, 5, true, false, false, false, false, 0, 0, -1, -1},                   // not due
       many,
   };
 }
@@ -54,6 +57,7 @@ void check_records() {
     LayerRecord record{};
     record.has_average = e.average;
     record.retries = 10;
+    record.lambda_psi = 77;
     record.failed_inverses = 20;
     record.last_failed_block = record.last_failed_pivot = -1;
     before.push_back(record);
@@ -78,6 +82,7 @@ void check_records() {
     table.push_back({records.data + l, psi[l]->data, inverse[l]->data, device_lambdas.data + first[l],
                      layers[l].outputs, first[l], static_cast<int32_t>(layers[l].results.size()),
                      static_cast<int32_t>(l)});
+    table.back().identity = layers[l].identity;
   }
   const Array<FactorLayer> device_table(table);
   CHECK_EQ(lngd::cuda::launch_factor_records(device_table.data, static_cast<int32_t>(table.size()), kRule,
@@ -91,11 +96,11 @@ void check_records() {
     const conformance::Scope scope("layer " + std::to_string(l));
     double trace = 0;
     for (const float x : psis[l]) trace += static_cast<double>(x);
-    const double damp = damping(kRule, trace / e.outputs);
+    const double damp = e.identity ? 0.0 : damping(kRule, trace / e.outputs, true);
     double worst = 0;
     const std::vector<float> got = inverse[l]->read();
     for (size_t i = 0; i < got.size(); ++i)
-      worst = std::max(worst, std::fabs(got[i] * (e.renewed ? (psis[l][i] + damp) : -0.2) - 1));
+      worst = std::max(worst, std::fabs(got[i] * (e.identity ? 1 : e.renewed ? psis[l][i] + damp : -0.2) - 1));
     CHECK_WITHIN(worst, 0x1p-23); // a rounding of the inverse, and of -0.2
     CHECK_EQ(after[l].inverse_updates, e.renewed ? 1 : 0);
     CHECK_EQ(after[l].has_inverse, e.has_inverse ? 1 : 0);
@@ -103,7 +108,8 @@ void check_records() {
     CHECK_EQ(after[l].failed_inverses, 20 + e.failures);
     CHECK_EQ(after[l].last_failed_block, e.failed_block);
     CHECK_EQ(after[l].last_failed_pivot, e.failed_pivot);
-    if (e.renewed) CHECK_NEAR(after[l].lambda_psi, damp, 1e-14 * damp); // sums of the same doubles in another order
+    // Sums of the same doubles in another order.
+    CHECK_NEAR(after[l].lambda_psi, e.renewed ? damp : 77.0, 1e-14 * damp);
     int wrong = 0;
     for (size_t b = 0; b < e.results.size(); ++b)
       wrong += lambda[static_cast<size_t>(first[l]) + b] !=

@@ -11,6 +11,7 @@
 namespace {
 
 using namespace fixture;
+using lngd::RuledLayer;
 using lngd::cuda::DirectionSums;
 using lngd::cuda::DirectionTile;
 using lngd::cuda::ProjectionTask;
@@ -21,6 +22,7 @@ using lngd::cuda::StepSettings;
 struct Case {
   int32_t outputs, inputs, samples, used, positions, groups;
   bool bias, has_inverse;
+  LayerRecord before;
   int64_t ldw;
   std::vector<float> d, a, delta;
   std::vector<double> lambda;
@@ -38,13 +40,13 @@ struct Case {
     int32_t samples, used, positions, groups;
   };
 
-  Case(const Sizes& s, Layout layout, const LayerRecord& before, uint32_t seed)
-      : Case(s, layout, before, Numbers(seed)) {}
+  Case(const Sizes& s, Layout layout, const LayerRecord& earlier, uint32_t seed)
+      : Case(s, layout, earlier, Numbers(seed)) {}
 
-  RateLayer device(double trust_slope, int32_t first_tile) {
+  RateLayer device(const RuledLayer& rules, int32_t first_tile) {
     RateLayer layer{record.data,
                     lambda_phi.data,
-                    trust_slope,
+                    rules,
                     first_tile,
                     static_cast<int32_t>(tiles.size()),
                     outputs,
@@ -95,7 +97,7 @@ struct Case {
   }
 
  private:
-  Case(const Sizes& s, Layout layout, const LayerRecord& before, Numbers numbers)
+  Case(const Sizes& s, Layout layout, const LayerRecord& earlier, Numbers numbers)
       : outputs(s.outputs),
         inputs(s.inputs),
         samples(s.samples),
@@ -103,7 +105,8 @@ struct Case {
         positions(s.positions),
         groups(s.groups),
         bias(s.bias),
-        has_inverse(before.has_inverse),
+        has_inverse(earlier.has_inverse),
+        before(earlier),
         ldw(lngd::padded(s.inputs + (s.bias ? 1 : 0))),
         d(numbers.vector(s.outputs * ldw)),
         a(numbers.vector(int64_t{s.samples} * s.inputs)),
@@ -112,7 +115,7 @@ struct Case {
         inputs_tensor(s.samples, s.inputs, layout, a),
         deltas_tensor(s.samples, s.outputs, layout, delta),
         lambda_phi(lambdas(lambda, numbers)),
-        record(std::vector<LayerRecord>{before}) {
+        record(std::vector<LayerRecord>{earlier}) {
     // More tiles than a block has threads, of three diagonal blocks in turn.
     for (int32_t t = 0; t < 300; ++t) {
       DirectionTile tile{};
@@ -137,20 +140,25 @@ struct Case {
   }
 };
 
-LayerRecord record_before(bool has_inverse) {
+// `moves` steps before; the weights of the first had norm `initial`.
+LayerRecord record_before(bool has_inverse, int64_t moves = 7, double initial = 20) {
   LayerRecord record{};
   record.has_inverse = has_inverse;
   record.lambda_psi = 0.3;
-  record.moves = 7;
+  record.moves = moves;
+  record.initial_norm = moves == 0 ? -1 : initial;
+  record.direction_square = moves == 0 ? 0 : 4e4;
   record.skipped_steps = 2;
   record.last_step_skipped = 1;
   record.coefficient = 5;
+  record.decay = 6;
   return record;
 }
 
 // What the rules make of the sums; written as spec sections 6 and 7 have them.
-LayerRecord twin(const StepSettings& s, const Case& c, double trust_slope, double empirical) {
-  LayerRecord r = record_before(c.has_inverse);
+LayerRecord twin(const StepSettings& settings, const Case& c, const RuledLayer& layer, double empirical) {
+  const lngd::StepRules& s = settings.rules;
+  LayerRecord r = c.before;
   double dg = 0, dd = 0, ww = 0, kronecker = 0;
   for (size_t t = 0; t < c.sums.size(); ++t) {
     const DirectionSums& x = c.sums[t];
@@ -168,8 +176,20 @@ LayerRecord twin(const StepSettings& s, const Case& c, double trust_slope, doubl
                 : s.rate == LNGD_RATE_KRONECKER                    ? (kronecker < 0 ? 0.0 : kronecker)
                                                                    : 0.0;
   r.alpha = s.rate == LNGD_RATE_NONE ? 1.0 : dg / (r.curvature + s.mu);
-  const double trusted = s.trust_ratio * trust_slope * std::max(r.weight_norm, 1e-3);
+  if (r.moves == 0) r.initial_norm = r.weight_norm;
+  const bool output = layer.output_layer && r.initial_norm > 1e-3;
+  const double tau = s.trust_ratio * layer.trust_slope;
+  double measure = r.weight_norm;
+  if (output && s.output_bound) measure = std::min(measure, r.initial_norm);
+  r.direction_square = 0.95 * r.direction_square + 0.05 * dd;
+  double soft = 1;
+  if (s.soft_trust && dd > 0)
+    soft = std::min(1.0, 2 * std::sqrt(dd * (1 - std::pow(0.95, r.moves + 1)) / r.direction_square));
+  const double trusted = soft * tau * std::max(measure, 1e-3);
   const double length = std::fabs(r.alpha) * r.direction_norm;
+  r.decay = s.decay == LNGD_DECAY_COUPLED ? 0 : s.learning_rate * s.factor * s.weight_decay;
+  if (s.decay == LNGD_DECAY_TRUST) r.decay *= tau;
+  if (output && r.weight_norm > r.initial_norm) r.decay *= s.output_decay;
   r.trust_scale = 1;
   if (s.trust == LNGD_TRUST_ALWAYS && length > 0) r.trust_scale = trusted / length;
   if (s.trust == LNGD_TRUST_CAP) r.trust_scale = std::min(1.0, trusted / (s.learning_rate * length));
@@ -179,7 +199,11 @@ LayerRecord twin(const StepSettings& s, const Case& c, double trust_slope, doubl
   r.last_step_skipped = !sound;
   r.moves += sound;
   r.skipped_steps += !sound;
-  if (!sound) r.coefficient = 0;
+  if (!sound) {
+    r.coefficient = r.decay = 0;
+    r.initial_norm = c.before.initial_norm;
+    r.direction_square = c.before.direction_square;
+  }
   return r;
 }
 
@@ -199,6 +223,9 @@ void check_record(const Case& c, const LayerRecord& expected, double relative) {
   CHECK_EQ(found.moves, expected.moves);
   CHECK_EQ(found.skipped_steps, expected.skipped_steps);
   check_close(found.coefficient, expected.coefficient, relative);
+  check_close(found.decay, expected.decay, 1e-12);
+  check_close(found.initial_norm, expected.initial_norm, 1e-12);
+  check_close(found.direction_square, expected.direction_square, 1e-12);
   if (!c.has_inverse) return;
   check_close(found.inner_product, expected.inner_product, 1e-12); // sums in double, in another order
   check_close(found.direction_norm, expected.direction_norm, 1e-12);
@@ -209,26 +236,29 @@ void check_record(const Case& c, const LayerRecord& expected, double relative) {
 }
 
 StepSettings settings_of(int32_t rate, int32_t trust) {
-  StepSettings s{};
+  StepSettings settings{};
+  lngd::StepRules& s = settings.rules;
   s.learning_rate = 0.02;
   s.factor = 0.7;
   s.mu = 1e-3;
   s.trust_ratio = 0.01;
+  s.weight_decay = 0.3;
+  s.output_decay = 4;
   s.rate = rate;
   s.trust = trust;
-  return s;
+  return settings;
 }
 
-constexpr double kSlope = 1.3;
+constexpr RuledLayer kHidden{1.3, false}, kOutput{0.7, true};
 
 // Both launches over `cases`.
-void run(std::vector<std::unique_ptr<Case>>& cases, const StepSettings& settings) {
+void run(std::vector<std::unique_ptr<Case>>& cases, const StepSettings& settings, const RuledLayer& rules = kHidden) {
   std::vector<RateLayer> table;
   std::vector<ProjectionTask> tasks;
   std::vector<DirectionTile> tiles;
   std::vector<DirectionSums> sums;
   for (std::unique_ptr<Case>& c : cases) {
-    table.push_back(c->device(kSlope, static_cast<int32_t>(tiles.size())));
+    table.push_back(c->device(rules, static_cast<int32_t>(tiles.size())));
     lngd::cuda::append_projection_tasks(static_cast<int32_t>(table.size()) - 1, table.back(), tasks);
     tiles.insert(tiles.end(), c->tiles.begin(), c->tiles.end());
     sums.insert(sums.end(), c->sums.begin(), c->sums.end());
@@ -239,7 +269,7 @@ void run(std::vector<std::unique_ptr<Case>>& cases, const StepSettings& settings
   const Array<DirectionTile> device_tiles(tiles);
   const Array<DirectionSums> device_sums(sums);
   CHECK_EQ(lngd::cuda::prepare_layer_rate(), cudaSuccess);
-  if (settings.rate == LNGD_RATE_EMPIRICAL)
+  if (settings.rules.rate == LNGD_RATE_EMPIRICAL)
     CHECK_EQ(lngd::cuda::launch_rate_projections(device_table.data, device_tasks.data,
                                                  static_cast<int32_t>(tasks.size()), nullptr),
              cudaSuccess);
@@ -249,9 +279,10 @@ void run(std::vector<std::unique_ptr<Case>>& cases, const StepSettings& settings
   finish_launches();
 }
 
-std::unique_ptr<Case> small_case(bool has_inverse = true) {
-  return std::make_unique<Case>(Case::Sizes{5, 6, true, 9, 9, 1, 1}, Layout::Rows, record_before(has_inverse), 3);
+std::unique_ptr<Case> small_case(const LayerRecord& before) {
+  return std::make_unique<Case>(Case::Sizes{5, 6, true, 9, 9, 1, 1}, Layout::Rows, before, 3);
 }
+std::unique_ptr<Case> small_case(bool has_inverse = true) { return small_case(record_before(has_inverse)); }
 
 } // namespace
 
@@ -281,7 +312,7 @@ TEST(kernel_empirical_curvature) {
         const double expected = c->curvature(bound);
         const double found = c->record.read()[0].curvature;
         if (c->has_inverse) CHECK_NEAR(found, expected, bound);
-        check_record(*c, twin(settings, *c, kSlope, found), 1e-12);
+        check_record(*c, twin(settings, *c, kHidden, found), 1e-12);
       }
     }
   simt::set_schedule(simt::Order::Forward);
@@ -320,28 +351,60 @@ TEST(kernel_layer_rate_rules) {
           const double found = c->record.read()[0].curvature;
           if (rate == LNGD_RATE_EMPIRICAL && c->has_inverse && std::isfinite(c->sums[299].direction_gradient))
             CHECK_NEAR(found, curvature, bound);
-          check_record(*c, twin(settings, *c, kSlope, found), 1e-11);
+          check_record(*c, twin(settings, *c, kHidden, found), 1e-11);
         }
       }
   simt::set_schedule(simt::Order::Forward);
+}
+
+// Soft trust, the bound and the decay of an output layer: at the first step and later; below, at and above the first
+// norm of the weights, which are 24.5 long (300 sums near 2); a first norm that says nothing; a direction that all but
+// vanishes, and none; what a skipped step leaves alone.
+TEST(kernel_layer_rate_output_and_decay) {
+  start();
+  for (const int32_t decay : {LNGD_DECAY_DECOUPLED, LNGD_DECAY_COUPLED, LNGD_DECAY_TRUST})
+    for (const bool on : {false, true})
+      for (const RuledLayer& rules : {kHidden, kOutput}) {
+        const conformance::Scope scope("decay " + std::to_string(decay) + (on ? ", on" : ", off") +
+                                       (rules.output_layer ? ", output" : ", hidden"));
+        std::vector<std::unique_ptr<Case>> cases;
+        cases.push_back(small_case(record_before(true, 0)));
+        cases.push_back(small_case(record_before(true, 7, 20)));
+        cases.push_back(small_case(record_before(true, 1, 30)));
+        cases.push_back(small_case(record_before(true, 400, 1e-3)));
+        cases.push_back(small_case(record_before(true, 7, 20)));
+        for (DirectionSums& s : cases.back()->sums) s.direction_direction *= 1e-8;
+        cases.push_back(small_case(record_before(true, 0)));
+        for (DirectionSums& s : cases.back()->sums) s = {0, 0, 0, 0, 0};
+        cases.push_back(small_case(record_before(true, 7, 20)));
+        cases.back()->sums[3].direction_gradient = std::nan("");
+        StepSettings settings = settings_of(LNGD_RATE_NONE, LNGD_TRUST_ALWAYS);
+        settings.rules.decay = decay;
+        settings.rules.soft_trust = settings.rules.output_bound = on;
+        run(cases, settings, rules);
+        for (const std::unique_ptr<Case>& c : cases) check_record(*c, twin(settings, *c, rules, 0), 1e-11);
+        // The cases are what they are meant to be.
+        CHECK_NEAR(cases[0]->record.read()[0].weight_norm, 24.5, 1);
+        CHECK_EQ(cases[4]->record.read()[0].coefficient < -0.1, !on);
+      }
 }
 
 // New settings in the same memory are what the next launch reads: a captured step can be replayed with them.
 TEST(kernel_layer_rate_settings) {
   start();
   std::unique_ptr<Case> c = small_case();
-  const Array<RateLayer> layers(std::vector<RateLayer>{c->device(kSlope, 0)});
+  const Array<RateLayer> layers(std::vector<RateLayer>{c->device(kHidden, 0)});
   const Array<DirectionTile> tiles(c->tiles);
   const Array<DirectionSums> sums(c->sums);
   StepSettings settings = settings_of(LNGD_RATE_KRONECKER, LNGD_TRUST_CAP);
   Array<StepSettings> device_settings(std::vector<StepSettings>{settings});
   for (const double factor : {0.7, 0.1, 0.0}) {
-    settings.factor = factor;
+    settings.rules.factor = factor;
     device_settings.write({settings});
     c->record.write({record_before(true)});
     CHECK_EQ(lngd::cuda::launch_layer_rate(device_settings.data, layers.data, 1, tiles.data, sums.data, nullptr),
              cudaSuccess);
     finish_launches();
-    check_record(*c, twin(settings, *c, kSlope, 0), 1e-11);
+    check_record(*c, twin(settings, *c, kHidden, 0), 1e-11);
   }
 }

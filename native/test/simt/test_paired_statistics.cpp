@@ -18,6 +18,7 @@ struct Case {
   int32_t block;
   int32_t multiprocessors;
   bool dense;
+  int32_t second_block = 0; // 0: one block of B a group
 };
 
 // samples x channels x height x width, in one of two orders.
@@ -69,7 +70,7 @@ LayerShape shape_of(const Case& c, int32_t approximation) {
   shape.d = shape.inputs + (c.bias ? 1 : 0);
   shape.blocks = BlockLayout(shape.d, c.block, c.groups);
   shape.approximation = approximation;
-  shape.second = BlockLayout(c.outputs / c.groups, 0, c.groups);
+  shape.second = BlockLayout(c.outputs / c.groups, c.second_block, c.groups);
   shape.fisher = LNGD_FISHER_PROVIDED;
   return shape;
 }
@@ -178,8 +179,8 @@ Results run(const Case& c, const LayerShape& shape, const Images& inputs, const 
 void check_case(const Case& c, int32_t approximation, int times = 1) {
   const conformance::Scope scope(std::to_string(c.samples) + " x " + std::to_string(c.channels) + " -> " +
                                  std::to_string(c.outputs) + " kernel " + std::to_string(c.kernel) + " groups " +
-                                 std::to_string(c.groups) + " on " + std::to_string(c.multiprocessors) +
-                                 " approximation " + std::to_string(approximation));
+                                 std::to_string(c.groups) + " blocks " + std::to_string(c.second_block) + " on " +
+                                 std::to_string(c.multiprocessors) + " approximation " + std::to_string(approximation));
   const LayerShape shape = shape_of(c, approximation);
   const Images inputs(c.samples, c.channels, c.height, c.width, c.channels_last, 3);
   const Images signal(c.samples, c.outputs, static_cast<int32_t>(shape.conv.positions(0, c.height)),
@@ -222,16 +223,19 @@ void begin(const Schedule& schedule = kSchedules[0]) {
 
 } // namespace
 
-// B smaller and larger than a tile, rows that are split among blocks and rows that are not.
+// B smaller and larger than a tile, and in blocks, rows that are split among blocks and rows that are not.
 TEST(kernel_paired_statistics_dense) {
   for (const Schedule& schedule : kSchedules) {
     begin(schedule);
     for (const int32_t approximation : kBoth) {
       check_case({70, 30, 40, 1, 1, 1, 1, 0, 1, true, true, 16, 4, true}, approximation);
       check_case({70, 30, 40, 1, 1, 1, 1, 0, 1, true, false, 16, 132, true}, approximation);
+      check_case({70, 30, 40, 1, 1, 1, 1, 0, 1, true, true, 16, 4, true, 16}, approximation);
       if (schedule.order != simt::Order::Forward) continue;
       check_case({5, 9, 150, 1, 1, 1, 1, 0, 1, false, true, 0, 4, true}, approximation, 3);
       check_case({1, 1, 1, 1, 1, 1, 1, 0, 1, true, true, 128, 4, true}, approximation);
+      check_case({40, 9, 300, 1, 1, 1, 1, 0, 1, false, true, 0, 132, true, 128}, approximation);
+      check_case({40, 9, 300, 1, 1, 1, 1, 0, 1, false, false, 0, 4, true, 140}, approximation); // two tiles each
     }
   }
   begin();
@@ -242,6 +246,7 @@ TEST(kernel_paired_statistics_convolutions) {
     begin(schedule);
     for (const int32_t approximation : kBoth) {
       check_case({3, 4, 6, 7, 5, 3, 2, 1, 2, true, false, 8, 132, false}, approximation);
+      check_case({3, 4, 22, 7, 5, 3, 2, 1, 2, true, true, 8, 4, false, 5}, approximation);
       if (schedule.order != simt::Order::Forward) continue;
       check_case({4, 8, 8, 9, 8, 3, 1, 1, 1, true, true, 0, 4, false}, approximation, 2);
       check_case({2, 5, 5, 6, 6, 3, 1, 1, 5, true, true, 128, 4, false}, approximation);

@@ -110,8 +110,11 @@ struct LayerCase {
 void check_layers(const std::vector<LayerCase>& shapes, float decay, float weight_scale = 1, float gradient_scale = 1,
                   Precision precision = Precision::TripleTf32) {
   StepSettings settings{};
-  settings.weight_decay = decay == 0.0f ? 0.3 : static_cast<double>(decay); // decoupled is none of its business
-  settings.decoupled = decay == 0.0f;
+  settings.rules.weight_decay = decay == 0.0f ? 0.3 : static_cast<double>(decay);
+  // The other decays are none of its business.
+  settings.rules.decay = decay != 0.0f       ? LNGD_DECAY_COUPLED
+                         : weight_scale == 1 ? LNGD_DECAY_TRUST
+                                             : LNGD_DECAY_DECOUPLED;
   const Array<StepSettings> device_settings(std::vector<StepSettings>{settings});
   std::vector<Case> cases;
   std::vector<DeviceLayer> table;

@@ -114,7 +114,7 @@ void check(const Convolution& c, Order order, uint32_t seed) {
   RateLayer layer{};
   layer.record = record.data;
   layer.lambda_phi = lambda.data;
-  layer.trust_slope = 1;
+  layer.rules.trust_slope = 1;
   layer.outputs = c.outputs;
   layer.inputs = static_cast<int32_t>(shape.inputs);
   layer.bias_column = c.bias;
@@ -131,8 +131,8 @@ void check(const Convolution& c, Order order, uint32_t seed) {
   lngd::cuda::append_projection_tasks(0, layer, tasks);
 
   lngd::cuda::StepSettings settings{};
-  settings.rate = LNGD_RATE_EMPIRICAL;
-  settings.learning_rate = settings.factor = settings.mu = 1;
+  settings.rules.rate = LNGD_RATE_EMPIRICAL;
+  settings.rules.learning_rate = settings.rules.factor = settings.rules.mu = 1;
   const Array<lngd::cuda::StepSettings> device_settings(std::vector<lngd::cuda::StepSettings>{settings});
   const Array<RateLayer> device_layer(std::vector<RateLayer>{layer});
   const Array<ProjectionTask> device_tasks(tasks);

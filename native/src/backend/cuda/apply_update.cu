@@ -2,7 +2,7 @@
 // apply_update: momentum, weight decay, weights, averaged weights (spec section 7), all layers of a plan in one launch:
 //
 //   zeta = coefficient D                                  M <- tau M + zeta
-//   u = lr factor wd W - (M, or with Nesterov tau M + zeta)
+//   u = decay W - (M, or with Nesterov tau M + zeta)
 //   W <- W - u      or, for frameworks that subtract, G <- u
 //   avg <- avg + c/(c + t) ((W - u) - avg)                t = moves of the layer before this one
 //
@@ -33,12 +33,9 @@ struct Coefficients {
 // Called by every thread; the few doubles cost less than a barrier would.
 __device__ Coefficients coefficients(const StepSettings& s, const LayerRecord& record) {
   const double t = static_cast<double>(record.moves - 1); // layer_rate has counted this one
-  return {static_cast<float>(record.coefficient),
-          s.momentum,
-          s.nesterov ? s.momentum : 1.0f,
-          s.nesterov ? 1.0f : 0.0f,
-          s.decoupled ? static_cast<float>(s.learning_rate * s.factor * s.weight_decay) : 0.0f,
-          static_cast<float>(s.averaging_window / (s.averaging_window + t))};
+  return {static_cast<float>(record.coefficient), s.momentum,
+          s.nesterov ? s.momentum : 1.0f,         s.nesterov ? 1.0f : 0.0f,
+          static_cast<float>(record.decay),       static_cast<float>(s.averaging_window / (s.averaging_window + t))};
 }
 
 // One element; returns u. w - u is what a framework that subtracts u will hold: the same bits in both modes.

@@ -33,7 +33,7 @@ bool CudaContext::create(const lngd_config& config) {
   calls("prepare factor_inverse", [] { return prepare_factor_inverse(); });
   calls("prepare precondition", [] { return prepare_precondition(); });
   calls("prepare paired_statistics", [] { return prepare_paired_statistics(); });
-  calls("prepare factored_damping", [] { return prepare_factored_damping(); });
+  calls("prepare layer_damping", [] { return prepare_layer_damping(); });
   calls("prepare dense_precondition", [] { return prepare_dense_precondition(); });
   calls("prepare embedding_statistics", [] { return prepare_embedding_statistics(); });
   calls("prepare diagonal_inverse", [] { return prepare_diagonal_inverse(); });

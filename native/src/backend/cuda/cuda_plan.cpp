@@ -42,7 +42,7 @@ RateLayer rate_layer(const StepLayer& layer) {
   RateLayer r{};
   r.record = layer.memory->record;
   r.lambda_phi = layer.memory->lambda_phi;
-  r.trust_slope = shape.trust_slope;
+  r.rules = {shape.trust_slope, shape.output_layer};
   r.outputs = static_cast<int32_t>(shape.outputs);
   r.inputs = static_cast<int32_t>(shape.inputs);
   r.bias_column = shape.bias ? 1 : 0;
@@ -94,7 +94,8 @@ int32_t matrix_blocks(const StepLayer* layers, int32_t count) {
   return static_cast<int32_t>(blocks);
 }
 
-void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers, int32_t count) {
+void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers, int32_t count,
+                   const lngd_config& config) {
   std::vector<DeviceLayer> device_layers;
   std::vector<UpdateTask> updates;
   TileLists lists;
@@ -104,7 +105,7 @@ void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers
   std::vector<FactorLayer> factor_layers;
   std::vector<DiagonalTask> diagonals;
   std::vector<SecondLayer> seconds;
-  std::vector<DampedGroup> damped;
+  std::vector<DampedLayer> damped;
   int64_t products = 0;                           // floats between the two products with a second factor
   int32_t results = matrix_blocks(layers, count); // of factor_inverse
   for (int32_t i = 0; i < count; ++i) {
@@ -122,8 +123,8 @@ void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers
     } else {
       factor_layers.push_back(add_factor_layer(shape, memory, i, factor_tasks));
     }
+    if (damped_by_layer(config)) append_damped_layers(shape, memory, factor_layers.back(), config.damping, damped);
     if (!shape.second_matrix()) continue;
-    append_damped_groups(shape, memory, factor_layers.back(), damped);
     seconds.push_back(second_layer(shape, products));
     products += second_product_floats(shape);
   }
@@ -155,7 +156,7 @@ void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers
   plan.results = arena.at<FactorResult>(at_results);
   plan.update_count = static_cast<int32_t>(updates.size());
   plan.seconds = {arena.at<SecondLayer>(at_seconds), arena.at<float>(at_products)};
-  plan.damped = arena.at<DampedGroup>(at_damped);
+  plan.damped = arena.at<DampedLayer>(at_damped);
   plan.lambdas = arena.at<double>(at_lambdas);
   plan.diagonals = arena.at<DiagonalTask>(at_diagonals);
   plan.diagonal_count = static_cast<int32_t>(diagonals.size());
@@ -170,7 +171,7 @@ void create(CudaContext& context, CudaPlan& plan, StepLayer* layers, int32_t cou
   plan.layers = count;
   for (int32_t i = 0; i < count; ++i) add_mirrors(plan.mirrors, layers[i]);
   if (!plan.mirrors.create(context.calls)) return;
-  create_tables(context, plan, layers, count);
+  create_tables(context, plan, layers, count, config);
   plan.flags.resize(static_cast<size_t>(count));
   plan.average_due.reserve(context.calls, plan.flags.size() * sizeof(int32_t));
   plan.inverse_due.reserve(context.calls, plan.flags.size() * sizeof(int32_t));

@@ -66,9 +66,9 @@ struct CudaPlan : Plan {
   const DirectionTile* tiles = nullptr; // products with Phi_inv; with a second factor; of a diagonal Phi
   DirectionSums* sums = nullptr;        // one for each
   SecondTables seconds{};
-  const DampedGroup* damped = nullptr;
+  const DampedLayer* damped = nullptr; // where damped_by_layer
   const DiagonalTask* diagonals = nullptr;
-  double* lambdas = nullptr; // of FACTORED damping, one for each result
+  double* lambdas = nullptr; // likewise, one for each result
   const AverageLayer* average_layers = nullptr;
   const AverageTask* averages = nullptr;
   const FactorLayer* factor_layers = nullptr;

@@ -7,16 +7,6 @@
 namespace lngd::cuda {
 namespace {
 
-// FACTORED: lambda comes from launch_factored_damping, a block at a time.
-DampingRule damping_rule(const lngd_config& config, const double* given) {
-  return {config.damping == LNGD_DAMPING_RELATIVE,
-          config.damping_factor,
-          config.damping_floor,
-          config.damping_min,
-          config.damping_max,
-          config.damping == LNGD_DAMPING_FACTORED ? given : nullptr};
-}
-
 // A table of flags, one a layer.
 template <class Due>
 const int32_t* write_due(CudaContext& context, const StepArgs& args, ChangingTable& table, Due due) {
@@ -55,13 +45,12 @@ void factor_inverse(Context& base, const StepArgs& args) {
   const DeviceScope scope(context);
   CudaPlan& plan = cuda(args.plan);
   context.side_after_step();
-  const DampingRule rule = damping_rule(*args.config, plan.lambdas);
+  const DampingRule rule{damping_rules(*args.config), damped_by_layer(*args.config) ? plan.lambdas : nullptr};
   const int32_t* const due =
       write_due(context, args, plan.inverse_due, [](const StepLayer& layer) { return layer.inverse_due; });
   if (rule.given)
-    context.calls("launch factored_damping", [&] {
-      return launch_factored_damping(plan.damped, plan.damped_count, rule.factor, rule.floor, due, plan.lambdas,
-                                     context.side());
+    context.calls("launch layer_damping", [&] {
+      return launch_layer_damping(plan.damped, plan.damped_count, rule.rules, due, plan.lambdas, context.side());
     });
   context.calls("launch factor_inverse", [&] {
     return launch_factor_inverse(*plan.factor_plan, plan.factors, rule, due, plan.results, context.side());

@@ -47,7 +47,7 @@ __global__ void __launch_bounds__(kThreads)
   const DiagonalTask& task = tasks[blockIdx.x];
   FactorResult result{0.0, 0, -1, 0};
   if (is_due(task.record, due, task.layer)) { // the same in the whole block
-    double lambda = damping(rule, block_mean(task, sums));
+    double lambda = rule.given ? rule.given[task.result] : mean_damping(rule.rules, block_mean(task, sums), false);
     for (int t = 0; t <= kFactorRetries && !result.renewed; ++t) {
       if (t > 0) ++result.retries, lambda *= 10;
       const int failed = first_failure(task, lambda, failures);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The damping rule on the device, and what the size classes of factor_inverse share.
+// Lambda of the first try, and what the size classes of factor_inverse share.
 #ifndef LNGD_BACKEND_CUDA_FACTOR_DAMPING_CUH
 #define LNGD_BACKEND_CUDA_FACTOR_DAMPING_CUH
 
@@ -10,10 +10,6 @@ namespace lngd::cuda {
 
 constexpr int kFactorRetries = 6;
 
-__device__ __forceinline__ double damping(const DampingRule& rule, double mean) {
-  return rule.relative ? fmax(rule.factor * mean, rule.floor) : fmin(fmax(mean, rule.least), rule.most);
-}
-
 // tr(Phi) / n, by one warp: the same bits in whichever warp asks.
 __device__ __forceinline__ double mean_diagonal(const FactorTask& task) {
   double sum = 0;
@@ -23,7 +19,7 @@ __device__ __forceinline__ double mean_diagonal(const FactorTask& task) {
 
 // Lambda of the first try, by one warp.
 __device__ __forceinline__ double first_damping(const DampingRule& rule, const FactorTask& task) {
-  return rule.given ? rule.given[task.result] : damping(rule, mean_diagonal(task));
+  return rule.given ? rule.given[task.result] : mean_damping(rule.rules, mean_diagonal(task), task.second);
 }
 
 __device__ __forceinline__ bool is_due(const LayerRecord* record, const int32_t* due, int32_t layer) {

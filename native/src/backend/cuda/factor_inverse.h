@@ -10,14 +10,14 @@
 #include <cstdint>
 
 #include "backend/cuda/factor_inverse_plan.h"
+#include "backend/damping.h"
 
 namespace lngd::cuda {
 
-// The damping rule of spec section 4.
+// How the first try of a block is damped: by its own mean diagonal element, or as layer_damping.cu has found.
 struct DampingRule {
-  bool relative; // max(factor * mean, floor); or else mean clipped to [least, most]
-  double factor, floor, least, most;
-  const double* given = nullptr; // FACTORED: lambda by FactorTask::result (device memory), whatever the mean
+  DampingRules rules;
+  const double* given = nullptr; // lambda by FactorTask::result (device memory), where damped_by_layer
 };
 
 // What became of a block.
@@ -35,6 +35,29 @@ struct FactorTables {
   float* workspace;        // FactorPlan::workspace_bytes(), 16-byte aligned; its contents do not matter
   int32_t multiprocessors; // of the device
 };
+
+// A factor of a layer, or of one of its groups, whose blocks get one lambda.
+struct DampedFactor {
+  const float* diagonal; // blocks as a BlockLayout has them; or the d elements of a diagonal factor
+  int32_t d, block, groups;
+  bool is_diagonal;
+  int64_t group_floats;
+  int32_t first_result, count; // of its blocks, as FactorTask counts them; a factor that is a vector has none here
+};
+struct DampedLayer {
+  const LayerRecord* record;
+  DampedFactor phi, second;
+  int32_t layer; // of the `due` flags
+};
+// FACTORED: one for each group, else one for all of them.
+void append_damped_layers(const LayerShape& shape, const LayerMemory& memory, const FactorLayer& layer, int32_t damping,
+                          std::vector<DampedLayer>& layers);
+
+// layer_damping.cu, before launch_factor_inverse where damped_by_layer: lambda of every block of what is due, at its
+// result. prepare_layer_damping is called once before.
+cudaError_t prepare_layer_damping();
+cudaError_t launch_layer_damping(const DampedLayer* layers, int32_t count, const DampingRules& rules,
+                                 const int32_t* due, double* lambdas, cudaStream_t stream);
 
 // factor_inverse.cu, factor_inverse_large.cu. Called once before the first launch.
 cudaError_t prepare_factor_inverse();

@@ -63,7 +63,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   const bool wanted = is_due(m.task.record, due, m.task.layer);
   const double lambda = !wanted      ? 0.0
                         : rule.given ? rule.given[m.task.result]
-                                     : damping(rule, block_mean_diagonal(m.task, of_warp));
+                                     : mean_damping(rule.rules, block_mean_diagonal(m.task, of_warp), m.task.second);
   if (threadIdx.x == 0) {
     m.header() = {lambda, wanted ? 1 : 0, -1};
     if (!wanted) m.ok(0) = 0;

@@ -23,6 +23,7 @@ struct FactorTask {
   int32_t layer;  // of the `due` flags
   int32_t result; // index of its FactorResult
   int32_t panels; // rows of panels (large ones only)
+  bool second;    // of the second factor, and not of Phi
   int64_t work;   // where its part of the workspace begins, in floats (large ones only)
 };
 
@@ -37,6 +38,7 @@ struct FactorLayer {
   int32_t layer; // of the `due` flags
   double* lambda_second = nullptr;
   int32_t second_blocks = 0;
+  bool identity = false; // NGPLUS, which has the identity in place of psi: psi_inverse becomes 1
 };
 
 // Appends a layer's blocks to `tasks`, of Phi, then of the second factor, and returns the layer for

@@ -89,9 +89,14 @@ __global__ void __launch_bounds__(kThreads) factor_records_kernel(const FactorLa
     publish_second(layer, of_warp_lambda);
     return;
   }
+  if (layer.identity) {
+    for (int i = thread; i < layer.outputs; i += kThreads) layer.psi_inverse[i] = 1.0f;
+    if (thread == 0) layer.record->lambda_psi = 0;
+    return;
+  }
   double sum = 0;
   for (int i = thread % 32; i < layer.outputs; i += 32) sum += layer.psi[i];
-  const double lambda = damping(rule, warp_sum(sum) / layer.outputs); // every warp for itself: the same bits
+  const double lambda = mean_damping(rule.rules, warp_sum(sum) / layer.outputs, true); // by every warp: the same bits
   for (int i = thread; i < layer.outputs; i += kThreads)
     layer.psi_inverse[i] = static_cast<float>(1.0 / (layer.psi[i] + lambda));
   if (thread == 0) layer.record->lambda_psi = lambda;

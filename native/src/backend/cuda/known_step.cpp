@@ -214,12 +214,14 @@ lngd_config known_step_config(int32_t device) {
   config.damping = LNGD_DAMPING_RELATIVE;
   config.damping_factor = 1;
   config.damping_floor = 1e-10;
+  config.second_damping = 1;
   config.rate = LNGD_RATE_EMPIRICAL;
   config.mu = 1e-8;
   config.trust = LNGD_TRUST_OFF;
   config.decay = LNGD_DECAY_DECOUPLED;
   config.learning_rate = 0.02; // with it the step is about as large as the weights, and so is what decays of them
   config.weight_decay = 5;
+  config.output_decay = 1;
   config.momentum = 0.9;
   config.nesterov = 1;
   config.averaging = 1;

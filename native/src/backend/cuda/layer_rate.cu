@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// layer_rate: alpha_l = <D, G> / (C + mu) (paper 3.2, eq. 12-13), the trust ratio, and from both the coefficient of the
-// layer: zeta = coefficient D. All of it stays in the layer's record on the device.
+// layer_rate: alpha_l = <D, G> / (C + mu) (paper 3.2, eq. 12-13), and from it by step_rules.h the coefficient of the
+// layer: zeta = coefficient D. All of it stays in the layer's record on the device. What is measured here:
 //
 //   EMPIRICAL   C = (1/N) sum_n x_n^2, x_n = sum_t delta_nt^T D a_nt; the x_n come in parts from rate_projection.cu.
 //   KRONECKER   C = tr(Psi D Phi D^T) = sum over blocks of
@@ -14,7 +14,6 @@ namespace lngd::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr double kSmallestNorm = 1e-3; // of W in the trust ratio: a layer that starts at zero must be able to leave it
 
 // The sum over the block, in every thread, always added in the same order.
 __device__ double block_sum(double value, double (&of_warp)[kThreads / 32]) {
@@ -44,40 +43,6 @@ __device__ double squares(const RateLayer& layer) {
   return sum;
 }
 
-__device__ void skip(LayerRecord& record) {
-  record.last_step_skipped = 1;
-  record.coefficient = 0;
-  ++record.skipped_steps;
-}
-
-// The rules; by one thread.
-__device__ void settle(const StepSettings& s, const RateLayer& layer, const DirectionSums& sums, double curvature) {
-  LayerRecord& record = *layer.record;
-  const double inner = sums.direction_gradient;
-  const double alpha = s.rate == LNGD_RATE_NONE ? 1.0 : inner / (curvature + s.mu);
-  const double direction_norm = sqrt(sums.direction_direction), weight_norm = sqrt(sums.weight_weight);
-  // Trust ratio: the length of alpha_l D beside tau max(||W||, 1e-3).
-  const double length = fabs(alpha) * direction_norm;
-  const double trusted =
-      s.trust_ratio * layer.trust_slope * (weight_norm > kSmallestNorm ? weight_norm : kSmallestNorm);
-  double trust = 1.0;
-  if (s.trust == LNGD_TRUST_ALWAYS && length > 0) trust = trusted / length;
-  if (s.trust == LNGD_TRUST_CAP && s.learning_rate * length > trusted) trust = trusted / (s.learning_rate * length);
-  const double coefficient = -s.learning_rate * s.factor * alpha * trust;
-  record.alpha = alpha;
-  record.inner_product = inner;
-  record.curvature = curvature;
-  record.direction_norm = direction_norm;
-  record.weight_norm = weight_norm;
-  record.trust_scale = trust;
-  const bool sound = isfinite(inner) && isfinite(direction_norm) && isfinite(curvature) && isfinite(coefficient) &&
-                     isfinite(static_cast<float>(coefficient));
-  if (!sound) return skip(record);
-  record.last_step_skipped = 0;
-  record.coefficient = coefficient;
-  ++record.moves;
-}
-
 // A block a layer.
 __global__ void __launch_bounds__(kThreads) layer_rate_kernel(const StepSettings* settings, const RateLayer* layers,
                                                               const DirectionTile* tiles, const DirectionSums* sums) {
@@ -85,7 +50,7 @@ __global__ void __launch_bounds__(kThreads) layer_rate_kernel(const StepSettings
   const RateLayer& layer = layers[blockIdx.x];
   LayerRecord& record = *layer.record;
   if (!record.has_inverse) { // the same in the whole block; nobody else writes has_inverse
-    if (threadIdx.x == 0) skip(record);
+    if (threadIdx.x == 0) skip_step(record);
     return;
   }
   const double lambda_psi = record.lambda_psi;
@@ -105,14 +70,17 @@ __global__ void __launch_bounds__(kThreads) layer_rate_kernel(const StepSettings
   total.direction_direction = block_sum(mine.direction_direction, of_warp);
   total.weight_weight = block_sum(mine.weight_weight, of_warp);
   double curvature = 0;
-  if (settings->rate == LNGD_RATE_KRONECKER) {
+  if (settings->rules.rate == LNGD_RATE_KRONECKER) {
     curvature = block_sum(kronecker, of_warp);
     if (curvature < 0) curvature = 0; // rounding, where the undamped part is nothing
   }
   // A gradient that is not finite shows in <D, G>; then there is nothing to measure.
-  if (settings->rate == LNGD_RATE_EMPIRICAL && isfinite(total.direction_gradient))
+  if (settings->rules.rate == LNGD_RATE_EMPIRICAL && isfinite(total.direction_gradient))
     curvature = block_sum(squares(layer), of_warp) / static_cast<double>(layer.used);
-  if (threadIdx.x == 0) settle(*settings, layer, total, curvature);
+  if (threadIdx.x == 0)
+    rate_step(settings->rules, layer.rules,
+              {total.direction_gradient, curvature, sqrt(total.direction_direction), sqrt(total.weight_weight)},
+              record);
 }
 
 } // namespace

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "backend/cuda/kernels.h"
+#include "backend/step_rules.h"
 
 namespace lngd::cuda {
 
@@ -21,8 +22,8 @@ struct alignas(8) RatePatches {
 // A layer of a step; device pointers.
 struct RateLayer {
   LayerRecord* record;
-  const double* lambda_phi;    // blocks
-  double trust_slope;          // factor on tau
+  const double* lambda_phi; // blocks
+  RuledLayer rules;
   int32_t first_tile, tiles;   // of precondition, and of its DirectionSums
   int32_t outputs, inputs;     // without the bias
   int32_t bias_column, groups; // 1: column `inputs` of the direction is the bias

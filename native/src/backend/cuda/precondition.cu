@@ -90,7 +90,7 @@ __global__ void __launch_bounds__(kProductThreads, 2)
   if (!layer.record->has_inverse) return; // the whole block; layer_rate skips the layer
   const TileView g(layer.weight_gradients, layer.bias_gradients, layer.inputs, at.row0, at.begin);
   const TileView w(layer.weights, layer.bias, layer.inputs, at.row0, at.begin);
-  const float decay = settings->decoupled ? 0.0f : static_cast<float>(settings->weight_decay);
+  const float decay = coupled_decay(*settings);
   const TileGradient gradient{
       g, w, decay, at.inverse, at.row_end - at.row0, at.size, decay == 0.0f ? min(g.columns, at.size) : 0};
   const Along way = along(g.data, g.rs, g.cs);

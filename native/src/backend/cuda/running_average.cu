@@ -3,7 +3,8 @@
 //
 //   Phi_hat <- rho Phi_hat + (1 - rho) Phi / N        psi_hat <- rho psi_hat + (1 - rho) psi / denominator
 //
-// and a second factor that is a matrix (KFAC, TKFAC) as Phi, by the rows or by the denominator (second_factor.h).
+// and a second factor that is a matrix (KFAC, TKFAC) as Phi, by the rows or by the denominator (second_factor.h); its
+// layer also has running averages of two means, of ||a||^2 over the columns and of g^2 (SIGNAL damping).
 //
 // The first update initialises. An update with NaN, Inf or overflow, or in which every c_n r_n was 0 (a dead layer),
 // changes nothing, and neither does one group of a convolution in which they were. The sums are zero afterwards in
@@ -20,6 +21,7 @@ namespace lngd::cuda {
 namespace {
 
 constexpr int kThreads = 256;
+constexpr int kWarps = kThreads / 32;
 
 // The decision over a layer, the same in every thread of the block; every thread must come.
 struct Decision {
@@ -112,16 +114,48 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
+// The sum of totals[0..count), which are zero afterwards; where the first thread is. Every thread must come.
+__device__ double take_sum(double* totals, int count, double (&of_warp)[kWarps]) {
+  double sum = 0;
+  for (int i = static_cast<int>(threadIdx.x); i < count; i += kThreads) {
+    sum += totals[i];
+    totals[i] = 0;
+  }
+  sum = warp_sum(sum);
+  __syncthreads(); // the sum before has been read
+  if (threadIdx.x % 32 == 0) of_warp[threadIdx.x / 32] = sum;
+  __syncthreads();
+  double total = 0;
+  for (int warp = 0; warp < kWarps; ++warp) total += of_warp[warp];
+  return total;
+}
+
+// alpha_l = sum ||a||^2 / (N d) and beta_l = the mean of g^2, over all groups, into the record.
+__device__ void average_squares(const AverageLayer& layer, const Decision& decision, double (&of_warp)[kWarps]) {
+  const double inputs = take_sum(layer.totals, layer.groups, of_warp),
+               signals = take_sum(layer.totals + layer.groups, layer.groups, of_warp);
+  if (threadIdx.x != 0) return;
+  double& rows = layer.totals[2 * layer.groups];
+  LayerRecord& record = *layer.record;
+  if (decision.accept) {
+    const double columns = static_cast<double>(layer.groups) * layer.phi.d, keep = decision.keep;
+    record.input_square =
+        keep * record.input_square + (1.0 - keep) * inputs / (static_cast<double>(record.samples) * columns);
+    record.signal_square = keep * record.signal_square + (1.0 - keep) * signals / (rows * layer.outputs);
+  }
+  rows = 0;
+}
+
 // A block a layer.
 __global__ void __launch_bounds__(kThreads)
     average_records_kernel(const StepSettings* settings, const AverageLayer* layers, const int32_t* due) {
+  __shared__ double of_warp[kWarps];
   if (!due[blockIdx.x]) return;
   const AverageLayer& layer = layers[blockIdx.x];
   const Decision decision = decide(layer, settings->rho);
   __syncthreads(); // the denominators have been read
   for (int g = static_cast<int>(threadIdx.x); g < layer.groups; g += kThreads) layer.denominator[g] = 0;
-  if (layer.totals)
-    for (int i = static_cast<int>(threadIdx.x); i <= 2 * layer.groups; i += kThreads) layer.totals[i] = 0;
+  if (layer.totals) average_squares(layer, decision, of_warp);
   if (threadIdx.x != 0) return;
   LayerRecord& record = *layer.record;
   if (decision.accept) {

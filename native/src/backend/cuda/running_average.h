@@ -36,7 +36,7 @@ struct AverageLayer {
   double* psi_sum; // outputs
   float* psi;
   AverageFactor second;
-  double* totals; // 2 groups + 1, the last is the number of rows; nullptr where it is a diagonal
+  double* totals; // 2 groups + 1: sum c of each group, sum r, and the rows; nullptr where it is a diagonal
   int32_t outputs, groups;
   bool second_by_rows; // KFAC: divided by the rows, not by the denominator
 };

@@ -4,7 +4,7 @@
 //   KFAC    A = (1/N) sum a a^T        B = (1/(N T)) sum g g^T
 //   TKFAC   Phi = (1/N) sum r a a^T    Psi = sum c g g^T / sum c r
 //
-// B has a BlockLayout of its own (LayerShape::second): one block a group today. All tables here go by its blocks.
+// B has a BlockLayout of its own (LayerShape::second), and all tables here go by its blocks.
 #ifndef LNGD_BACKEND_CUDA_SECOND_FACTOR_H
 #define LNGD_BACKEND_CUDA_SECOND_FACTOR_H
 
@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <vector>
 
-#include "backend/cuda/factor_inverse.h"
 #include "backend/cuda/kernels.h"
 #include "backend/cuda/statistics.h"
 
@@ -30,25 +29,6 @@ cudaError_t launch_paired_statistics(const StatisticsArgs& args, const Statistic
                                      Precision precision, cudaStream_t stream);
 cudaError_t launch_paired_statistics(const ConvStatisticsArgs& args, const StatisticsWorkspace& workspace,
                                      Precision precision, cudaStream_t stream);
-
-// FACTORED damping of one group of a layer, whose diagonals lie in blocks. Results as FactorTask counts them.
-struct DampedGroup {
-  const LayerRecord* record;
-  const float *first, *second;  // the group's blocks of Phi and of B
-  int32_t d, block;             // of Phi
-  int32_t rows, second_block;   // of B
-  int32_t first_result, blocks; // of Phi
-  int32_t second_result, second_blocks;
-  int32_t layer; // of the `due` flags
-};
-void append_damped_groups(const LayerShape& shape, const LayerMemory& memory, const FactorLayer& layer,
-                          std::vector<DampedGroup>& groups);
-
-// factored_damping.cu: lambda of every block of the groups that are due, at its result:
-//   pi sqrt(factor) for Phi, sqrt(factor) / pi for B, at least floor;  pi^2 = (tr Phi / d) / (tr B / rows)
-cudaError_t prepare_factored_damping();
-cudaError_t launch_factored_damping(const DampedGroup* groups, int32_t count, double factor, double floor,
-                                    const int32_t* due, double* lambdas, cudaStream_t stream);
 
 // X = G A^-1 of a layer between the two products of dense_precondition, transposed: element (row, column) of a group at
 // first + (group columns + column) ld + row, where the rows of each block of B begin at a multiple of padded_block.

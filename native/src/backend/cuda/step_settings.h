@@ -8,32 +8,27 @@
 
 #include <cstdint>
 
+#include "backend/portable.h"
+#include "backend/step_rules.h"
 #include "lngd/lngd.h"
 
 namespace lngd::cuda {
 
 struct StepSettings {
-  double learning_rate;
-  double factor; // of the schedule
-  double weight_decay;
-  double mu;
-  double trust_ratio; // tau
+  StepRules rules;
   double averaging_window;
   double rho; // weight of the old estimate in the running averages
   float momentum;
-  int32_t nesterov;  // 0 or 1
-  int32_t decoupled; // weight decay: 1 into W, 0 into G
-  int32_t trust;     // lngd_trust
-  int32_t rate;      // lngd_rate
+  int32_t nesterov; // 0 or 1
 };
 
 inline StepSettings step_settings(const lngd_config& c, double factor) {
-  return {c.learning_rate, factor,
-          c.weight_decay,  c.mu,
-          c.trust_ratio,   c.averaging_window,
-          c.rho,           static_cast<float>(c.momentum),
-          c.nesterov,      c.decay == LNGD_DECAY_DECOUPLED ? 1 : 0,
-          c.trust,         c.rate};
+  return {step_rules(c, factor), c.averaging_window, c.rho, static_cast<float>(c.momentum), c.nesterov};
+}
+
+// What of W is added to G before it is preconditioned; the other decays are in the layer's record.
+LNGD_INLINE float coupled_decay(const StepSettings& s) {
+  return s.rules.decay == LNGD_DECAY_COUPLED ? static_cast<float>(s.rules.weight_decay) : 0.0f;
 }
 
 } // namespace lngd::cuda
