@@ -22,7 +22,6 @@ double sum_error(std::int64_t n) { return 2 * (std::sqrt(static_cast<double>(n))
 
 lngd_config orthogonal_config() {
   lngd_config c = bare_config();
-  c.device = LNGD_DEVICE_CPU;
   c.approximation = LNGD_APPROXIMATION_KFAC;
   c.fisher = LNGD_FISHER_PROVIDED;
   c.orthogonalise = 1;
@@ -227,7 +226,6 @@ Case training_case(const std::string& name) {
   Case c;
   c.name = name;
   c.config = preset(LNGD_PRESET_BLOCK_KRONECKER, 50);
-  c.config.device = LNGD_DEVICE_CPU;
   c.config.orthogonalise = 1;
   c.config.nesterov = 1;
   c.config.block_size = c.config.second_block_size = 5;

@@ -12,7 +12,6 @@ namespace {
 // device that was named is refused: nothing else asks what a backend can do.
 std::string cuda_lacks(const lngd_config& config) {
   if (config.approximation == LNGD_APPROXIMATION_EKFAC) return "approximation is LNGD_APPROXIMATION_EKFAC (3)";
-  if (config.orthogonalise != 0) return "orthogonalise is 1";
   return "";
 }
 
