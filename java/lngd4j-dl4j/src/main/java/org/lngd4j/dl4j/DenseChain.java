@@ -27,9 +27,9 @@ import org.nd4j.linalg.factory.Nd4j;
  *
  * <p>No second forward pass, no weight gradients, nothing for the first layer's inputs, and no
  * memory for a second gradient array: of the {@link SampledFisher} pass of S samples, which has 6 S
- * m d operations a layer, 2 S m d are left, and none of the first layer, the widest one mostly. What
- * was seen is handed over at the update, so that of several backward passes the one counts whose
- * gradients are stepped.
+ * m d operations a layer, 2 S m d are left, and none of the first layer, the widest one mostly.
+ * What was seen is handed over at the update, so that of several backward passes the one counts
+ * whose gradients are stepped.
  */
 @SuppressWarnings("try") // scopes that are only opened and closed
 final class DenseChain {
@@ -68,10 +68,7 @@ final class DenseChain {
      * evaluated (dropout, weight noise).
      */
     static DenseChain of(
-            LngdTraining training,
-            Network net,
-            LngdOptions options,
-            List<LayerCapture> captures) {
+            LngdTraining training, Network net, LngdOptions options, List<LayerCapture> captures) {
         List<Unit> units = net.units();
         if (!(net instanceof SequentialNetwork) || units.size() != captures.size()) {
             return null;
@@ -140,8 +137,7 @@ final class DenseChain {
     }
 
     private INDArray hidden(int index, INDArray z) {
-        INDArray above =
-                captures.get(index + 1).layer.getParam(DefaultParamInitializer.WEIGHT_KEY);
+        INDArray above = captures.get(index + 1).layer.getParam(DefaultParamInitializer.WEIGHT_KEY);
         INDArray epsilon = delta.mmul(above.transpose()); // [nIn, nOut]
         return activations.get(index).backprop(z.dup(), epsilon).getFirst();
     }

@@ -79,7 +79,9 @@ public final class LngdTraining implements AutoCloseable {
             decorations.add(new Decoration(capture.layer, capture));
         }
         this.denseChain =
-                options.fisher() == Fisher.PROVIDED ? DenseChain.of(this, net, options, captures.list()) : null;
+                options.fisher() == Fisher.PROVIDED
+                        ? DenseChain.of(this, net, options, captures.list())
+                        : null;
         captures.list().forEach(c -> c.chain(denseChain));
         if (options.fisher() == Fisher.PROVIDED && denseChain == null) {
             sampledFisher = sampledFisher();

@@ -27,8 +27,8 @@ import org.nd4j.linalg.lossfunctions.ILossFunction;
  * drawn from the model's own prediction and g back-propagated through the whole network, as KFAC
  * and the paper's LNGD-lr have it. Where statistics are due, a {@link Shadow} makes one more
  * forward and backward pass on the first samples of the batch ({@link ChainPass}). A stack of dense
- * layers needs no pass at all ({@link DenseChain}); in general DL4J's backward pass uses up what the
- * forward pass left.
+ * layers needs no pass at all ({@link DenseChain}); in general DL4J's backward pass uses up what
+ * the forward pass left.
  *
  * <p>The shadow runs without dropout and weight noise: it is the model that is evaluated, and
  * targets depend on (seed, step) alone. Batch normalisation uses the statistics of the samples that
@@ -165,7 +165,10 @@ final class SampledFisher {
         }
     }
 
-    /** Feeds the statistics of the layers where they are due, of one at least, from the batch of the coming step. */
+    /**
+     * Feeds the statistics of the layers where they are due, of one at least, from the batch of the
+     * coming step.
+     */
     void observe(long step) {
         int lowest = Integer.MAX_VALUE;
         for (int i = 0; i < captures.size(); i++) {

@@ -10,6 +10,7 @@ import java.util.List;
 import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.nn.conf.BackpropType;
 import org.deeplearning4j.nn.conf.NeuralNetConfiguration;
+import org.deeplearning4j.nn.conf.dropout.Dropout;
 import org.deeplearning4j.nn.conf.inputs.InputType;
 import org.deeplearning4j.nn.conf.layers.ActivationLayer;
 import org.deeplearning4j.nn.conf.layers.BatchNormalization;
@@ -270,17 +271,27 @@ class SampledFisherRunTest {
         }
     }
 
-    @Test
-    void theSecondPassIsOverTheFirstSamplesAndOnlyWhereStatisticsAreDue() {
-        LngdOptions options =
-                LngdOptions.blockKronecker(40).statisticsSamples(5).statisticsInterval(2).build();
-        MultiLayerNetwork net =
-                Nets.of(new Sgd(0.1), Nets.dense(Nets.INPUTS, 8, new Counting()), Nets.softmax(8));
+    private static List<Long> rows(MultiLayerNetwork net, LngdOptions options) {
         Counting.ROWS.clear();
         try (LngdTraining lngd = Lngd.attach(net, options)) {
             fit(net, 0, 3);
         }
-        assertThat(Counting.ROWS).containsExactly(16L, 5L, 16L, 16L, 5L);
+        return Counting.ROWS;
+    }
+
+    @Test
+    void theSecondPassIsOverTheFirstSamplesAndOnlyWhereStatisticsAreDue() {
+        LngdOptions options =
+                LngdOptions.blockKronecker(40).statisticsSamples(5).statisticsInterval(2).build();
+        // The chain goes beside the backward pass, and comes to a layer first.
+        MultiLayerNetwork net =
+                Nets.of(new Sgd(0.1), Nets.dense(Nets.INPUTS, 8, new Counting()), Nets.softmax(8));
+        assertThat(rows(net, options)).containsExactly(5L, 16L, 16L, 5L, 16L);
+        // A network that drops inputs goes through its shadow, after the backward pass.
+        DenseLayer dropping = Nets.dense(Nets.INPUTS, 8, new Counting());
+        dropping.setIDropout(new Dropout(0.5));
+        assertThat(rows(Nets.of(new Sgd(0.1), dropping, Nets.softmax(8)), options))
+                .containsExactly(16L, 5L, 16L, 16L, 5L);
         ComputationGraph graph = net.toComputationGraph();
         Counting.ROWS.clear();
         try (LngdTraining lngd = Lngd.attach(graph, options)) {

@@ -56,10 +56,7 @@ public final class GlyphsDataset {
                                             + letter * SplitMix64.GAMMA * NUMBERS));
         }
         return new Dataset(
-                "the generator",
-                images(alphabet, 0, training),
-                images(alphabet, 1, test),
-                CLASSES);
+                "the generator", images(alphabet, 0, training), images(alphabet, 1, test), CLASSES);
     }
 
     private static double[] numbers(SplitMix64 random) {
@@ -90,8 +87,7 @@ public final class GlyphsDataset {
             for (int k = 0; k < stroke.length; k++) {
                 stroke[k] = random.uniform();
             }
-            int absent =
-                    random.uniform() < BROKEN ? (int) (STROKES * random.uniform()) : STROKES;
+            int absent = random.uniform() < BROKEN ? (int) (STROKES * random.uniform()) : STROKES;
             for (int s = 0; s < STROKES; s++) {
                 if (s != absent) {
                     hand.draw(image, c, 6 * s);
@@ -131,8 +127,13 @@ public final class GlyphsDataset {
 
         void draw(StrokeImage image, double[] c, int from) {
             image.quadratic(
-                    x(c, from), y(c, from), x(c, from + 2), y(c, from + 2), x(c, from + 4),
-                    y(c, from + 4), PIECES);
+                    x(c, from),
+                    y(c, from),
+                    x(c, from + 2),
+                    y(c, from + 2),
+                    x(c, from + 4),
+                    y(c, from + 4),
+                    PIECES);
         }
 
         private double x(double[] c, int k) {

@@ -27,8 +27,7 @@ final class StrokeImage {
     }
 
     /** A quadratic Bezier curve, as so many straight pieces of equal parameter. */
-    void quadratic(
-            double ax, double ay, double bx, double by, double cx, double cy, int pieces) {
+    void quadratic(double ax, double ay, double bx, double by, double cx, double cy, int pieces) {
         double x0 = ax;
         double y0 = ay;
         for (int k = 1; k <= pieces; k++) {

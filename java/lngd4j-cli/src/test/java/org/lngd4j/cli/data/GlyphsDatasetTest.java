@@ -25,8 +25,7 @@ class GlyphsDatasetTest {
     void anImageDoesNotDependOnHowManyThereAre() {
         Dataset few = GlyphsDataset.generate(10, 2);
 
-        assertThat(few.training())
-                .isEqualTo(GlyphsDataset.generate(20, 2).training().slice(0, 10));
+        assertThat(few.training()).isEqualTo(GlyphsDataset.generate(20, 2).training().slice(0, 10));
         assertThat(few.test()).isNotEqualTo(few.training().slice(0, 2));
     }
 
