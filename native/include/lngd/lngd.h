@@ -316,7 +316,7 @@ typedef struct lngd_config {
   int32_t direction_precision; /* lngd_precision of D = Psi^-1 G Phi^-1: TF32X3, or TF32, a third of the tensor core
                                   work for an error of at most 2^-10 |Psi^-1| |G| |Phi^-1| an element (4e-4 of ||D||
                                   where the signs of the addends are random). KFAC and TKFAC: 3xTF32 whatever
-                                  this says */
+                                  this says, but for the Newton-Schulz products of orthogonalise */
   int32_t second_block_size;   /* KFAC, TKFAC: Psi is cut into contiguous diagonal blocks of at most this over the
                                   outputs of a group; 0: full. 0 for EKFAC */
   int32_t damping_scope;       /* lngd_damping_scope, of RELATIVE */
@@ -346,6 +346,8 @@ typedef struct lngd_config {
  *   D = B^-T X C^-1                     W <- W - learning_rate factor tau ||W|| D / ||D||
  *
  * each group of a convolution alone. LNGD_FIELD_MOMENTUM is that M, and the inverses are the triangles C^-1 and B^-1.
+ * M is renewed with the weights: a step that is skipped leaves it as it was. COUPLED decay is part of G. A gradient
+ * of zeros with an M of zeros makes D = 0.
  */
 
 /* The device that lngd_create would run on with this configuration, in *device: AUTO becomes CUDA where the device with

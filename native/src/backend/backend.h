@@ -93,20 +93,20 @@ struct LayerMemory {
   double* denominator;      // groups: sum_n c_n r_n
   float* phi;               // running average, lower triangles
   float* psi;               // m
-  float* phi_inverse;       // blocks.floats(), full squares
+  float* phi_inverse;       // blocks.floats(), full squares; with orthogonalise the lower triangles C^-1, zeros above
   float* psi_inverse;       // m
   double* lambda_phi;       // one for each block
   // Where the second factor is a matrix; else nullptr. psi_sum, psi and psi_inverse are nullptr then.
   float* second_sum;     // second.floats(), lower triangles
   float* second;         // running average, lower triangles
-  float* second_inverse; // full squares
+  float* second_inverse; // full squares; with orthogonalise the lower triangles B^-1, zeros above
   double* lambda_second; // one for each block
   double* totals;        // sum_n c_n of each group, sum_n r_n of each group, rows
   // EKFAC only. phi_inverse and second_inverse hold eigenvectors, as rows; lambda_* are the one lambda.
   float* scales_sum;   // m x ldw
   float* scales;       // S
   float* basis_values; // eigenvalues of the bases in use: groups x d, then m
-  float* momentum;     // m x ldw
+  float* momentum;     // m x ldw; with orthogonalise of gradients, renewed by apply_update as always
   float* average;      // m x ldw; nullptr without averaging
   float* direction;    // m x ldw
   LayerRecord* record;

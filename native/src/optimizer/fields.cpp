@@ -81,8 +81,9 @@ int64_t Optimizer::read_field(const Layer& layer, int32_t field, float* out, int
   }
   if (square) {
     const Square of = square_of(layer, field);
-    // EKFAC has eigenvectors in place of inverses.
-    const bool vectors = shape.eigenbasis() && (field == LNGD_FIELD_PHI_INVERSE || field == LNGD_FIELD_PSI_INVERSE);
+    // EKFAC has eigenvectors in place of inverses, the whitened orthogonalisation triangles.
+    const bool whole = (shape.eigenbasis() || config_.orthogonalise != 0) &&
+                       (field == LNGD_FIELD_PHI_INVERSE || field == LNGD_FIELD_PSI_INVERSE);
     std::vector<float> blocks(static_cast<size_t>(of.blocks.floats()));
     read(blocks.data(), of.data, blocks.size() * sizeof(float));
     std::fill(out, out + count, 0.0f);
@@ -90,7 +91,7 @@ int64_t Optimizer::read_field(const Layer& layer, int32_t field, float* out, int
       const float* block = blocks.data() + of.blocks.offset(k);
       float* corner = out + of.corner(k);
       for (int64_t i = 0; i < of.blocks.size(k); ++i)
-        if (vectors)
+        if (whole)
           std::copy_n(block + i * of.blocks.ld(k), of.blocks.size(k), corner + i * of.blocks.d);
         else
           for (int64_t j = 0; j <= i; ++j) // all are symmetric; of averages only the lower triangle is kept

@@ -28,16 +28,23 @@ struct Twin {
   double m, u, average;
 };
 
-Twin twin(const StepSettings& s, const LayerRecord& record, double w, double m, double a, double d) {
+Twin twin(const StepSettings& s, const LayerRecord& record, double w, double g, double m, double a, double d,
+          bool of_gradients) {
   const double zeta = record.coefficient * d, tau = static_cast<double>(s.momentum);
   Twin t;
-  t.m = tau * m + zeta;
-  t.u = record.decay * w - (s.nesterov ? tau * t.m + zeta : t.m);
+  if (of_gradients) { // M <- tau M + (1 - tau) (G + wd W), and the step is zeta alone
+    t.m = tau * m + (1 - tau) * (g + (s.rules.decay == LNGD_DECAY_COUPLED ? s.rules.weight_decay : 0) * w);
+    t.u = record.decay * w - zeta;
+  } else {
+    t.m = tau * m + zeta;
+    t.u = record.decay * w - (s.nesterov ? tau * t.m + zeta : t.m);
+  }
   t.average = a + s.averaging_window / (s.averaging_window + static_cast<double>(record.moves - 1)) * (w - t.u - a);
   return t;
 }
 
-void check_layer(const Layer& layer, const StepSettings& s, const LayerRecord& record, bool gradients, bool averages) {
+void check_layer(const Layer& layer, const StepSettings& s, const LayerRecord& record, bool gradients, bool averages,
+                 bool of_gradients) {
   const Shape& shape = layer.shape;
   const std::vector<float> w = layer.weights.read(), b = layer.bias.read(), g = layer.gradients.read(),
                            gb = layer.bias_gradients.read(), m = layer.momentum.read(), a = layer.average.read();
@@ -58,7 +65,7 @@ void check_layer(const Layer& layer, const StepSettings& s, const LayerRecord& r
         moved_elsewhere += g_new != (gradients ? 0.0f : g_old);
         continue;
       }
-      const Twin t = twin(s, record, w_old, layer.m[own], layer.a[own], layer.d[own]);
+      const Twin t = twin(s, record, w_old, g_old, layer.m[own], layer.a[own], layer.d[own], of_gradients);
       moved_elsewhere += gradients ? w_new != w_old : g_new != g_old;
       const double u = gradients ? static_cast<double>(g_new) : static_cast<double>(w_old) - w_new;
       worst = std::max({worst, std::fabs(m[own] - t.m), std::fabs(u - t.u)});
@@ -80,14 +87,21 @@ TEST(kernel_apply_update) {
   for (const Schedule& schedule : kSchedules)
     for (const Layout layout : kLayouts)
       for (const bool gradients : {false, true})
-        for (const bool averages : {false, true}) {
+        for (const int options : {0, 1, 2, 3}) {
+          const bool averages = options % 2 == 1, of_gradients = options / 2 == 1;
           const conformance::Scope scope(std::string(name(layout)) + (gradients ? ", gradients" : ", weights") +
-                                         (averages ? ", averages" : ""));
+                                         (averages ? ", averages" : "") +
+                                         (of_gradients ? ", momentum of gradients" : ""));
           simt::set_schedule(schedule.order, schedule.seed);
           StepSettings settings{};
           settings.rules.learning_rate = settings.rules.factor = settings.rules.weight_decay = 9; // are in the record
           settings.averaging_window = 8;
           settings.momentum = 0.9f;
+          settings.fresh = 0.1f;
+          if (of_gradients) {
+            settings.rules.weight_decay = 0.3;
+            settings.rules.decay = averages ? LNGD_DECAY_COUPLED : LNGD_DECAY_TRUST;
+          }
           settings.nesterov = averages != gradients;
           device_settings.write({settings});
           // Rows of 65 and more by columns: several bands of 8 rows, several tiles, the last of the bias alone.
@@ -106,11 +120,13 @@ TEST(kernel_apply_update) {
           }
           const Array<DeviceLayer> device_table(table);
           const Array<UpdateTask> device_tasks(tasks);
-          CHECK_EQ(lngd::cuda::launch_apply_update(device_settings.data, device_table.data, device_tasks.data,
-                                                   static_cast<int32_t>(tasks.size()), gradients, nullptr),
-                   cudaSuccess);
+          CHECK_EQ(
+              lngd::cuda::launch_apply_update(device_settings.data, device_table.data, device_tasks.data,
+                                              static_cast<int32_t>(tasks.size()), gradients, nullptr, of_gradients),
+              cudaSuccess);
           finish_launches();
-          for (size_t i = 0; i < layers.size(); ++i) check_layer(*layers[i], settings, records[i], gradients, averages);
+          for (size_t i = 0; i < layers.size(); ++i)
+            check_layer(*layers[i], settings, records[i], gradients, averages, of_gradients);
         }
   simt::set_schedule(simt::Order::Forward);
 }

@@ -45,6 +45,20 @@ TEST(kernel_factor_inverse_sizes) {
   });
 }
 
+// The triangles L^-1 in place of the inverses, retries included.
+TEST(kernel_factor_inverse_triangles) {
+  prepare();
+  each_schedule([] {
+    Numbers numbers(13);
+    FactorSet set;
+    set.triangles = true;
+    for (const int64_t n : {129, 1, 2, 32, 33, 64, 65, 128, 200, 257}) set.add(Family::Dense, n, numbers);
+    for (const int64_t n : {20, 40, 70, 130}) set.add(Family::Indefinite, n, numbers);
+    set.add(Family::Hopeless, 40, numbers);
+    set.check(kRelative, set.run(kRelative));
+  });
+}
+
 TEST(kernel_factor_inverse_families) {
   prepare();
   const std::vector<Family> sound = {Family::LowRank, Family::Diagonal, Family::Tridiagonal, Family::RowScaled};

@@ -191,6 +191,26 @@ struct BlockResult {
   bool renewed;
 };
 
+// One matrix of the whitened orthogonalisation: a group of a layer.
+struct OrthogonalTask {
+  int32_t layer;
+  int32_t group;
+};
+
+// Operations of the Newton-Schulz steps for a group: 3 (4 p^2 q + 2 p^3), p <= q the sides of its matrix.
+inline double orthogonal_work(const LayerShape& shape) {
+  const double rows = static_cast<double>(shape.outputs / shape.groups), columns = static_cast<double>(shape.d);
+  const double p = std::min(rows, columns), q = std::max(rows, columns);
+  return 3 * (4 * p * p * q + 2 * p * p * p);
+}
+// Whether all threads work on one matrix: about a millisecond of one.
+inline bool large_orthogonal(const LayerShape& shape) { return orthogonal_work(shape) > 1e8; }
+// A copy of the matrix, its Gram matrix and the polynomial of that (newton_schulz.h).
+inline int64_t orthogonal_scratch(const LayerShape& shape) {
+  const int64_t rows = shape.outputs / shape.groups, p = std::min(rows, shape.d);
+  return rows * shape.ldw + 2 * p * padded(p);
+}
+
 struct UpdateTask {
   int32_t layer;
   int64_t row0, row1;
@@ -202,11 +222,14 @@ struct CpuPlan : Plan {
   std::vector<ColumnTask> columns;        // of layers whose second factor is a matrix
   std::vector<BlockTask> blocks;          // largest first
   std::vector<BlockResult> block_results; // one for each
+  std::vector<OrthogonalTask> orthogonal; // with config.orthogonalise; the large ones lead
   std::vector<UpdateTask> updates;
   std::vector<double> rate_partial; // kRateTasks for each layer
   std::vector<Scratch> worker;      // for each worker: packing of gradients and samples, small factors
   Scratch factor;                   // U and U^-T of the largest block beyond kSmallFactor
-  double work_average = 0, work_inverse = 0, work_precondition = 0, work_second = 0, work_update = 0;
+  Scratch newton_schulz;            // orthogonal_scratch of the most demanding large matrix
+  double work_average = 0, work_inverse = 0, work_precondition = 0, work_second = 0, work_orthogonal = 0;
+  double work_update = 0;
 };
 
 inline CpuContext& cpu(Context& context) { return static_cast<CpuContext&>(context); }

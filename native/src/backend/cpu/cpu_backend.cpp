@@ -152,6 +152,18 @@ void plan_layer(CpuPlan& plan, const LayerShape& shape, int32_t index, int32_t w
   plan.work_update += 20 * m * static_cast<double>(shape.d); // bound by memory: counted as what would take as long
 }
 
+void plan_orthogonal(CpuPlan& plan, const StepLayer* layers, int32_t count) {
+  for (int32_t i = 0; i < count; ++i)
+    for (int32_t group = 0; group < static_cast<int32_t>(layers[i].shape->groups); ++group) {
+      plan.orthogonal.push_back({i, group});
+      plan.work_orthogonal += orthogonal_work(*layers[i].shape);
+    }
+  std::stable_sort(plan.orthogonal.begin(), plan.orthogonal.end(),
+                   [layers](const OrthogonalTask& a, const OrthogonalTask& b) {
+                     return orthogonal_work(*layers[a.layer].shape) > orthogonal_work(*layers[b.layer].shape);
+                   });
+}
+
 bool plan_workspaces(CpuPlan& plan, const StepLayer* layers, int32_t workers) {
   int64_t small = 0, large = 0, pack = 0;
   for (const PreconditionTask& task : plan.precondition) {
@@ -174,6 +186,12 @@ bool plan_workspaces(CpuPlan& plan, const StepLayer* layers, int32_t workers) {
     const LayerShape& shape = *layers[task.layer].shape;
     pack = std::max(pack, 2 * shape.second.size(task.block) * padded(task.column1 - task.column0));
   }
+  int64_t newton_schulz = 0;
+  for (const OrthogonalTask& task : plan.orthogonal) {
+    const LayerShape& shape = *layers[task.layer].shape;
+    int64_t& most = large_orthogonal(shape) ? newton_schulz : small;
+    most = std::max(most, orthogonal_scratch(shape));
+  }
   int64_t inputs = 0;
   for (const PreconditionTask& task : plan.precondition) {
     const LayerShape& shape = *layers[task.layer].shape;
@@ -183,14 +201,16 @@ bool plan_workspaces(CpuPlan& plan, const StepLayer* layers, int32_t workers) {
   plan.worker.resize(static_cast<size_t>(workers));
   for (Scratch& scratch : plan.worker)
     if (!scratch.reserve(std::max({small, pack, rate}))) return false;
-  return large == 0 || plan.factor.reserve(large);
+  return (large == 0 || plan.factor.reserve(large)) &&
+         (newton_schulz == 0 || plan.newton_schulz.reserve(newton_schulz));
 }
 
-Plan* plan_create(Context* base, StepLayer* layers, int32_t count, const lngd_config&) {
+Plan* plan_create(Context* base, StepLayer* layers, int32_t count, const lngd_config& config) {
   try {
     const int32_t workers = threads(base);
     auto plan = std::make_unique<CpuPlan>();
     for (int32_t i = 0; i < count; ++i) plan_layer(*plan, *layers[i].shape, i, workers);
+    if (config.orthogonalise != 0) plan_orthogonal(*plan, layers, count);
     const auto size = [layers](const BlockTask& t) { return layout_of(*layers[t.layer].shape, t).size(t.block); };
     std::stable_sort(plan->blocks.begin(), plan->blocks.end(),
                      [&size](const BlockTask& a, const BlockTask& b) { return size(a) > size(b); });
@@ -215,12 +235,13 @@ void plan_destroy(Context*, Plan* plan) { delete static_cast<CpuPlan*>(plan); }
 
 int64_t plan_bytes(const Plan* base) {
   const CpuPlan& plan = *static_cast<const CpuPlan*>(base);
-  int64_t floats = plan.factor.floats();
+  int64_t floats = plan.factor.floats() + plan.newton_schulz.floats();
   for (const Scratch& scratch : plan.worker) floats += scratch.floats();
   return floats * static_cast<int64_t>(sizeof(float)) +
          static_cast<int64_t>(plan.precondition.size() * (sizeof(PreconditionTask) + sizeof(DirectionSums)) +
                               plan.blocks.size() * (sizeof(BlockTask) + sizeof(BlockResult)) +
                               plan.columns.size() * sizeof(ColumnTask) + plan.updates.size() * sizeof(UpdateTask) +
+                              plan.orthogonal.size() * sizeof(OrthogonalTask) +
                               plan.rate_partial.size() * sizeof(double));
 }
 

@@ -6,6 +6,10 @@
 //   W <- W - u      or, for frameworks that subtract, G <- u
 //   avg <- avg + c/(c + t) ((W - u) - avg)                t = moves of the layer before this one
 //
+// With orthogonalise M averages gradients, of which layer_rate's D was made:
+//
+//   M <- tau M + (1 - tau) (G + wd W)      u = decay W - zeta         wd: of coupled decay, else 0
+//
 // Bound by memory: 4 streams read, 3 written, 28 bytes an element. What layer_rate decided is read from the layer's
 // record, so the host need not know it.
 //
@@ -28,20 +32,32 @@ constexpr int kThreads = 256, kPatchRows = 4;
 
 struct Coefficients {
   float zeta, momentum, momentum_part, zeta_part, decay, average;
+  float fresh, coupled; // where momentum averages gradients: 1 - tau and wd
 };
 
 // Called by every thread; the few doubles cost less than a barrier would.
+template <bool OfGradients>
 __device__ Coefficients coefficients(const StepSettings& s, const LayerRecord& record) {
   const double t = static_cast<double>(record.moves - 1); // layer_rate has counted this one
-  return {static_cast<float>(record.coefficient), s.momentum,
-          s.nesterov ? s.momentum : 1.0f,         s.nesterov ? 1.0f : 0.0f,
-          static_cast<float>(record.decay),       static_cast<float>(s.averaging_window / (s.averaging_window + t))};
+  Coefficients k{};
+  k.zeta = static_cast<float>(record.coefficient);
+  k.momentum = s.momentum;
+  k.momentum_part = OfGradients ? 0.0f : s.nesterov ? s.momentum : 1.0f;
+  k.zeta_part = OfGradients || s.nesterov ? 1.0f : 0.0f;
+  k.decay = static_cast<float>(record.decay);
+  k.average = static_cast<float>(s.averaging_window / (s.averaging_window + t));
+  k.fresh = s.fresh;
+  k.coupled = coupled_decay(s);
+  return k;
 }
 
-// One element; returns u. w - u is what a framework that subtracts u will hold: the same bits in both modes.
-__device__ __forceinline__ float update(const Coefficients& k, float d, float& momentum, float& average, float w) {
+// One element; returns u. w - u is what a framework that subtracts u will hold: the same bits in both modes. g: read
+// where momentum averages gradients.
+template <bool OfGradients>
+__device__ __forceinline__ float update(const Coefficients& k, float d, float& momentum, float& average, float w,
+                                        float g) {
   const float zeta = k.zeta * d;
-  momentum = k.momentum * momentum + zeta;
+  momentum = k.momentum * momentum + (OfGradients ? k.fresh * (g + k.coupled * w) : zeta);
   const float u = k.decay * w - (k.momentum_part * momentum + k.zeta_part * zeta);
   average += k.average * ((w - u) - average);
   return u;
@@ -213,47 +229,49 @@ struct Own {
         ld(layer.ldw) {}
 };
 
-template <int Width, bool Gradients>
+template <int Width, bool Gradients, bool OfGradients>
 __device__ __forceinline__ void update_patch(const Coefficients& k, const Own& own, const Tensor& weights,
-                                             const Tensor& to, const Patch& patch) {
-  float d[4][Width], w[4][Width], m[4][Width], a[4][Width] = {};
+                                             const Tensor& gradients, const Patch& patch) {
+  float d[4][Width], w[4][Width], m[4][Width], a[4][Width] = {}, g[4][Width] = {};
   load(own.direction, own.ld, patch, d);
   weights.load(patch, w);
+  if constexpr (OfGradients) gradients.load(patch, g);
   load(own.momentum, own.ld, patch, m);
   if (own.average) load(own.average, own.ld, patch, a);
 #pragma unroll
   for (int r = 0; r < kPatchRows; ++r)
 #pragma unroll
     for (int j = 0; j < Width; ++j) {
-      const float u = update(k, d[r][j], m[r][j], a[r][j], w[r][j]);
+      const float u = update<OfGradients>(k, d[r][j], m[r][j], a[r][j], w[r][j], g[r][j]);
       w[r][j] = Gradients ? u : w[r][j] - u;
     }
   store(own.momentum, own.ld, patch, m);
   if (own.average) store(own.average, own.ld, patch, a);
-  to.store(patch, w);
+  (Gradients ? gradients : weights).store(patch, w);
 }
 
-template <bool Gradients>
+// Gradients: they get what W would lose. OfGradients: momentum averages gradients.
+template <bool Gradients, bool OfGradients>
 __global__ void __launch_bounds__(kThreads, 2)
     apply_update_kernel(const StepSettings* settings, const DeviceLayer* layers, const UpdateTask* tasks) {
   const UpdateTask task = tasks[blockIdx.x];
   const DeviceLayer& layer = layers[task.layer];
   const Own own(layer);
-  const Tensor to(Gradients ? layer.weight_gradients : layer.weights, Gradients ? layer.bias_gradients : layer.bias,
-                  layer.inputs);
+  const Tensor weights(layer.weights, layer.bias, layer.inputs);
+  const Tensor gradients(layer.weight_gradients, layer.bias_gradients, layer.inputs);
   if (layer.record->last_step_skipped) { // nothing moves; a gradient that is handed out becomes 0
     if constexpr (Gradients)
       visit_tile(
           task, cut(task, layer.inputs, layer.weight_gradients, layer.weight_gradients),
-          [&](const Patch& patch) { to.store<4>(patch, {}); }, [&](const Patch& patch) { to.store<1>(patch, {}); });
+          [&](const Patch& patch) { gradients.store<4>(patch, {}); },
+          [&](const Patch& patch) { gradients.store<1>(patch, {}); });
     return;
   }
-  const Tensor weights(layer.weights, layer.bias, layer.inputs);
-  const Coefficients k = coefficients(*settings, *layer.record);
+  const Coefficients k = coefficients<OfGradients>(*settings, *layer.record);
   visit_tile(
-      task, cut(task, layer.inputs, layer.weights, Gradients ? layer.weight_gradients : layer.weights),
-      [&](const Patch& patch) { update_patch<4, Gradients>(k, own, weights, to, patch); },
-      [&](const Patch& patch) { update_patch<1, Gradients>(k, own, weights, to, patch); });
+      task, cut(task, layer.inputs, layer.weights, Gradients || OfGradients ? layer.weight_gradients : layer.weights),
+      [&](const Patch& patch) { update_patch<4, Gradients, OfGradients>(k, own, weights, gradients, patch); },
+      [&](const Patch& patch) { update_patch<1, Gradients, OfGradients>(k, own, weights, gradients, patch); });
 }
 
 template <int Width>
@@ -282,14 +300,18 @@ __global__ void __launch_bounds__(kThreads, 2)
 } // namespace
 
 cudaError_t prepare_apply_update() {
-  return prepare_kernels(0, apply_update_kernel<false>, apply_update_kernel<true>, swap_averages_kernel);
+  return prepare_kernels(0, apply_update_kernel<false, false>, apply_update_kernel<true, false>,
+                         apply_update_kernel<false, true>, apply_update_kernel<true, true>, swap_averages_kernel);
 }
 
 cudaError_t launch_apply_update(const StepSettings* settings, const DeviceLayer* layers, const UpdateTask* tasks,
-                                int32_t task_count, bool gradients, cudaStream_t stream) {
+                                int32_t task_count, bool gradients, cudaStream_t stream, bool momentum_of_gradients) {
   if (task_count == 0) return cudaSuccess;
-  return launch(gradients ? apply_update_kernel<true> : apply_update_kernel<false>,
-                dim3(static_cast<unsigned>(task_count)), dim3(kThreads), 0, stream, settings, layers, tasks);
+  const auto kernel = momentum_of_gradients
+                          ? gradients ? apply_update_kernel<true, true> : apply_update_kernel<false, true>
+                      : gradients ? apply_update_kernel<true, false>
+                                  : apply_update_kernel<false, false>;
+  return launch(kernel, dim3(static_cast<unsigned>(task_count)), dim3(kThreads), 0, stream, settings, layers, tasks);
 }
 
 cudaError_t launch_swap_averages(const DeviceLayer* layers, const UpdateTask* tasks, int32_t task_count,

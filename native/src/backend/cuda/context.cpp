@@ -6,6 +6,7 @@
 #include "backend/cuda/cuda_plan.h"
 #include "backend/cuda/embedding.h"
 #include "backend/cuda/known_answers.h"
+#include "backend/cuda/orthogonal.h"
 #include "backend/cuda/second_factor.h"
 
 namespace lngd::cuda {
@@ -35,6 +36,7 @@ bool CudaContext::create(const lngd_config& config) {
   calls("prepare paired_statistics", [] { return prepare_paired_statistics(); });
   calls("prepare layer_damping", [] { return prepare_layer_damping(); });
   calls("prepare dense_precondition", [] { return prepare_dense_precondition(); });
+  calls("prepare orthogonal", [] { return prepare_orthogonal(); });
   calls("prepare embedding_statistics", [] { return prepare_embedding_statistics(); });
   calls("prepare diagonal_inverse", [] { return prepare_diagonal_inverse(); });
   calls("prepare diagonal_precondition", [] { return prepare_diagonal_precondition(); });

@@ -121,10 +121,10 @@ void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers
       factor_layers.push_back(add_diagonal_layer(shape, memory, i, results, diagonals));
       results += factor_layers.back().blocks;
     } else {
-      factor_layers.push_back(add_factor_layer(shape, memory, i, factor_tasks));
+      factor_layers.push_back(add_factor_layer(shape, memory, i, factor_tasks, config.orthogonalise != 0));
     }
     if (damped_by_layer(config)) append_damped_layers(shape, memory, factor_layers.back(), config.damping, damped);
-    if (!shape.second_matrix()) continue;
+    if (!shape.second_matrix() || config.orthogonalise != 0) continue;
     seconds.push_back(second_layer(shape, products));
     products += second_product_floats(shape);
   }
@@ -167,11 +167,44 @@ void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers
   plan.average_count = static_cast<int32_t>(averages.size());
 }
 
+// What orthogonalise has on top: a workspace, and tables of products whose operands lie in it.
+void create_orthogonal(CudaContext& context, CudaPlan& plan, const StepLayer* layers, int32_t count) {
+  std::vector<size_t> places;
+  for (int32_t i = 0; i < count; ++i)
+    places.push_back(
+        plan.orthogonal_work.space(static_cast<size_t>(orthogonal_floats(*layers[i].shape)) * sizeof(float)));
+  if (!plan.orthogonal_work.create(context.calls, context.caller)) return;
+  OrthogonalTables tables;
+  for (int32_t i = 0; i < count; ++i)
+    append_orthogonal(i, *layers[i].shape, *layers[i].memory,
+                      plan.orthogonal_work.at<float>(places[static_cast<size_t>(i)]), tables);
+  Arena& arena = plan.orthogonal_tables;
+  std::vector<std::pair<OrthogonalTileList*, size_t>> lists;
+  const auto add = [&](OrthogonalTileList& list, const std::vector<OrthogonalTile>& tiles) {
+    list.count = static_cast<int32_t>(tiles.size());
+    lists.emplace_back(&list, arena.table(tiles));
+  };
+  OrthogonalPlan& to = plan.orthogonal;
+  add(to.whiten_columns, tables.whiten_columns);
+  add(to.polynomial, tables.polynomial);
+  add(to.back_rows, tables.back_rows);
+  for (int from = 0; from < 2; ++from) add(to.gram[from], tables.gram[from]), add(to.apply[from], tables.apply[from]);
+  const size_t at_z = arena.table(tables.z), at_normalise = arena.table(tables.normalise);
+  const size_t at_squares = arena.space(tables.whiten_columns.size() * sizeof(double));
+  if (!arena.create(context.calls, context.caller)) return;
+  for (const auto& [list, at] : lists) list->tiles = arena.at<OrthogonalTile>(at);
+  to.z = arena.at<float*>(at_z);
+  to.normalise = arena.at<NormaliseTask>(at_normalise);
+  to.normalise_count = static_cast<int32_t>(tables.normalise.size());
+  to.squares = arena.at<double>(at_squares);
+}
+
 void create(CudaContext& context, CudaPlan& plan, StepLayer* layers, int32_t count, const lngd_config& config) {
   plan.layers = count;
   for (int32_t i = 0; i < count; ++i) add_mirrors(plan.mirrors, layers[i]);
   if (!plan.mirrors.create(context.calls)) return;
   create_tables(context, plan, layers, count, config);
+  if (config.orthogonalise != 0) create_orthogonal(context, plan, layers, count);
   plan.flags.resize(static_cast<size_t>(count));
   plan.average_due.reserve(context.calls, plan.flags.size() * sizeof(int32_t));
   plan.inverse_due.reserve(context.calls, plan.flags.size() * sizeof(int32_t));
@@ -187,7 +220,7 @@ void create(CudaContext& context, CudaPlan& plan, StepLayer* layers, int32_t cou
 
 void destroy(CudaPlan& plan) {
   plan.mirrors.destroy();
-  plan.arena.destroy();
+  for (Arena* arena : {&plan.arena, &plan.orthogonal_work, &plan.orthogonal_tables}) arena->destroy();
   for (ChangingTable* table : {&plan.average_due, &plan.inverse_due, &plan.rates}) table->destroy();
   for (CapturedTable& table : plan.captured_rates) table.destroy();
   cudaGetLastError();
@@ -219,7 +252,8 @@ int64_t plan_bytes(const Plan* base) {
   const CudaPlan& plan = *static_cast<const CudaPlan*>(base);
   size_t tables = plan.average_due.bytes() + plan.inverse_due.bytes() + plan.rates.bytes();
   for (const CapturedTable& table : plan.captured_rates) tables += table.bytes();
-  return plan.arena.bytes() + plan.mirrors.bytes() + static_cast<int64_t>(tables);
+  return plan.arena.bytes() + plan.orthogonal_work.bytes() + plan.orthogonal_tables.bytes() + plan.mirrors.bytes() +
+         static_cast<int64_t>(tables);
 }
 
 } // namespace lngd::cuda

@@ -11,6 +11,7 @@
 #include "backend/cuda/factor_inverse.h"
 #include "backend/cuda/kernels.h"
 #include "backend/cuda/layer_rate.h"
+#include "backend/cuda/orthogonal.h"
 #include "backend/cuda/running_average.h"
 #include "backend/cuda/second_factor.h"
 #include "backend/cuda/tables.h"
@@ -66,6 +67,8 @@ struct CudaPlan : Plan {
   const DirectionTile* tiles = nullptr; // products with Phi_inv; with a second factor; of a diagonal Phi
   DirectionSums* sums = nullptr;        // one for each
   SecondTables seconds{};
+  OrthogonalPlan orthogonal; // empty without orthogonalise
+  Arena orthogonal_work, orthogonal_tables;
   const DampedLayer* damped = nullptr; // where damped_by_layer
   const DiagonalTask* diagonals = nullptr;
   double* lambdas = nullptr; // likewise, one for each result

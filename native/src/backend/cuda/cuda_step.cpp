@@ -89,6 +89,14 @@ void precondition(Context& base, const StepArgs& args) {
   CudaPlan& plan = cuda(args.plan);
   plan.mirrors.upload(context.calls, Mirrors::kGradients, context.caller);
   plan.mirrors.upload(context.calls, Mirrors::kWeights, context.caller);
+  if (args.config->orthogonalise != 0) {
+    context.calls("launch orthogonal", [&] {
+      return launch_orthogonal(plan.settings, plan.device_layers, plan.orthogonal, plan.tiles, plan.tile_count,
+                               plan.tiles + plan.tile_count, plan.output_tile_count, plan.sums + plan.tile_count,
+                               context.direction_precision, context.caller);
+    });
+    return;
+  }
   if (plan.output_tile_count > 0) {
     context.calls("launch dense_precondition", [&] {
       return launch_dense_precondition(plan.settings, plan.device_layers, plan.seconds, plan.tiles, plan.tile_count,
@@ -140,7 +148,7 @@ void apply_update(Context& base, const StepArgs& args) {
   const bool gradients = args.update == LNGD_UPDATE_GRADIENTS;
   context.calls("launch apply_update", [&] {
     return launch_apply_update(plan.settings, plan.device_layers, plan.updates, plan.update_count, gradients,
-                               context.caller);
+                               context.caller, args.config->orthogonalise != 0);
   });
   (gradients ? plan.wrote_gradients : plan.wrote_weights) = true;
 }

@@ -82,45 +82,6 @@ __device__ __forceinline__ void load_inverse(const float* b, int64_t ld, int row
   }
 }
 
-// Stores a tile of D and adds up, as in precondition.cu.
-__device__ DirectionSums finish(const DeviceLayer& layer, const DirectionTile& at, const TileGradient& gradient,
-                                bool active, const float (&acc)[2][4][4]) {
-  DirectionSums sums{};
-  if (!active) return sums;
-#pragma unroll
-  for (int i = 0; i < 2; ++i)
-#pragma unroll
-    for (int high = 0; high < 2; ++high) {
-      const int row = product_row(i, high);
-      if (row >= gradient.rows) continue;
-      float* const out = layer.direction + (at.row0 + row) * layer.ldw + at.column0;
-      float d[4][2], w[4][2]; // W of a row at a time: of two, as precondition has it, would spill here
-#pragma unroll
-      for (int j = 0; j < 4; ++j)
-#pragma unroll
-        for (int e = 0; e < 2; ++e) w[j][e] = *gradient.w.at(row, min(product_column(j) + e, gradient.size - 1));
-#pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        const int column = product_column(j), left = gradient.size - column;
-        d[j][0] = acc[i][j][2 * high];
-        d[j][1] = acc[i][j][2 * high + 1];
-        if (left > 1) {
-          *reinterpret_cast<float2*>(out + column) = make_float2(d[j][0], d[j][1]);
-        } else if (left > 0) {
-          out[column] = d[j][0];
-        }
-      }
-      const RowSums<float> quick = row_sums<float>(gradient, d, w, nullptr, row, 0);
-      RowSums<double> exact{quick.dg, quick.dd, quick.ww};
-      if (!in_float_range(quick.dd) || !in_float_range(quick.ww) || !(fabsf(quick.dg) < 1e30f))
-        exact = row_sums<double>(gradient, d, w, nullptr, row, 0);
-      sums.direction_gradient += exact.dg;
-      sums.direction_direction += exact.dd;
-      sums.weight_weight += exact.ww;
-    }
-  return sums;
-}
-
 __global__ void __launch_bounds__(kProductThreads, 2)
     output_product_kernel(const StepSettings* settings, const DeviceLayer* layers, const SecondTables seconds,
                           const DirectionTile* tiles, DirectionSums* sums) {
@@ -146,7 +107,7 @@ __global__ void __launch_bounds__(kProductThreads, 2)
   const TileView w(layer.weights, layer.bias, layer.inputs, at.row0, at.column0);
   const float decay = coupled_decay(*settings);
   const TileGradient gradient{g, w, decay, nullptr, height, columns, 0};
-  store_sums(finish(layer, at, gradient, active, acc), of_warp, sums + blockIdx.x);
+  store_sums(store_direction(layer, at, gradient, active, acc), of_warp, sums + blockIdx.x);
 }
 
 } // namespace

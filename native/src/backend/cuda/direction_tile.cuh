@@ -97,6 +97,46 @@ __device__ __forceinline__ RowSums<T> row_sums(const TileGradient& gradient, con
   return sums;
 }
 
+// Stores a tile of D, the last product of two factors, and adds up as in precondition.cu.
+__device__ inline DirectionSums store_direction(const DeviceLayer& layer, const DirectionTile& at,
+                                                const TileGradient& gradient, bool active,
+                                                const float (&acc)[2][4][4]) {
+  DirectionSums sums{};
+  if (!active) return sums;
+#pragma unroll
+  for (int i = 0; i < 2; ++i)
+#pragma unroll
+    for (int high = 0; high < 2; ++high) {
+      const int row = product_row(i, high);
+      if (row >= gradient.rows) continue;
+      float* const out = layer.direction + (at.row0 + row) * layer.ldw + at.column0;
+      float d[4][2], w[4][2]; // W of a row at a time: of two, as precondition has it, would spill here
+#pragma unroll
+      for (int j = 0; j < 4; ++j)
+#pragma unroll
+        for (int e = 0; e < 2; ++e) w[j][e] = *gradient.w.at(row, min(product_column(j) + e, gradient.size - 1));
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        const int column = product_column(j), left = gradient.size - column;
+        d[j][0] = acc[i][j][2 * high];
+        d[j][1] = acc[i][j][2 * high + 1];
+        if (left > 1) {
+          *reinterpret_cast<float2*>(out + column) = make_float2(d[j][0], d[j][1]);
+        } else if (left > 0) {
+          out[column] = d[j][0];
+        }
+      }
+      const RowSums<float> quick = row_sums<float>(gradient, d, w, nullptr, row, 0);
+      RowSums<double> exact{quick.dg, quick.dd, quick.ww};
+      if (!in_float_range(quick.dd) || !in_float_range(quick.ww) || !(fabsf(quick.dg) < 1e30f))
+        exact = row_sums<double>(gradient, d, w, nullptr, row, 0);
+      sums.direction_gradient += exact.dg;
+      sums.direction_direction += exact.dd;
+      sums.weight_weight += exact.ww;
+    }
+  return sums;
+}
+
 // Over the block, always in the same order.
 __device__ inline void store_sums(const DirectionSums& mine, DirectionSums (&of_warp)[kProductThreads / 32],
                                   DirectionSums* to) {

@@ -217,5 +217,14 @@ __device__ __forceinline__ void write_inverse(float* tiles, int n, float* invers
   }
 }
 
+// L^-1 itself, by `threads` threads: the lower triangle of the tiles.
+__device__ __forceinline__ void write_triangle(float* tiles, int n, float* to, int64_t ld, int thread, int threads) {
+  for (int at = thread; at < lower_tiles(tiles_of(n)) * kTile * kTile; at += threads) {
+    const int t = at / (kTile * kTile), i = lower_row(t), j = t - lower_tiles(i);
+    const int r = at % (kTile * kTile) / kTile, c = at % kTile, row = kTile * i + r, column = kTile * j + c;
+    if (row < n && column <= row) to[row * ld + column] = tiles[t * kTileFloats + r * kTilePitch + c];
+  }
+}
+
 } // namespace lngd::cuda
 #endif

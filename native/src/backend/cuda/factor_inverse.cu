@@ -4,6 +4,8 @@
 //
 //   A = Phi_hat + lambda I        A^-1 = X^T X,  X = L^-1,  A = L L^T
 //
+// Where a task wants the triangle X (orthogonalise), that is what is written, without the product.
+//
 // A pivot that is not a positive number: ten times the damping and again, at most 6 times; then the old inverse stays.
 // The inverse is written when all of X is there and not before.
 //
@@ -47,10 +49,14 @@ __global__ void __launch_bounds__(32 * kWarpsABlock)
   }
   if (result.renewed) {
     result.lambda = lambda;
-    Piece piece;
-    clear(piece);
-    warp_tn<kTilePitch, kTilePitch>(tile, tile, piece);
-    store_symmetric(piece, 0, 0, task.size, task.inverse, task.ld);
+    if (task.triangle) {
+      write_triangle(tile, task.size, task.inverse, task.ld, lane_id(), 32);
+    } else {
+      Piece piece;
+      clear(piece);
+      warp_tn<kTilePitch, kTilePitch>(tile, tile, piece);
+      store_symmetric(piece, 0, 0, task.size, task.inverse, task.ld);
+    }
   }
   if (lane_id() == 0) results[task.result] = result;
 }
@@ -93,7 +99,8 @@ __global__ void __launch_bounds__(32 * kWarps, kWarps == kBlockWarps ? 3 : 8)
     done = pivot < 0;
     if (!done && thread == 0) result.failed_pivot = pivot;
   }
-  if (done) write_inverse<kWarps>(tiles, task.size, task.inverse, task.ld);
+  if (done && task.triangle) write_triangle(tiles, task.size, task.inverse, task.ld, thread, kThreads);
+  if (done && !task.triangle) write_inverse<kWarps>(tiles, task.size, task.inverse, task.ld);
   if (thread != 0) return;
   results[task.result] = {done ? result.lambda : 0.0, result.retries, result.failed_pivot, done};
 }

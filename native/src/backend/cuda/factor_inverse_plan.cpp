@@ -12,7 +12,7 @@ namespace {
 int32_t panels_of(int32_t size) { return (size + kPanel - 1) / kPanel; }
 
 void append_tasks(const BlockLayout& blocks, const float* average, float* inverse, const LayerRecord* record,
-                  int32_t layer, bool second, std::vector<FactorTask>& tasks) {
+                  int32_t layer, bool second, bool triangle, std::vector<FactorTask>& tasks) {
   for (int64_t k = 0; k < blocks.count(); ++k) {
     FactorTask task{};
     task.phi = average + blocks.offset(k);
@@ -22,6 +22,7 @@ void append_tasks(const BlockLayout& blocks, const float* average, float* invers
     task.size = static_cast<int32_t>(blocks.size(k));
     task.layer = layer;
     task.second = second;
+    task.triangle = triangle;
     tasks.push_back(task);
   }
 }
@@ -29,7 +30,7 @@ void append_tasks(const BlockLayout& blocks, const float* average, float* invers
 } // namespace
 
 FactorLayer add_factor_layer(const LayerShape& shape, const LayerMemory& memory, int32_t layer,
-                             std::vector<FactorTask>& tasks) {
+                             std::vector<FactorTask>& tasks, bool triangles) {
   FactorLayer result{};
   result.record = memory.record;
   result.psi = memory.psi;
@@ -40,11 +41,11 @@ FactorLayer add_factor_layer(const LayerShape& shape, const LayerMemory& memory,
   result.blocks = static_cast<int32_t>(shape.blocks.count());
   result.layer = layer;
   result.identity = shape.approximation == LNGD_APPROXIMATION_NGPLUS;
-  append_tasks(shape.blocks, memory.phi, memory.phi_inverse, memory.record, layer, false, tasks);
+  append_tasks(shape.blocks, memory.phi, memory.phi_inverse, memory.record, layer, false, triangles, tasks);
   if (!shape.second_matrix()) return result;
   result.lambda_second = memory.lambda_second;
   result.second_blocks = static_cast<int32_t>(shape.second.count());
-  append_tasks(shape.second, memory.second, memory.second_inverse, memory.record, layer, true, tasks);
+  append_tasks(shape.second, memory.second, memory.second_inverse, memory.record, layer, true, triangles, tasks);
   return result;
 }
 

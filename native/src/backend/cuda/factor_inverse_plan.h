@@ -15,7 +15,7 @@ namespace lngd::cuda {
 // One diagonal block of a factor. Device pointers, 16-byte aligned.
 struct FactorTask {
   const float* phi; // running average, lower triangle, row-major
-  float* inverse;   // full square
+  float* inverse;   // full square; the lower triangle L^-1 where `triangle`, and nothing above it is written
   float* factor;    // for tests: gets L (its lower triangle); nullptr in production
   const LayerRecord* record;
   int64_t ld; // of all three, a multiple of 4
@@ -24,6 +24,7 @@ struct FactorTask {
   int32_t result; // index of its FactorResult
   int32_t panels; // rows of panels (large ones only)
   bool second;    // of the second factor, and not of Phi
+  bool triangle;  // L^-1 is wanted and not the inverse (orthogonalise)
   int64_t work;   // where its part of the workspace begins, in floats (large ones only)
 };
 
@@ -42,9 +43,9 @@ struct FactorLayer {
 };
 
 // Appends a layer's blocks to `tasks`, of Phi, then of the second factor, and returns the layer for
-// launch_factor_records.
+// launch_factor_records. `triangles`: FactorTask::triangle of all.
 FactorLayer add_factor_layer(const LayerShape& shape, const LayerMemory& memory, int32_t layer,
-                             std::vector<FactorTask>& tasks);
+                             std::vector<FactorTask>& tasks, bool triangles = false);
 
 // Size classes. Up to kWarpFactor rows: a warp a matrix; up to kPairFactor: two warps; up to kBlockFactor: eight;
 // above: many blocks of threads a matrix, in panels of kPanel columns.

@@ -159,6 +159,15 @@ __device__ __forceinline__ void update_task(const Large& m, int k, int t, double
 __device__ __forceinline__ void product_task(const Large& m, int t, float* shared) {
   const int i = row_of_half(t), j = (t - i * (i + 1)) / 2, first = kColumns * (t % 2);
   if (kPanel * j + first >= m.task.size) return;
+  if (m.task.triangle) { // X is all that is wanted
+    const float* const x = m.tile(i, j) + first;
+    float* const to = m.task.inverse + kPanel * i * m.task.ld + kPanel * j + first;
+    for (int at = static_cast<int>(threadIdx.x); at < m.rows(i) * kColumns; at += kThreads) {
+      const int r = at / kColumns, c = at % kColumns;
+      if (kPanel * j + first + c <= kPanel * i + r) to[r * m.task.ld + c] = x[r * kPanel + c];
+    }
+    return;
+  }
   const int skipped = j == i ? first / kSlice : 0; // X_ii is 0 above its diagonal
   const int slices = (m.task.size - kPanel * i + kSlice - 1) / kSlice - skipped;
   WarpSums sums;

@@ -54,10 +54,11 @@ inline void append_update_tasks(int32_t index, const DeviceLayer& layer, int32_t
 }
 
 // apply_update.cu. prepare_apply_update is called once before. `gradients`: leave W_old - W_new in the gradient instead
-// of writing W.
+// of writing W. momentum_of_gradients: with orthogonalise.
 cudaError_t prepare_apply_update();
 cudaError_t launch_apply_update(const StepSettings* settings, const DeviceLayer* layers, const UpdateTask* tasks,
-                                int32_t task_count, bool gradients, cudaStream_t stream);
+                                int32_t task_count, bool gradients, cudaStream_t stream,
+                                bool momentum_of_gradients = false);
 cudaError_t launch_swap_averages(const DeviceLayer* layers, const UpdateTask* tasks, int32_t task_count,
                                  cudaStream_t stream);
 

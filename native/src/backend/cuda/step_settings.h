@@ -19,11 +19,17 @@ struct StepSettings {
   double averaging_window;
   double rho; // weight of the old estimate in the running averages
   float momentum;
+  float fresh;      // 1 - momentum: what G counts where momentum averages gradients (orthogonalise)
   int32_t nesterov; // 0 or 1
 };
 
 inline StepSettings step_settings(const lngd_config& c, double factor) {
-  return {step_rules(c, factor), c.averaging_window, c.rho, static_cast<float>(c.momentum), c.nesterov};
+  return {step_rules(c, factor),
+          c.averaging_window,
+          c.rho,
+          static_cast<float>(c.momentum),
+          static_cast<float>(1.0 - c.momentum),
+          c.nesterov};
 }
 
 // What of W is added to G before it is preconditioned; the other decays are in the layer's record.

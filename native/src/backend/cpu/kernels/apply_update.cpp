@@ -6,6 +6,10 @@
 //   W <- W - u      or, for frameworks that subtract, G <- u
 //   avg <- avg + c/(c + t) ((W - u) - avg)                t = moves of the layer before this one
 //
+// With orthogonalise M averages gradients, of which layer_rate's D was made:
+//
+//   M <- tau M + (1 - tau) (G + wd W)      u = decay W - zeta         wd: of coupled decay, else 0
+//
 // W - u is rounded the same way in both modes, so a framework that subtracts u has the bits that the average was made
 // of. The kernel is bound by memory: 4 streams read, 3 written. skipped layers: nothing moves, and G (where it is
 // handed out) becomes 0.
@@ -16,30 +20,46 @@ namespace {
 
 struct Coefficients {
   float zeta, momentum, momentum_part, zeta_part, decay, average;
+  float fresh, coupled; // with orthogonalise: 1 - tau and wd
 };
 
 Coefficients coefficients(const StepArgs& args, const LayerRecord& record) {
   const lngd_config& c = *args.config;
   const float momentum = static_cast<float>(c.momentum);
   const double t = static_cast<double>(record.moves - 1); // layer_rate has counted this one
-  return {static_cast<float>(record.coefficient), momentum,
-          c.nesterov ? momentum : 1.0f,           c.nesterov ? 1.0f : 0.0f,
-          static_cast<float>(record.decay),       static_cast<float>(c.averaging_window / (c.averaging_window + t))};
+  Coefficients k{};
+  k.zeta = static_cast<float>(record.coefficient);
+  k.momentum = momentum;
+  k.momentum_part = c.nesterov ? momentum : 1.0f;
+  k.zeta_part = c.nesterov ? 1.0f : 0.0f;
+  k.decay = static_cast<float>(record.decay);
+  k.average = static_cast<float>(c.averaging_window / (c.averaging_window + t));
+  if (c.orthogonalise != 0) {
+    k.fresh = static_cast<float>(1.0 - c.momentum);
+    k.coupled = c.decay == LNGD_DECAY_COUPLED ? static_cast<float>(c.weight_decay) : 0.0f;
+    k.momentum_part = 0;
+    k.zeta_part = 1;
+  }
+  return k;
 }
 
-// One row of `count` elements with strides ws (weights) and gs (gradients). Written once, instantiated for the two
-// modes, with and without averages, and for contiguous rows, where the strides are known to be 1.
-template <bool Gradients, bool Averages, bool Contiguous>
-LNGD_INLINE void update_row(const Coefficients& k, int64_t count, const float* __restrict d, float* __restrict momentum,
-                            float* __restrict average, caller_float* __restrict w, int64_t ws,
-                            caller_float* __restrict g, int64_t gs) {
+// What is written, and what momentum is of: updates zeta or, with orthogonalise, gradients.
+template <bool Gradients, bool Averages, bool OfGradients>
+struct Mode {};
+
+// One row of `count` elements with strides ws (weights) and gs (gradients). Written once, instantiated for each mode,
+// and for contiguous rows, where the strides are known to be 1.
+template <bool Contiguous, bool Gradients, bool Averages, bool OfGradients>
+LNGD_INLINE void update_row(Mode<Gradients, Averages, OfGradients>, const Coefficients& k, int64_t count,
+                            const float* __restrict d, float* __restrict momentum, float* __restrict average,
+                            caller_float* __restrict w, int64_t ws, caller_float* __restrict g, int64_t gs) {
   if (Contiguous) ws = gs = 1;
 #pragma omp simd
   for (int64_t j = 0; j < count; ++j) {
     const float zeta = k.zeta * d[j];
-    const float moved = k.momentum * momentum[j] + zeta;
-    momentum[j] = moved;
     const float old = w[j * ws];
+    const float moved = k.momentum * momentum[j] + (OfGradients ? k.fresh * (g[j * gs] + k.coupled * old) : zeta);
+    momentum[j] = moved;
     const float u = k.decay * old - (k.momentum_part * moved + k.zeta_part * zeta);
     const float fresh = old - u;
     if (Gradients) {
@@ -51,8 +71,9 @@ LNGD_INLINE void update_row(const Coefficients& k, int64_t count, const float* _
   }
 }
 
-template <bool Gradients, bool Averages>
-void update_rows(const Coefficients& k, const StepLayer& layer, const UpdateTask& task) {
+template <bool Gradients, bool Averages, bool OfGradients>
+void update_rows(Mode<Gradients, Averages, OfGradients> mode, const Coefficients& k, const StepLayer& layer,
+                 const UpdateTask& task) {
   const LayerShape& shape = *layer.shape;
   for (int64_t row = task.row0; row < task.row1; ++row) {
     const int64_t offset = row * shape.ldw;
@@ -63,14 +84,14 @@ void update_rows(const Coefficients& k, const StepLayer& layer, const UpdateTask
     caller_float* const g = at_mutable(layer.weight_gradients, row);
     const int64_t ws = layer.weights.cs, gs = layer.weight_gradients.cs;
     if (ws == 1 && gs == 1) {
-      update_row<Gradients, Averages, true>(k, shape.inputs, d, momentum, average, w, ws, g, gs);
+      update_row<true>(mode, k, shape.inputs, d, momentum, average, w, ws, g, gs);
     } else {
-      update_row<Gradients, Averages, false>(k, shape.inputs, d, momentum, average, w, ws, g, gs);
+      update_row<false>(mode, k, shape.inputs, d, momentum, average, w, ws, g, gs);
     }
     if (shape.bias)
-      update_row<Gradients, Averages, false>(k, 1, d + shape.inputs, momentum + shape.inputs,
-                                             Averages ? average + shape.inputs : nullptr, at_mutable(layer.bias, row),
-                                             1, at_mutable(layer.bias_gradients, row), 1);
+      update_row<false>(mode, k, 1, d + shape.inputs, momentum + shape.inputs,
+                        Averages ? average + shape.inputs : nullptr, at_mutable(layer.bias, row), 1,
+                        at_mutable(layer.bias_gradients, row), 1);
   }
 }
 
@@ -92,10 +113,16 @@ void run_task(const StepArgs& args, const UpdateTask& task) {
   }
   const Coefficients k = coefficients(args, record);
   const bool averages = layer.memory->average != nullptr;
-  if (gradients) {
-    averages ? update_rows<true, true>(k, layer, task) : update_rows<true, false>(k, layer, task);
+  const auto update = [&](auto mode) { update_rows(mode, k, layer, task); };
+  if (args.config->orthogonalise != 0) {
+    if (gradients)
+      averages ? update(Mode<true, true, true>{}) : update(Mode<true, false, true>{});
+    else
+      averages ? update(Mode<false, true, true>{}) : update(Mode<false, false, true>{});
+  } else if (gradients) {
+    averages ? update(Mode<true, true, false>{}) : update(Mode<true, false, false>{});
   } else {
-    averages ? update_rows<false, true>(k, layer, task) : update_rows<false, false>(k, layer, task);
+    averages ? update(Mode<false, true, false>{}) : update(Mode<false, false, false>{});
   }
 }
 

@@ -7,7 +7,7 @@
 //                                B; X is replaced column by column, so no second m x d matrix is needed
 //   rows      (EKFAC: D = D' V_A) <D, G>, ||D||^2, ||W||^2, rows of one block again: after the columns, for B mixes the
 //   rows
-#include "backend/cpu/kernels/precondition_rows.h"
+#include "backend/cpu/kernels/dense_products.h"
 #include "backend/cpu/kernels/second_factor.h"
 
 namespace lngd::cpu::LNGD_ISA {
@@ -16,18 +16,10 @@ namespace {
 void input_product(CpuContext& context, const StepArgs& args, const PreconditionTask& task, int32_t worker) {
   const StepLayer& layer = args.layers[task.layer];
   if (!layer.memory->record->has_inverse) return; // layer_rate skips the layer
-  const LayerShape& shape = *layer.shape;
   const auto [gradient, ldg] = gradient_of(args, task, cpu(args.plan).worker[static_cast<size_t>(worker)].data());
-  const int transposed = shape.eigenbasis() ? kTrans : kNoTrans; // eigenvectors are rows
-  const int rows = static_cast<int>(task.row1 - task.row0), n = static_cast<int>(shape.blocks.size(task.block));
-  context.blas.sgemm(
-      kRowMajor, kNoTrans, transposed, rows, n, n, 1.0f, gradient, static_cast<int>(ldg),
-      layer.memory->phi_inverse + shape.blocks.offset(task.block), static_cast<int>(shape.blocks.ld(task.block)), 0.0f,
-      layer.memory->direction + task.row0 * shape.ldw + shape.blocks.begin(task.block), static_cast<int>(shape.ldw));
+  // Eigenvectors are rows.
+  multiply_rows(context, layer, task, gradient, ldg, layer.shape->eigenbasis() ? kTrans : kNoTrans);
 }
-
-// The output that a block of B begins with.
-int64_t first_row(const BlockLayout& second, int64_t k) { return second.group(k) * second.d + second.begin(k); }
 
 // direction = V_B^T [(V_B x) / (S + lambda)]; z: a workspace of the size of x.
 void divide_by_scales(CpuContext& context, const StepLayer& layer, const ColumnTask& task, const float* x, float* z,
@@ -50,64 +42,23 @@ void divide_by_scales(CpuContext& context, const StepLayer& layer, const ColumnT
                      layer.memory->direction + corner, static_cast<int>(shape.ldw));
 }
 
-// EKFAC's way back: direction <- direction V_A, rows and columns of one task.
-void leave_basis(CpuContext& context, const StepLayer& layer, const PreconditionTask& task, float* scratch) {
-  const LayerShape& shape = *layer.shape;
-  const int64_t size = shape.blocks.size(task.block), ld = shape.blocks.ld(task.block), rows = task.row1 - task.row0;
-  float* const direction = layer.memory->direction + task.row0 * shape.ldw + shape.blocks.begin(task.block);
-  for (int64_t i = 0; i < rows; ++i) std::copy_n(direction + i * shape.ldw, size, scratch + i * ld);
-  const int n = static_cast<int>(size);
-  context.blas.sgemm(kRowMajor, kNoTrans, kNoTrans, static_cast<int>(rows), n, n, 1.0f, scratch, static_cast<int>(ld),
-                     layer.memory->phi_inverse + shape.blocks.offset(task.block), static_cast<int>(ld), 0.0f, direction,
-                     static_cast<int>(shape.ldw));
-}
-
 void output_product(CpuContext& context, const StepArgs& args, const ColumnTask& task, int32_t worker) {
   const StepLayer& layer = args.layers[task.layer];
   if (!layer.memory->record->has_inverse) return;
   const LayerShape& shape = *layer.shape;
-  const int64_t rows = shape.second.size(task.block), columns = task.column1 - task.column0, ld = padded(columns);
-  float* const direction = layer.memory->direction + first_row(shape.second, task.block) * shape.ldw + task.column0;
   float* const x = cpu(args.plan).worker[static_cast<size_t>(worker)].data();
-  for (int64_t i = 0; i < rows; ++i) {
-    const float* const from = direction + i * shape.ldw;
-    float* const to = x + i * ld;
-#pragma omp simd
-    for (int64_t j = 0; j < columns; ++j) to[j] = from[j];
-  }
-  const int m = static_cast<int>(rows);
-  if (shape.eigenbasis()) return divide_by_scales(context, layer, task, x, x + rows * ld, ld);
-  context.blas.sgemm(kRowMajor, kNoTrans, kNoTrans, m, static_cast<int>(columns), m, 1.0f,
-                     layer.memory->second_inverse + shape.second.offset(task.block),
-                     static_cast<int>(shape.second.ld(task.block)), x, static_cast<int>(ld), 0.0f, direction,
-                     static_cast<int>(shape.ldw));
+  if (!shape.eigenbasis()) return multiply_columns(context, layer, task, x, kNoTrans);
+  const int64_t rows = shape.second.size(task.block), ld = padded(task.column1 - task.column0);
+  take_columns(layer, task, x, ld);
+  divide_by_scales(context, layer, task, x, x + rows * ld, ld);
 }
 
-DirectionSums direction_sums(CpuContext& context, const StepArgs& args, const PreconditionTask& task, int32_t worker) {
-  DirectionSums sums{};
+DirectionSums finish_rows(CpuContext& context, const StepArgs& args, const PreconditionTask& task, int32_t worker) {
   const StepLayer& layer = args.layers[task.layer];
-  if (!layer.memory->record->has_inverse) return sums;
-  const LayerShape& shape = *layer.shape;
-  const int64_t begin = shape.blocks.begin(task.block), size = shape.blocks.size(task.block);
-  const bool has_bias = shape.bias && begin + size == shape.d;
+  if (!layer.memory->record->has_inverse) return {};
   float* const scratch = cpu(args.plan).worker[static_cast<size_t>(worker)].data();
-  if (shape.eigenbasis()) leave_basis(context, layer, task, scratch);
-  const Gradient gradient = gradient_of(args, task, scratch);
-  for (int64_t row = task.row0; row < task.row1; ++row) {
-    const float* const d = layer.memory->direction + row * shape.ldw + begin;
-    const float* const g = gradient.data + (row - task.row0) * gradient.ld;
-    double dg = run_sum(size, [d, g](int64_t j) { return d[j] * g[j]; });
-    double dd = run_sum(size, [d](int64_t j) { return d[j] * d[j]; });
-    if (!in_float_range(dd)) {
-      const auto d_j = [d](int64_t j) { return d[j]; };
-      dg = exact_dot(size, d_j, [g](int64_t j) { return g[j]; });
-      dd = exact_dot(size, d_j, d_j);
-    }
-    sums.direction_gradient += dg;
-    sums.direction_direction += dd;
-    sums.weight_weight += weight_square(layer, row, begin, size - (has_bias ? 1 : 0), has_bias);
-  }
-  return sums;
+  if (layer.shape->eigenbasis()) multiply_rows_in_place(context, layer, task, scratch); // leaves A's basis
+  return direction_sums(args, task, scratch);
 }
 
 } // namespace
@@ -125,7 +76,7 @@ void dense_precondition(CpuContext& context, const StepArgs& args) {
                             });
   context.pool.parallel_for(tasks, plan.work_update / 3, [&](int64_t task, int32_t worker) {
     plan.sums[static_cast<size_t>(task)] =
-        direction_sums(context, args, plan.precondition[static_cast<size_t>(task)], worker);
+        finish_rows(context, args, plan.precondition[static_cast<size_t>(task)], worker);
   });
 }
 

@@ -4,6 +4,9 @@
 //
 //   A = Phi_hat + lambda I = U^T U        A^-1 = U^-1 U^-T
 //
+// With orthogonalise the triangle C^-1 = U^-T, C = U^T, is what is kept. Above its diagonal are the zeros
+// of the allocation: nothing ever writes there.
+//
 // Blocks up to kSmallFactor rows: one thread each (small_inverse.h). Larger ones: all threads on one block
 // (large_inverse.h). A pivot that is not positive: ten times the damping and again, at most 6 times; then the old
 // inverse stays. The inverse is written only when it is complete. A diagonal factor (of an embedding) is inverted
@@ -96,7 +99,7 @@ bool positive_diagonal(const float* a, int64_t n, int64_t ld) {
 }
 
 // Returns the first bad pivot, or -1 with the inverse written. scratch: small_scratch(n) floats.
-int32_t invert_small(const Block& block, double lambda, float* scratch) {
+int32_t invert_small(const Block& block, double lambda, bool triangle, float* scratch) {
   const int64_t size = padded(block.n), ld = small_ld(block.n);
   float* const u = scratch;
   float* const x = scratch + size * ld;
@@ -104,6 +107,11 @@ int32_t invert_small(const Block& block, double lambda, float* scratch) {
   const int64_t pivot = factor_upper(u, size, ld);
   if (pivot >= 0) return static_cast<int32_t>(pivot);
   invert_transposed(u, size, ld, x);
+  if (triangle) {
+    if (!positive_diagonal(x, block.n, ld)) return 0;
+    store_triangle(x, block.n, ld, block.inverse, block.ld);
+    return -1;
+  }
   multiply_transposed(x, size, ld, u); // U is not needed any more
   if (!positive_diagonal(u, block.n, ld)) return 0;
   mirror(u, block.n, ld, block.inverse, block.ld);
@@ -223,6 +231,7 @@ void factor_inverse(Context& base, const StepArgs& args) {
   CpuContext& context = cpu(base);
   CpuPlan& plan = cpu(args.plan);
   const KernelScope scope(context, plan.work_inverse);
+  const bool triangle = args.config->orthogonalise != 0;
   // The large ones lead the list.
   int64_t first_small = 0;
   const int64_t count = static_cast<int64_t>(plan.blocks.size());
@@ -237,7 +246,7 @@ void factor_inverse(Context& base, const StepArgs& args) {
           return layer.shape->blocks.is_diagonal
                      ? invert_diagonal(block, lambda)
                      : static_cast<int32_t>(invert_large(context, block.phi, block.n, block.ld, lambda,
-                                                         plan.factor.data(), block.inverse));
+                                                         plan.factor.data(), block.inverse, triangle));
         });
   }
   context.pool.parallel_for(count - first_small, plan.work_inverse, [&](int64_t index, int32_t worker) {
@@ -252,7 +261,8 @@ void factor_inverse(Context& base, const StepArgs& args) {
       return;
     }
     plan.block_results[at] = invert_with_retries(damping_of(*args.config, layer, task), [&](double lambda) {
-      return layer.shape->blocks.is_diagonal ? invert_diagonal(block, lambda) : invert_small(block, lambda, scratch);
+      return layer.shape->blocks.is_diagonal ? invert_diagonal(block, lambda)
+                                             : invert_small(block, lambda, triangle, scratch);
     });
   });
   record_results(args);

@@ -206,17 +206,29 @@ inline void multiply_panels(const LargeInverse& t, float* out, int64_t ld) {
   });
 }
 
-// inverse = (phi + lambda I)^-1, both triangles. Returns the first bad pivot with nothing written, or -1.
-// scratch: large_scratch(n) floats.
+// out = X, lower.
+inline void store_strips(const LargeInverse& t, float* out, int64_t ld) {
+  t.context.pool.parallel_for(t.panels(), static_cast<double>(t.size * t.size), [&](int64_t panel, int32_t) {
+    for (int64_t i = t.begin(panel); i < std::min(t.n, t.begin(panel) + t.height(panel)); ++i)
+      for (int64_t j = 0; j <= i; j += kTileColumns)
+        std::copy_n(t.x.at(i, j), std::min<int64_t>(kTileColumns, i + 1 - j), out + i * ld + j);
+  });
+}
+
+// inverse = (phi + lambda I)^-1, both triangles, or with `triangle` X, the inverse of its Cholesky factor. Returns the
+// first bad pivot with nothing written, or -1. scratch: large_scratch(n) floats.
 inline int64_t invert_large(CpuContext& context, const float* phi, int64_t n, int64_t ld, double lambda, float* scratch,
-                            float* inverse) {
+                            float* inverse, bool triangle) {
   const int64_t size = padded(n), half = strip_floats(n);
   const LargeInverse t{context, n, size, {scratch, size}, {scratch + half, size}, scratch + 2 * half};
   load_upper(t, phi, ld, lambda);
   const int64_t pivot = factor_panels(t);
   if (pivot >= 0) return pivot;
   invert_strips(t);
-  multiply_panels(t, inverse, ld);
+  if (triangle)
+    store_strips(t, inverse, ld);
+  else
+    multiply_panels(t, inverse, ld);
   return -1;
 }
 

@@ -120,6 +120,7 @@ void run_task(CpuContext& context, const StepArgs& args, int64_t index, int32_t 
 
 void precondition(Context& base, const StepArgs& args) {
   CpuContext& context = cpu(base);
+  if (args.config->orthogonalise != 0) return orthogonal_precondition(context, args);
   if (args.config->approximation != LNGD_APPROXIMATION_LNGD) return dense_precondition(context, args);
   const CpuPlan& plan = cpu(args.plan);
   const KernelScope scope(context, plan.work_precondition);

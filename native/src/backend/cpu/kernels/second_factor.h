@@ -56,6 +56,8 @@ void restart_scales(const StepLayer& layer, const lngd_config& config);
 
 // precondition of a plan of such layers: D = B^-1 G A^-1 and its inner products.
 void dense_precondition(CpuContext& context, const StepArgs& args);
+// The same with config.orthogonalise.
+void orthogonal_precondition(CpuContext& context, const StepArgs& args);
 
 } // namespace lngd::cpu::LNGD_ISA
 #endif

@@ -5,6 +5,7 @@
 //
 //   A = Phi + lambda I = U^T U      X = U^-T      A^-1 = X^T X         n^3 / 6 multiply-adds each
 //
+// (where the triangle X is wanted and not the inverse, the last product is left out)
 // by strips of kStrip rows. All three are sums over rows above or below the strip, of the form that tile_product.h has;
 // what is left inside a strip is done row by row. Rows and columns beyond n are those of the identity, so that nothing
 // here has an edge.
@@ -81,6 +82,11 @@ inline void invert_transposed(const float* u, int64_t size, int64_t ld, float* x
       for (int64_t i = k + 1; i < i0 + kStrip; ++i) subtract_row(x + i * ld, u[k * ld + i], row, i0 + kStrip);
     }
   }
+}
+
+// out = X, the n x n lower triangle.
+inline void store_triangle(const float* x, int64_t n, int64_t ld, float* out, int64_t ldo) {
+  for (int64_t i = 0; i < n; ++i) std::copy_n(x + i * ld, i + 1, out + i * ldo);
 }
 
 // out = X^T X, lower triangle (and what its tiles hold beside it).

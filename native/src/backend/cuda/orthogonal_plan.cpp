@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "backend/cuda/orthogonal.h"
+
+namespace lngd::cuda {
+namespace {
+
+// The matrix of a group and its smaller side.
+struct GroupMatrix {
+  int64_t rows, columns, ld;
+
+  explicit GroupMatrix(const LayerShape& shape) : rows(shape.outputs / shape.groups), columns(shape.d), ld(shape.ldw) {}
+  bool tall() const { return rows > columns; }
+  int64_t small() const { return std::min(rows, columns); }
+  int64_t large() const { return std::max(rows, columns); }
+  // Its smaller side along the rows of a view, or the larger one.
+  MatrixView by_small(const float* data) const { return tall() ? MatrixView{data, 1, ld} : MatrixView{data, ld, 1}; }
+  MatrixView by_large(const float* data) const { return tall() ? MatrixView{data, ld, 1} : MatrixView{data, 1, ld}; }
+};
+
+MatrixView from_row(const MatrixView& view, int64_t row) { return {view.data + row * view.rs, view.rs, view.cs}; }
+
+// Calls tile(row, rows, column, columns) over rows x columns.
+template <class Tile>
+void for_tiles(int64_t rows, int64_t columns, const Tile& tile) {
+  // Down the rows first, as in append_direction_tiles.
+  for (int64_t column = 0; column < columns; column += kDirectionColumns)
+    for (int64_t row = 0; row < rows; row += kDirectionRows)
+      tile(row, std::min<int64_t>(kDirectionRows, rows - row), column,
+           std::min<int64_t>(kDirectionColumns, columns - column));
+}
+
+struct Sizes {
+  int64_t rows, columns, depth;
+};
+
+// The tiles of C = A B^T, all of them or, of a symmetric one, those that touch the lower triangle.
+void append_product(int32_t layer, const MatrixView& a, const MatrixView& b, float* c, int64_t ldc, const Sizes& sizes,
+                    bool symmetric, std::vector<OrthogonalTile>& tiles) {
+  for_tiles(sizes.rows, sizes.columns, [&](int64_t row, int64_t rows, int64_t column, int64_t columns) {
+    if (symmetric && column > row + rows - 1) return;
+    OrthogonalTile tile{};
+    tile.a = from_row(a, row);
+    tile.b = from_row(b, column);
+    tile.c = c + row * ldc + column;
+    tile.mirror = symmetric ? c + column * ldc + row : nullptr;
+    tile.ldc = ldc;
+    tile.rows = static_cast<int32_t>(rows), tile.columns = static_cast<int32_t>(columns);
+    tile.depth = static_cast<int32_t>(sizes.depth);
+    tile.row0 = static_cast<int32_t>(row), tile.column0 = static_cast<int32_t>(column);
+    tile.layer = layer;
+    tiles.push_back(tile);
+  });
+}
+
+// D = T_B Z for the rows of a block of B: row i of T_B ends at its diagonal.
+void append_whiten_columns(int32_t index, const LayerShape& shape, const LayerMemory& memory, int64_t block,
+                           const float* z, std::vector<OrthogonalTile>& tiles) {
+  const BlockLayout& blocks = shape.second;
+  const int64_t size = blocks.size(block), first = blocks.group(block) * blocks.d + blocks.begin(block);
+  const float* const triangle = memory.second_inverse + blocks.offset(block);
+  const size_t before = tiles.size();
+  append_product(index, {triangle, blocks.ld(block), 1}, {z + first * shape.ldw, 1, shape.ldw},
+                 memory.direction + first * shape.ldw, shape.ldw, {size, shape.d, size}, false, tiles);
+  for (size_t i = before; i < tiles.size(); ++i) tiles[i].depth = tiles[i].row0 + tiles[i].rows;
+}
+
+// Z = D T_A for the columns of a block of A: column j of T_A begins at its diagonal.
+void append_back_rows(int32_t index, const LayerShape& shape, const LayerMemory& memory, int64_t block, float* z,
+                      std::vector<OrthogonalTile>& tiles) {
+  const BlockLayout& blocks = shape.blocks;
+  const int64_t size = blocks.size(block), ld = blocks.ld(block), rows = shape.outputs / shape.groups;
+  const int64_t corner = blocks.group(block) * rows * shape.ldw + blocks.begin(block);
+  const size_t before = tiles.size();
+  append_product(index, {memory.direction + corner, shape.ldw, 1}, {memory.phi_inverse + blocks.offset(block), 1, ld},
+                 z + corner, shape.ldw, {rows, size, size}, false, tiles);
+  for (size_t i = before; i < tiles.size(); ++i) {
+    OrthogonalTile& tile = tiles[i];
+    tile.a.data += tile.column0 * tile.a.cs;
+    tile.b.data += tile.column0 * tile.b.cs;
+    tile.depth -= tile.column0;
+  }
+}
+
+} // namespace
+
+int64_t orthogonal_floats(const LayerShape& shape) {
+  const int64_t p = GroupMatrix(shape).small();
+  return shape.outputs * shape.ldw + shape.groups * 2 * p * padded(p);
+}
+
+void append_orthogonal(int32_t index, const LayerShape& shape, const LayerMemory& memory, float* workspace,
+                       OrthogonalTables& tables) {
+  const GroupMatrix matrix(shape);
+  const int64_t p = matrix.small(), ldp = padded(p);
+  float* const z = workspace;
+  tables.z.push_back(z);
+  for (int64_t k = 0; k < shape.blocks.count(); ++k) append_back_rows(index, shape, memory, k, z, tables.back_rows);
+  float* square = z + shape.outputs * shape.ldw; // S of the group, then P
+  for (int64_t group = 0; group < shape.groups; ++group, square += 2 * p * ldp) {
+    const int64_t first = group * matrix.rows * shape.ldw;
+    float* const both[2] = {z + first, memory.direction + first};
+    const auto squares_before = static_cast<int32_t>(tables.whiten_columns.size());
+    for (int64_t k = 0; k < shape.second.group_blocks(); ++k)
+      append_whiten_columns(index, shape, memory, group * shape.second.group_blocks() + k, z, tables.whiten_columns);
+    const int32_t squares = static_cast<int32_t>(tables.whiten_columns.size()) - squares_before;
+    const int64_t height = std::max<int64_t>(1, kNormaliseElements / shape.ldw);
+    for (int64_t row = 0; row < matrix.rows; row += height)
+      tables.normalise.push_back({both[1] + row * shape.ldw, both[0] + row * shape.ldw, shape.ldw,
+                                  static_cast<int32_t>(std::min(height, matrix.rows - row)),
+                                  static_cast<int32_t>(matrix.columns), squares_before, squares, index});
+    float* const polynomial = square + p * ldp;
+    const MatrixView s{square, ldp, 1}, factor{polynomial, ldp, 1};
+    append_product(index, s, s, polynomial, ldp, {p, p, p}, true, tables.polynomial);
+    for (int from = 0; from < 2; ++from) {
+      const MatrixView x = matrix.by_small(both[from]), x_t = matrix.by_large(both[from]);
+      append_product(index, x, x, square, ldp, {p, p, matrix.large()}, true, tables.gram[from]);
+      append_product(index, matrix.tall() ? x_t : factor, matrix.tall() ? factor : x_t, both[1 - from], shape.ldw,
+                     {matrix.rows, matrix.columns, p}, false, tables.apply[from]);
+    }
+  }
+}
+
+} // namespace lngd::cuda
