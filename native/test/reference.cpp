@@ -149,10 +149,9 @@ double Layer::trust_ratio() const {
 double Layer::trust_scale(double alpha) {
   const double length = std::fabs(alpha) * norm(direction_);
   if (config_.trust == LNGD_TRUST_OFF || length == 0) return 1;
-  // s = min(1, 2 ||D|| / rms), rms^2 = v_t / (1 - 0.95^t), v_t = 0.95 v_{t-1} + 0.05 ||D||^2
-  const double unbiased = direction_square_ / (1 - std::pow(0.95, static_cast<double>(moves_ + 1)));
-  const double soft =
-      config_.soft_trust && unbiased > 0 ? std::min(1.0, 2 * norm(direction_) / std::sqrt(unbiased)) : 1;
+  // s = min(1, 2 ||D|| / usual), ln usual = v_t / (1 - 0.95^t), v_t = 0.95 v_{t-1} + 0.05 ln ||D||
+  const double usual = std::exp(direction_log_ / (1 - std::pow(0.95, static_cast<double>(moves_ + 1))));
+  const double soft = config_.soft_trust ? std::min(1.0, 2 * norm(direction_) / usual) : 1;
   const bool bounded = config_.output_bound && has_initial_norm();
   const double allowed = soft * trust_ratio() * std::max(bounded ? std::min(norm(w_), initial_norm_) : norm(w_), 1e-3);
   if (config_.trust == LNGD_TRUST_ALWAYS) return allowed / length;
@@ -208,7 +207,7 @@ void Layer::step(double factor, Matrix gradient, const Matrix* inputs, const Mat
     health_.alpha = health_.inner_product / (health_.curvature + config_.mu);
   }
   if (moves_ == 0) initial_norm_ = norm(w_);
-  direction_square_ = 0.95 * direction_square_ + 0.05 * dot(direction_, direction_);
+  direction_log_ = 0.95 * direction_log_ + 0.05 * std::log(norm(direction_));
   health_.trust_scale = trust_scale(health_.alpha);
 
   // zeta = -alpha alpha_l D ; M <- tau M + zeta ; W <- W + M, or with Nesterov W <- W + tau M + zeta

@@ -183,7 +183,7 @@ class Layer {
   Matrix average_;
   Matrix direction_;
   std::int64_t moves_ = 0; // steps that were not skipped
-  double initial_norm_ = 0, direction_square_ = 0;
+  double initial_norm_ = 0, direction_log_ = 0;
   lngd_health health_;
   double condition_ = 1;
   double path_ = 0;

@@ -320,9 +320,9 @@ typedef struct lngd_config {
   int32_t second_block_size;   /* KFAC, TKFAC: Psi is cut into contiguous diagonal blocks of at most this over the
                                   outputs of a group; 0: full. 0 for EKFAC */
   int32_t damping_scope;       /* lngd_damping_scope, of RELATIVE */
-  int32_t soft_trust;          /* 0 or 1: the trust ratio is multiplied by s = min(1, 2 ||D|| / rms), rms^2 the
-                                  bias-corrected running average (0.95) of ||D||^2 over the steps of the layer: a
-                                  gradient that all but vanishes no longer makes a full step (ours) */
+  int32_t soft_trust;          /* 0 or 1: the trust ratio is multiplied by s = min(1, 2 ||D|| / usual), usual the
+                                  geometric mean of ||D|| over the steps of the layer, weights falling by 0.95 a step:
+                                  a gradient that all but vanishes no longer makes a full step (ours) */
   int32_t output_bound;    /* 0 or 1: in the output layer (output not HIDDEN, and not the only layer) the trust ratio
                               takes min(||W||, ||W_0||) for ||W||, W_0 the weights of its first step; without it
                               steps in proportion to ||W|| make it grow exponentially (ours). Does nothing where

@@ -142,7 +142,7 @@ void set_block_kronecker(lngd_config& c, bool fit, int64_t total_steps) {
   c.second_damping = 3;
   c.soft_trust = 1;
   c.output_bound = 1;
-  c.output_decay = 4;
+  c.output_decay = 8;
   c.statistics_interval = interval(total_steps, 80, 6);
   c.inverse_interval = interval(total_steps, 20, 25);
 }

@@ -14,7 +14,7 @@ import sys
 SAMPLES, STEPS = 6, 4
 BLOCK, SECOND_BLOCK = 3, 2  # of A, of B
 G_FACTOR, LOW, HIGH, FLOOR, SECOND_DAMPING = 0.7, 0.02, 20.0, 1e-10, 3.0
-RHO, TAU, OMEGA, OUTPUT_DECAY, MOMENTUM = 0.9, 0.05, 0.3, 4.0, 0.9
+RHO, TAU, OMEGA, OUTPUT_DECAY, MOMENTUM = 0.9, 0.05, 0.3, 8.0, 0.9
 T_FIM, T_INV = 1, 2
 LAYERS = [dict(inputs=4, outputs=5, output=False), dict(inputs=5, outputs=3, output=True)]
 
@@ -69,7 +69,7 @@ class Layer:
         self.first_w = [row[:] for row in self.w]
         self.momentum = [[0.0] * self.d for _ in range(self.m)]
         self.a = self.b = None  # running averages
-        self.alpha = self.beta = self.square = 0.0
+        self.alpha = self.beta = self.log = 0.0
         self.moves = 0
         self.w0 = norm(self.w)
 
@@ -104,9 +104,8 @@ class Layer:
     def step(self, g, factor):
         d = self.direction(g)
         length, weights = norm(d), norm(self.w)
-        self.square = 0.95 * self.square + 0.05 * length**2
-        rms = math.sqrt(self.square / (1 - 0.95 ** (self.moves + 1)))
-        soft = min(1.0, 2 * length / rms)
+        self.log = 0.95 * self.log + 0.05 * math.log(length)
+        soft = min(1.0, 2 * length / math.exp(self.log / (1 - 0.95 ** (self.moves + 1))))
         measure = min(weights, self.w0) if self.output else weights
         scale = soft * TAU * max(measure, 1e-3) / length
         decay = factor * TAU * OMEGA * (OUTPUT_DECAY if self.output and weights > self.w0 else 1.0)

@@ -147,7 +147,7 @@ LayerRecord record_before(bool has_inverse, int64_t moves = 7, double initial = 
   record.lambda_psi = 0.3;
   record.moves = moves;
   record.initial_norm = moves == 0 ? -1 : initial;
-  record.direction_square = moves == 0 ? 0 : 4e4;
+  record.direction_log = moves == 0 ? 0 : 1.8; // of ln 390, after 7 steps
   record.skipped_steps = 2;
   record.last_step_skipped = 1;
   record.coefficient = 5;
@@ -181,10 +181,11 @@ LayerRecord twin(const StepSettings& settings, const Case& c, const RuledLayer& 
   const double tau = s.trust_ratio * layer.trust_slope;
   double measure = r.weight_norm;
   if (output && s.output_bound) measure = std::min(measure, r.initial_norm);
-  r.direction_square = 0.95 * r.direction_square + 0.05 * dd;
+  const auto corrected = [](double v, int64_t steps) { return v / (1 - std::pow(0.95, steps)); };
+  const double old = r.moves > 0 ? corrected(r.direction_log, r.moves) : 0; // what D = 0 leaves
+  r.direction_log = 0.95 * r.direction_log + 0.05 * (dd > 0 ? 0.5 * std::log(dd) : old);
   double soft = 1;
-  if (s.soft_trust && dd > 0)
-    soft = std::min(1.0, 2 * std::sqrt(dd * (1 - std::pow(0.95, r.moves + 1)) / r.direction_square));
+  if (s.soft_trust) soft = std::min(1.0, 2 * std::sqrt(dd) / std::exp(corrected(r.direction_log, r.moves + 1)));
   const double trusted = soft * tau * std::max(measure, 1e-3);
   const double length = std::fabs(r.alpha) * r.direction_norm;
   r.decay = s.decay == LNGD_DECAY_COUPLED ? 0 : s.learning_rate * s.factor * s.weight_decay;
@@ -202,7 +203,7 @@ LayerRecord twin(const StepSettings& settings, const Case& c, const RuledLayer& 
   if (!sound) {
     r.coefficient = r.decay = 0;
     r.initial_norm = c.before.initial_norm;
-    r.direction_square = c.before.direction_square;
+    r.direction_log = c.before.direction_log;
   }
   return r;
 }
@@ -225,7 +226,7 @@ void check_record(const Case& c, const LayerRecord& expected, double relative) {
   check_close(found.coefficient, expected.coefficient, relative);
   check_close(found.decay, expected.decay, 1e-12);
   check_close(found.initial_norm, expected.initial_norm, 1e-12);
-  check_close(found.direction_square, expected.direction_square, 1e-12);
+  check_close(found.direction_log, expected.direction_log, 1e-12);
   if (!c.has_inverse) return;
   check_close(found.inner_product, expected.inner_product, 1e-12); // sums in double, in another order
   check_close(found.direction_norm, expected.direction_norm, 1e-12);

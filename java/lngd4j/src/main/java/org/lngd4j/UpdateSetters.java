@@ -39,9 +39,9 @@ abstract class UpdateSetters<B> extends CurvatureSetters<B> {
     }
 
     /**
-     * Soft trust ratio (ours): tau is multiplied by min(1, 2 ||D|| / rms), rms^2 the bias-corrected
-     * running average (0.95) of ||D||^2 over the steps of the layer, so that a gradient that all
-     * but vanishes makes no full step. Not with {@link TrustRatio#OFF}.
+     * Soft trust ratio (ours): tau is multiplied by min(1, 2 ||D|| / usual), usual the geometric
+     * mean of ||D|| over the steps of the layer, weights falling by 0.95 a step, so that a gradient
+     * that all but vanishes makes no full step. Not with {@link TrustRatio#OFF}.
      *
      * @param on whether to use it
      * @return this builder

@@ -69,7 +69,7 @@ class LngdOptionsTest {
         assertThat(c.trustRatio()).isCloseTo(0.17 / 20, Offset.offset(1e-15));
         assertThat(c.softTrust()).isTrue();
         assertThat(c.outputBound()).isTrue();
-        assertThat(c.outputDecay()).isEqualTo(4);
+        assertThat(c.outputDecay()).isEqualTo(8);
         assertThat(c.decayMode()).isEqualTo(WeightDecay.TRUST);
         assertThat(c.weightDecay()).isEqualTo(0.3);
         assertThat(c.blockSize()).isEqualTo(128);

@@ -33,7 +33,7 @@ final class LngdTwin {
     private double[] lambdaOfRow;
     private double inputSquare;
     private double signalSquare;
-    private double directionSquare;
+    private double directionLog;
     private double initialNorm;
 
     LngdTwin(LngdOptions o, LayerSpec spec, int layer, int layers, double[][] weights) {
@@ -117,9 +117,9 @@ final class LngdTwin {
     }
 
     private double softening(double length) {
-        directionSquare = 0.95 * directionSquare + 0.05 * length * length;
-        double rms = Math.sqrt(directionSquare / (1 - Math.pow(0.95, step + 1)));
-        return o.softTrust() ? Math.min(1, 2 * length / rms) : 1;
+        directionLog = 0.95 * directionLog + 0.05 * Math.log(length);
+        double usual = Math.exp(directionLog / (1 - Math.pow(0.95, step + 1)));
+        return o.softTrust() ? Math.min(1, 2 * length / usual) : 1;
     }
 
     private void statistics(double[][] a, double[][] signal) {

@@ -103,7 +103,7 @@ class ConfigTest {
         assertThat(classifier.inverse_interval()).isEqualTo(17);
         assertThat(classifier.soft_trust()).isEqualTo(1);
         assertThat(classifier.output_bound()).isEqualTo(1);
-        assertThat(classifier.output_decay()).isEqualTo(4);
+        assertThat(classifier.output_decay()).isEqualTo(8);
         assertThat(classifier.second_damping()).isEqualTo(3);
         lngd_config fit = new lngd_config();
         ok(lngd.lngd_config_init(lngd.LNGD_PRESET_BLOCK_KRONECKER_FIT, 300, fit));
