@@ -97,7 +97,7 @@ function(lngd_add_cuda_backend)
     # Without 16 bytes a load and store, and fused multiply-add, these are several times slower.
     lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/factor_inverse.cu "ld.shared.v4.f32" "st.v4.f32" "fma.rn.f32" "shfl.sync.idx.b32"
                    "rsqrt.approx.f32" "cp.async.cg.shared.global")
-    lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/factor_inverse_large.cu "ld.shared.v4.f32" "st.v4.f32" "fma.rn.f32"
+    lngd_check_ptx(${LNGD_NATIVE}/src/backend/cuda/factor_inverse_large.cu "ld.shared.v4.f32" "st.global.v4.f32" "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32" "fma.rn.f32"
                    "cp.async.cg.shared.global" "cp.async.wait_group")
     lngd_check_ptx(${LNGD_NATIVE}/test/simt/test_wrappers.cu "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"
                    "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16" "cvt.rn.bf16x2.f32")

@@ -44,7 +44,7 @@ struct LayerRecord {
   double decay;       // W loses this share of itself
   // Of all steps that moved the weights.
   double initial_norm;  // ||W|| before the first of them
-  double direction_log; // running average of ln ||D||, not corrected for its start
+  double direction_log; // soft_trust: running average of ln ||D||, not corrected for its start
   // Where the second factor is a matrix: running averages of sum ||a||^2 / (N d) and of the mean square of g.
   double input_square;
   double signal_square;

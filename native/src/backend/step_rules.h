@@ -79,13 +79,13 @@ LNGD_INLINE void rate_step(const StepRules& rules, const RuledLayer& layer, cons
   const bool bounded = rules.output_bound != 0 && has_initial_norm(layer, initial);
   const double measure = std::fmax(bounded ? std::fmin(norms.weights, initial) : norms.weights, kSmallestNorm);
   const double tau = rules.trust_ratio * layer.trust_slope;
-  const double moves = static_cast<double>(record.moves);
-  // A direction of zero leaves the mean where it was.
-  const double old = record.moves > 0 ? record.direction_log / (1 - std::pow(kSoftKeep, moves)) : 0.0;
-  const double average =
-      kSoftKeep * record.direction_log + (1 - kSoftKeep) * (norms.direction > 0 ? std::log(norms.direction) : old);
-  double soft = 1.0;
+  double soft = 1.0, average = record.direction_log;
   if (rules.soft_trust != 0) {
+    const double moves = static_cast<double>(record.moves);
+    // A direction of zero leaves the mean where it was.
+    const double old = record.moves > 0 ? record.direction_log / (1 - std::pow(kSoftKeep, moves)) : 0.0;
+    const double fresh = norms.direction > 0 ? std::log(norms.direction) : old;
+    average = kSoftKeep * record.direction_log + (1 - kSoftKeep) * fresh;
     const double usual = std::exp(average / (1 - std::pow(kSoftKeep, moves + 1)));
     soft = std::fmin(1.0, 2 * norms.direction / usual);
   }

@@ -183,7 +183,7 @@ LayerRecord twin(const StepSettings& settings, const Case& c, const RuledLayer& 
   if (output && s.output_bound) measure = std::min(measure, r.initial_norm);
   const auto corrected = [](double v, int64_t steps) { return v / (1 - std::pow(0.95, steps)); };
   const double old = r.moves > 0 ? corrected(r.direction_log, r.moves) : 0; // what D = 0 leaves
-  r.direction_log = 0.95 * r.direction_log + 0.05 * (dd > 0 ? 0.5 * std::log(dd) : old);
+  if (s.soft_trust) r.direction_log = 0.95 * r.direction_log + 0.05 * (dd > 0 ? 0.5 * std::log(dd) : old);
   double soft = 1;
   if (s.soft_trust) soft = std::min(1.0, 2 * std::sqrt(dd) / std::exp(corrected(r.direction_log, r.moves + 1)));
   const double trusted = soft * tau * std::max(measure, 1e-3);
