@@ -2,7 +2,6 @@
 package org.lngd4j.cli.compare;
 
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.ToDoubleFunction;
@@ -42,17 +41,9 @@ final class ResultTable {
         return titles;
     }
 
-    /**
-     * A line for each contender, as many cells as there are titles, and one for NG+, which the
-     * paper's table 6 has and this project has not got.
-     */
+    /** A line for each contender, as many cells as there are titles. */
     List<List<String>> lines() {
-        List<List<String>> lines = new ArrayList<>(results.stream().map(this::line).toList());
-        List<String> missing = new ArrayList<>(Collections.nCopies(titles().size(), "-"));
-        missing.set(0, "ng+");
-        missing.set(1, "not yet");
-        lines.add(missing);
-        return lines;
+        return results.stream().map(this::line).toList();
     }
 
     private List<String> line(ContenderResult result) {

@@ -32,10 +32,10 @@ class ResultTableTest {
                 .contains("81.00 ±0.00", "79.00 ±0.00");
         // Seconds an epoch: sgd in the middle 11, adam 11; lars 10.
         assertThat(lines.stream().map(line -> line.get(6)))
-                .containsExactly("1.00x", "1.00x", "0.91x", "0.91x", "-");
+                .containsExactly("1.00x", "1.00x", "0.91x", "0.91x");
         assertThat(lines.get(2)).contains("- (1 of 2)", "-");
         assertThat(lines.get(3)).contains("- (1 of 2, 1 diverged)");
-        assertThat(lines.get(4)).startsWith("ng+", "not yet", "-").hasSize(10);
+        assertThat(lines).allMatch(line -> line.size() == 10);
     }
 
     @Test
@@ -47,11 +47,11 @@ class ResultTableTest {
                         true);
 
         List<String> text = table.text().lines().toList();
-        assertThat(text).hasSize(4);
+        assertThat(text).hasSize(3);
         assertThat(text.get(1)).startsWith("sgd  ");
         assertThat(text).allMatch(line -> line.length() == text.get(0).length());
         assertThat(table.markdown().lines())
-                .hasSize(5)
+                .hasSize(4)
                 .allMatch(line -> line.split("\\|").length == 11);
     }
 
