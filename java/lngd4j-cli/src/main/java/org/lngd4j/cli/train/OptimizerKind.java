@@ -169,7 +169,9 @@ public enum OptimizerKind {
      */
     public List<TuningAxis> axes(String preset) {
         return switch (preset == null ? "" : preset) {
-            case "block-kronecker" -> List.of(TuningAxis.trustRatio(), TuningAxis.signalDamping());
+            // What is recommended is one of them in most cases; a start is left to the preset.
+            case "block-kronecker", "recommended" ->
+                    List.of(TuningAxis.trustRatio(), TuningAxis.signalDamping());
             case "block-kronecker-fit" ->
                     List.of(TuningAxis.fitTrustRatio(), TuningAxis.fitSignalDamping());
             default -> axes;
