@@ -21,24 +21,23 @@ enum PredictiveModel {
     CATEGORICAL {
         @Override
         INDArray gradient(INDArray s, IActivation phi, TargetNoise noise) {
-            float[][] p = phi.getActivation(s.dup(), true).toFloatMatrix();
-            for (int n = 0; n < p.length; n++) {
-                p[n][draw(p[n], noise.uniform(n))] -= 1;
+            float[] p = flat(phi.getActivation(s.dup('c'), true));
+            int classes = (int) s.size(1);
+            for (int row = 0; row < p.length; row += classes) {
+                p[row + draw(p, row, classes, noise.uniform(row / classes))] -= 1;
             }
-            return Nd4j.createFromArray(p);
+            return matrix(p, s);
         }
     },
     /** y_i ~ p_i = sigmoid(s_i), independent: g = p - y. */
     BERNOULLI {
         @Override
         INDArray gradient(INDArray s, IActivation phi, TargetNoise noise) {
-            float[][] p = phi.getActivation(s.dup(), true).toFloatMatrix();
-            for (int n = 0; n < p.length; n++) {
-                for (int i = 0; i < p[n].length; i++) {
-                    p[n][i] -= noise.uniform((long) n * p[n].length + i) < p[n][i] ? 1 : 0;
-                }
+            float[] p = flat(phi.getActivation(s.dup('c'), true));
+            for (int i = 0; i < p.length; i++) {
+                p[i] -= noise.uniform(i) < p[i] ? 1 : 0;
             }
-            return Nd4j.createFromArray(p);
+            return matrix(p, s);
         }
     },
     /**
@@ -48,13 +47,11 @@ enum PredictiveModel {
     GAUSSIAN {
         @Override
         INDArray gradient(INDArray s, IActivation phi, TargetNoise noise) {
-            float[][] eps = new float[(int) s.size(0)][(int) s.size(1)];
-            for (int n = 0; n < eps.length; n++) {
-                for (int i = 0; i < eps[n].length; i++) {
-                    eps[n][i] = (float) -noise.normal((long) n * eps[n].length + i);
-                }
+            float[] eps = new float[(int) s.length()];
+            for (int i = 0; i < eps.length; i++) {
+                eps[i] = (float) -noise.normal(i);
             }
-            return phi.backprop(s.dup(), Nd4j.createFromArray(eps)).getFirst();
+            return phi.backprop(s.dup(), matrix(eps, s)).getFirst();
         }
     };
 
@@ -87,17 +84,26 @@ enum PredictiveModel {
      */
     abstract INDArray gradient(INDArray s, IActivation phi, TargetNoise noise);
 
+    /** Row by row, in one copy: INDArray.toFloatMatrix makes a view and a copy of every row. */
+    private static float[] flat(INDArray x) {
+        return x.dup('c').reshape(x.length()).toFloatVector();
+    }
+
+    private static INDArray matrix(float[] rows, INDArray like) {
+        return Nd4j.create(rows, new long[] {like.size(0), like.size(1)}, 'c');
+    }
+
     /** The first class at which the running sum passes u: classes of probability 0 are never it. */
-    private static int draw(float[] p, double u) {
+    private static int draw(float[] p, int first, int classes, double u) {
         double total = 0;
-        for (float x : p) {
-            total += x;
+        for (int i = 0; i < classes; i++) {
+            total += p[first + i];
         }
         double left = u * total;
         int last = 0;
-        for (int i = 0; i < p.length; i++) {
-            if (p[i] > 0) {
-                left -= p[i];
+        for (int i = 0; i < classes; i++) {
+            if (p[first + i] > 0) {
+                left -= p[first + i];
                 last = i;
                 if (left < 0) {
                     break;
