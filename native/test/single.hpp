@@ -16,9 +16,9 @@ struct Single {
 
   Single(const lngd_config& config, const lngd_layer_config& layer, int update = LNGD_UPDATE_WEIGHTS)
       : optimizer(config, {layer}),
-        weights(layer.outputs, layer.inputs),
+        weights(layer.outputs, twin::weight_columns(layer)),
         bias(layer.outputs),
-        weight_gradients(layer.outputs, layer.inputs),
+        weight_gradients(layer.outputs, twin::weight_columns(layer)),
         bias_gradients(layer.outputs),
         has_bias(layer.bias != 0) {
     lngd_binding b = binding();

@@ -72,10 +72,16 @@ TEST(recommend_by_batch_steps_and_layers) {
   CHECK_EQ(few.config.orthogonalise, 1);
   CHECK_EQ(few.config.damping_factor, 5.0);
   CHECK(few.says("orthogonalisation"));
-  CHECK_EQ(Recommended(mlp, 70, 512).config.orthogonalise, 0);    // not a large batch
-  CHECK_EQ(Recommended(mlp, 1410, 4096).config.orthogonalise, 0); // not a short run
-  // 3 (4 p^2 q + 2 p^3) is 18 p^3 of a square layer: more than a fifth of 6 p^2 N where p > N / 15.
-  CHECK_EQ(Recommended({dense(400, 400), output(400, 10, LNGD_OUTPUT_SOFTMAX)}, 70, 4096).config.orthogonalise, 0);
+  CHECK_EQ(few.config.trust_ratio, 0.7 / std::sqrt(120.0));
+  CHECK_EQ(Recommended(mlp, 354, 1024).config.orthogonalise, 1);
+  CHECK_EQ(Recommended(mlp, 705, 512).config.orthogonalise, 0);   // too dear
+  CHECK_EQ(Recommended(mlp, 1501, 4096).config.orthogonalise, 0); // longer than was tried
+  const lngd_layer_config classes = output(40, 10, LNGD_OUTPUT_SOFTMAX);
+  CHECK_EQ(Recommended({dense(40, 40), classes}, 70, 256).config.orthogonalise, 1);
+  CHECK_EQ(Recommended({dense(40, 40), classes}, 70, 255).config.orthogonalise, 0); // smaller than was tried
+  // 3 (4 p^2 q + 2 p^3) is 18 p^3 of a square layer: more than 0.6 of 6 p^2 N where p > N / 5.
+  const lngd_layer_config last = output(1000, 10, LNGD_OUTPUT_SOFTMAX);
+  CHECK_EQ(Recommended({dense(1000, 1000), last}, 70, 4096).config.orthogonalise, 0);
   const std::vector<lngd_layer_config> regression = {dense(8, 32), output(32, 1, LNGD_OUTPUT_SQUARED_ERROR)};
   CHECK_EQ(Recommended(regression, 500, 8).config.soft_trust, 1);
   CHECK_EQ(Recommended(regression, 500, 32).config.soft_trust, 0);

@@ -337,7 +337,7 @@ typedef struct lngd_config {
   int32_t reserved;        /* 0 */
 } lngd_config;
 
-/* orthogonalise (ours, for few steps of large batches): momentum tau_m averages gradients, and the whitened average is
+/* orthogonalise (ours): momentum tau_m averages gradients, and the whitened average is
  * orthogonalised by three quintic Newton-Schulz steps, as Muon does (K. Jordan 2024), before it is mapped back:
  *
  *   M <- tau_m M + (1 - tau_m) G        x = (1 - tau_m) G + tau_m M with nesterov, else M
@@ -448,11 +448,11 @@ LNGD_API lngd_status lngd_embedding_init(int64_t inputs, int64_t outputs, lngd_l
  * steps on batches of `batch` >= 1 samples: BLOCK_KRONECKER where the last layer is a SOFTMAX or SIGMOID output,
  * BLOCK_KRONECKER_FIT for other outputs and where the last layer has as many outputs as the first has inputs (an
  * autoencoder); statistics from 64 samples every total_steps / 40 steps where there are convolutions (within 1 to 6,
- * for BLOCK_KRONECKER), soft_trust for batches below 32, and with orthogonalise for at most 150 steps of at least 1024
- * samples where it costs at most a fifth of forward and backward pass. `reason` (capacity in bytes, NUL included; may
- * be NULL with capacity 0) gets one line on what was chosen and why. RECIPE where there is an embedding. device,
- * threads and seed are those of lngd_config_init. Errors: LNGD_INVALID_ARGUMENT for layers that lngd_create would
- * refuse. */
+ * for BLOCK_KRONECKER), soft_trust for batches below 32, and, for BLOCK_KRONECKER, orthogonalise for at most 1500
+ * steps of at least 256 samples where it has at most 0.6 of the operations of forward and backward pass. `reason`
+ * (capacity in bytes, NUL included; may be NULL with capacity 0) gets one line on what was chosen and why. RECIPE where
+ * there is an embedding. device, threads and seed are those of lngd_config_init. Errors: LNGD_INVALID_ARGUMENT for
+ * layers that lngd_create would refuse. */
 LNGD_API lngd_status lngd_recommend(const lngd_layer_config* layers, int32_t count, int64_t total_steps, int64_t batch,
                                     lngd_config* config, char* reason, int32_t capacity);
 
@@ -556,9 +556,19 @@ LNGD_API lngd_status lngd_observe_strided(lngd_optimizer* optimizer, int32_t lay
                                           const float* signal, int64_t signal_stride0, int64_t signal_stride1,
                                           int32_t signal_kind);
 
+#define LNGD_ALL_LAYERS (-1)
+
+/* Drops what was observed of `layer` (LNGD_ALL_LAYERS: of each) and not yet taken by a step: an evaluation that went
+ * through an observing network, a forward pass whose backward pass failed, a gradient check. The layer then asks for
+ * statistics as if it had seen nothing. Running averages are left alone, so what lngd_refresh has taken stays taken.
+ * Nothing observed: nothing happens. Allocates nothing; on CUDA nothing waits. Errors: LNGD_INVALID_ARGUMENT for an
+ * index that is none; LNGD_INVALID_STATE while the stream is being captured. */
+LNGD_API lngd_status lngd_discard(lngd_optimizer* optimizer, int32_t layer);
+
 /* ---------------------------------------------------------------- step ------------------------------ */
 
-/* The tensors of one layer in a plan. They must outlive the plan and keep their addresses. Weights and their gradients
+/* The tensors of one layer in a plan. They must outlive the plan, or be replaced by lngd_plan_rebind before they are
+ * freed, and keep their addresses in between. Weights and their gradients
  * of a CONVOLUTION may also be m x C/G x KH x KW (rank 1: m x C/G x K), if all axes but the first collapse into one
  * with one stride, as those of compact row-major weights do. */
 typedef struct lngd_binding {
@@ -582,6 +592,21 @@ typedef enum lngd_update {
 LNGD_API lngd_status lngd_plan_create(lngd_optimizer* optimizer, const lngd_binding* bindings, int32_t count,
                                       int32_t update, lngd_plan** out);
 LNGD_API lngd_status lngd_plan_destroy(lngd_plan* plan);
+
+/* New addresses (of element 0) for the tensors of a plan, as a framework needs that frees its gradients after each
+ * step. Each array has `count` entries, one for each binding in the plan's order; count has to be the plan's. An array
+ * that is NULL keeps the addresses it stands for. Entries of `biases` and `bias_gradients` are ignored where the layer
+ * has no bias, any other has to be an address. Everything else is as the plan was created with: shape, strides, kind of
+ * memory (host or device, and which), and that what is written overlaps nothing; another shape or stride needs another
+ * plan. Weights are taken as they lie at the new address.
+ *
+ * Neither plans nor allocates; where no address changed it does nothing more than look. Device tensors: in the order of
+ * the caller's stream, so that steps before it still use the old addresses, which have to stay valid until the device
+ * is past them, and graphs launched after it use the new ones. Errors: LNGD_INVALID_ARGUMENT; LNGD_INVALID_STATE while
+ * the stream is being captured. After an error of the device the plan takes no step (LNGD_INVALID_STATE) until a rebind
+ * of all its tensors has succeeded. */
+LNGD_API lngd_status lngd_plan_rebind(lngd_plan* plan, int32_t count, void* const* weights, void* const* biases,
+                                      void* const* weight_gradients, void* const* bias_gradients);
 
 /* Per-sample data of one layer for the EMPIRICAL rate: inputs N x d_w, deltas N x m with delta_n = d(loss of sample
  * n)/d s_n (NOT divided by N). CONVOLUTION and EMBEDDING: of the shapes of lngd_observe; C = (1/N) sum_n (sum_t

@@ -128,4 +128,15 @@ lngd_status lngd_observe_strided(lngd_optimizer* handle, int32_t index, int64_t 
   });
 }
 
+lngd_status lngd_discard(lngd_optimizer* handle, int32_t index) {
+  return guard([&] {
+    const Locked locked(handle);
+    Optimizer& optimizer = locked.optimizer();
+    const int32_t layers = optimizer.layer_count();
+    require(index >= LNGD_ALL_LAYERS && index < layers, "layer is ", index, ", allowed is 0 to ", layers - 1,
+            ", or -1 for all");
+    optimizer.discard(index);
+  });
+}
+
 } // extern "C"

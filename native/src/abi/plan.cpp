@@ -15,62 +15,28 @@ using namespace lngd::abi; // NOLINT
 
 namespace {
 
-struct Extent {
-  const char* low;
-  const char* high; // one past the last byte
-  bool compact;
-  bool written;
-  std::string name;
-};
-
-Extent extent(const Strided& view, int64_t rows, int64_t cols, bool written, const std::string& name) {
-  const int64_t r = view.rs * (rows - 1), c = view.cs * (cols - 1);
-  const int64_t low = std::min<int64_t>(r, 0) + std::min<int64_t>(c, 0);
-  const int64_t high = std::max<int64_t>(r, 0) + std::max<int64_t>(c, 0) + 1;
-  const char* base = reinterpret_cast<const char*>(view.data);
-  return {base + low * 4, base + high * 4, high - low == rows * cols, written, name};
-}
-
-// Two compact tensors that share a byte, one of them written. Tensors with gaps may interleave without touching (the
-// bias as a column between weights), so only equal first elements are refused there.
-void require_disjoint(const std::vector<Extent>& extents) {
-  for (size_t i = 0; i < extents.size(); ++i) {
-    for (size_t j = 0; j < i; ++j) {
-      const Extent &a = extents[j], &b = extents[i];
-      if (!a.written && !b.written) continue;
-      const bool overlap = a.compact && b.compact ? a.low < b.high && b.low < a.high : a.low == b.low;
-      require(!overlap, b.name, " overlaps ", a.name, " in memory, allowed is memory of its own for what is written");
-    }
-  }
-}
-
-Binding check_binding(const Optimizer& optimizer, const lngd_binding& in, int32_t update, const std::string& at,
-                      std::vector<Extent>& extents) {
+Binding check_binding(const Optimizer& optimizer, const lngd_binding& in, const std::string& at) {
   const LayerShape& shape = optimizer.layer(in.layer).shape;
   const lngd_layer_config& config = optimizer.layer(in.layer).config;
-  const bool weights_written = true; // by lngd_step or, with LNGD_UPDATE_GRADIENTS, by lngd_swap_averages
-  const bool gradients_written = update == LNGD_UPDATE_GRADIENTS;
   Binding out;
   out.layer = in.layer;
-  const auto take = [&](const lngd_tensor& tensor, const char* field, bool written) {
+  const auto take = [&](const lngd_tensor& tensor, const char* field) {
     const std::string name = at + field;
     const Strided view = weight_matrix(optimizer, &tensor, name.c_str(), config, shape);
     require_distinct(view, shape.outputs, shape.inputs, name.c_str());
-    extents.push_back(extent(view, shape.outputs, shape.inputs, written, name));
     return view;
   };
-  const auto take_vector = [&](const lngd_tensor& tensor, const char* field, bool written) {
+  const auto take_vector = [&](const lngd_tensor& tensor, const char* field) {
     if (!shape.bias) return Strided{};
     const std::string name = at + field;
     const Strided view = vector(optimizer, &tensor, name.c_str(), shape.outputs);
     require_distinct(view, shape.outputs, 1, name.c_str());
-    extents.push_back(extent(view, shape.outputs, 1, written, name));
     return view;
   };
-  out.weights = take(in.weights, "weights", weights_written);
-  out.bias = take_vector(in.bias, "bias", weights_written);
-  out.weight_gradients = take(in.weight_gradients, "weight_gradients", gradients_written);
-  out.bias_gradients = take_vector(in.bias_gradients, "bias_gradients", gradients_written);
+  out.weights = take(in.weights, "weights");
+  out.bias = take_vector(in.bias, "bias");
+  out.weight_gradients = take(in.weight_gradients, "weight_gradients");
+  out.bias_gradients = take_vector(in.bias_gradients, "bias_gradients");
   return out;
 }
 
@@ -87,11 +53,8 @@ lngd_status lngd_plan_create(lngd_optimizer* handle, const lngd_binding* binding
     require(count >= 1 && count <= locked.optimizer().layer_count(), "count is ", count, ", allowed is 1 to ",
             locked.optimizer().layer_count());
     std::vector<Binding> checked;
-    std::vector<Extent> extents;
     for (int32_t i = 0; i < count; ++i)
-      checked.push_back(
-          check_binding(locked.optimizer(), bindings[i], update, "bindings[" + std::to_string(i) + "].", extents));
-    require_disjoint(extents);
+      checked.push_back(check_binding(locked.optimizer(), bindings[i], "bindings[" + std::to_string(i) + "]."));
     auto plan = std::make_unique<StepPlan>(locked.optimizer(), checked, update);
     *out = publish(plan.get(), handle);
     plan.release();
@@ -103,6 +66,16 @@ lngd_status lngd_plan_destroy(lngd_plan* handle) {
     const Locked locked(handle, Locked::kToDestroy);
     retire(handle);
     delete &locked.plan();
+  });
+}
+
+lngd_status lngd_plan_rebind(lngd_plan* handle, int32_t count, void* const* weights, void* const* biases,
+                             void* const* weight_gradients, void* const* bias_gradients) {
+  return guard([&] {
+    const Locked locked(handle);
+    StepPlan& plan = locked.plan();
+    require(count == plan.size(), "count is ", count, ", allowed is ", plan.size(), ", the bindings of the plan");
+    plan.rebind({weights, biases, weight_gradients, bias_gradients});
   });
 }
 

@@ -214,12 +214,14 @@ struct Backend {
   // Makes task lists and workspaces for these layers; nullptr when memory runs out. `layers` outlives the plan.
   Plan* (*plan_create)(Context*, StepLayer* layers, int32_t count, const lngd_config& config);
   void (*plan_destroy)(Context*, Plan*);
+  // The addresses of the caller's tensors in its layers have changed, and nothing else.
+  void (*plan_rebind)(Context&, Plan*, const StepLayer* layers, int32_t count);
   int64_t (*plan_bytes)(const Plan*);
   int64_t (*workspace_bytes)(const Context*);
   // Makes room for observing layers of this shape, so that layer_statistics allocates nothing. False when memory runs
   // out.
   bool (*reserve_statistics)(Context*, const LayerShape&);
-  // The sums of an update that failed half-way back to zero.
+  // The sums of an update that failed half-way, or that is not wanted, back to zero.
   void (*discard_statistics)(Context&, const LayerShape&, LayerMemory&);
   // Frame the kernels precondition, layer_rate and apply_update of a step, or swap_averages: the caller's tensors and
   // the settings to the device; what was written back, complete on return where a tensor lies in host memory.

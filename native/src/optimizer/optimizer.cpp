@@ -239,6 +239,19 @@ void Optimizer::observe(Layer& layer, int64_t samples, const Activations& inputs
   feed(layer, samples, inputs, signal, signal_kind, backend_->conv_statistics);
 }
 
+void Optimizer::discard(int32_t index) {
+  require_no_capture();
+  for (Layer& layer : layers_) {
+    if ((index != LNGD_ALL_LAYERS && layer.shape.index != index) || (layer.observed_samples == 0 && !layer.torn))
+      continue;
+    layer.observed_samples = 0;
+    layer.torn = true; // if the device fails now, the next observation tries again
+    backend_->discard_statistics(*context_, layer.shape, layer.memory);
+    check_device();
+    layer.torn = false;
+  }
+}
+
 void Optimizer::take_signal_reference() {
   if (config_.damping != LNGD_DAMPING_SIGNAL || config_.signal_reference > 0) return;
   double sum = 0;

@@ -71,6 +71,8 @@ class Optimizer {
   void observe(Layer& layer, int64_t samples, Strided inputs, Strided signal, int32_t signal_kind);
   void observe(Layer& layer, int64_t samples, const Activations& inputs, const Activations& signal,
                int32_t signal_kind); // of a convolution or an embedding
+  // Drops what was observed of a layer, or of all (LNGD_ALL_LAYERS).
+  void discard(int32_t index);
   void fisher_rows(const Layer& layer, int64_t step, int64_t samples, Strided inputs, Strided signal,
                    int32_t signal_kind, const FisherRows& out) const;
   void fisher_rows(const Layer& layer, int64_t step, int64_t samples, const Activations& inputs,

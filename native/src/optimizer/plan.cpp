@@ -19,6 +19,12 @@ void lap(Clock::time_point& from, int64_t& counter) {
   from = now;
 }
 
+constexpr const char* kFields[4] = {"weights", "bias", "weight_gradients", "bias_gradients"};
+
+std::array<Strided*, 4> tensors(StepLayer& step) {
+  return {&step.weights, &step.bias, &step.weight_gradients, &step.bias_gradients};
+}
+
 } // namespace
 
 StepPlan::StepPlan(Optimizer& optimizer, const std::vector<Binding>& bindings, int32_t update)
@@ -38,7 +44,10 @@ StepPlan::StepPlan(Optimizer& optimizer, const std::vector<Binding>& bindings, i
     step.weight_gradients = binding.weight_gradients;
     step.bias_gradients = binding.bias_gradients;
     steps_.push_back(step);
+    next_.push_back({step.weights.data, step.bias.data, step.weight_gradients.data, step.bias_gradients.data});
   }
+  extents_.reserve(4 * steps_.size());
+  check_overlap(next_);
   samples_.resize(steps_.size());
   optimizer.require_no_capture();
   optimizer.plans_.push_back(this);
@@ -58,13 +67,70 @@ StepPlan::~StepPlan() {
 
 int64_t StepPlan::bytes() const {
   return optimizer_.backend_->plan_bytes(plan_) +
-         static_cast<int64_t>(steps_.size() * (sizeof(StepLayer) + sizeof(Layer*)));
+         static_cast<int64_t>(steps_.size() * (sizeof(StepLayer) + sizeof(Layer*) + sizeof(Samples) +
+                                               4 * (sizeof(float*) + sizeof(Extent))));
+}
+
+void StepPlan::check_overlap(const std::vector<std::array<float*, 4>>& addresses) {
+  extents_.clear();
+  for (int32_t i = 0; i < size(); ++i) {
+    StepLayer& step = steps_[static_cast<size_t>(i)];
+    const std::array<Strided*, 4> views = tensors(step);
+    for (size_t k = 0; k < views.size(); ++k) {
+      const bool vector = k % 2 == 1, gradient = k >= 2;
+      if (vector && !step.shape->bias) continue;
+      Strided view = *views[k];
+      view.data = addresses[static_cast<size_t>(i)][k];
+      // Weights are written by lngd_step or, with LNGD_UPDATE_GRADIENTS, by lngd_swap_averages.
+      const bool written = !gradient || update_ == LNGD_UPDATE_GRADIENTS;
+      extents_.push_back(extent(view, step.shape->outputs, vector ? 1 : step.shape->inputs, written, i, kFields[k]));
+    }
+  }
+  require_disjoint(extents_);
+}
+
+void StepPlan::rebind(const Addresses& addresses) {
+  optimizer_.require_no_capture();
+  bool changed = !bound_;
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const std::array<Strided*, 4> views = tensors(steps_[i]);
+    for (size_t k = 0; k < views.size(); ++k) {
+      float* const before = views[k]->data;
+      next_[i][k] = before;
+      if (!addresses[k] || !before) continue; // a layer without bias has no vectors
+      float* const after = static_cast<float*>(addresses[k][i]);
+      require(after != nullptr, kFields[k], "[", i, "] is NULL, allowed is a valid address");
+      require(!views[k]->device || reinterpret_cast<uintptr_t>(after) % sizeof(float) == 0, kFields[k], "[", i, "] is ",
+              static_cast<const void*>(after), ", allowed is a multiple of 4 in device memory");
+      next_[i][k] = after;
+      changed |= after != before;
+    }
+  }
+  require(bound_ || std::find(addresses.begin(), addresses.end(), nullptr) == addresses.end(),
+          "an array is NULL, allowed are addresses of all tensors after a rebind that failed");
+  if (!changed) return;
+  check_overlap(next_);
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const std::array<Strided*, 4> views = tensors(steps_[i]);
+    for (size_t k = 0; k < views.size(); ++k) views[k]->data = next_[i][k];
+  }
+  bound_ = false;
+  optimizer_.backend_->plan_rebind(*optimizer_.context_, plan_, steps_.data(), size());
+  optimizer_.check_device();
+  bound_ = true;
+}
+
+void StepPlan::check_bound() const {
+  if (!bound_)
+    fail(LNGD_INVALID_STATE, "the device failed while lngd_plan_rebind was under way; rebind all tensors of the plan, ",
+         "or destroy it");
 }
 
 bool StepPlan::needs_samples() const { return optimizer_.config_.rate == LNGD_RATE_EMPIRICAL; }
 
 void StepPlan::check_steppable(double factor) const {
   require(std::isfinite(factor) && factor >= 0, "factor is ", factor, ", allowed is a finite number of 0 or more");
+  check_bound();
   for (const Layer* layer : layers_)
     if (layer->swapped)
       fail(LNGD_INVALID_STATE, "averaged weights of layer ", layer->shape.index,
@@ -199,6 +265,7 @@ bool StepPlan::swap_averages() {
   Context& context = *optimizer_.context_;
   if (!optimizer_.config_.averaging)
     fail(LNGD_INVALID_STATE, "averaging is off in the configuration: there are no averaged weights to swap in");
+  check_bound();
   // A layer that has not moved has no average yet: it stays as it is (the kernel looks at its record too).
   std::vector<Layer*> moved;
   for (Layer* layer : layers_) {

@@ -3,9 +3,11 @@
 #ifndef LNGD_OPTIMIZER_PLAN_H
 #define LNGD_OPTIMIZER_PLAN_H
 
+#include <array>
 #include <vector>
 
 #include "optimizer/optimizer.h"
+#include "optimizer/overlap.h"
 
 namespace lngd {
 
@@ -14,6 +16,9 @@ struct Binding {
   int32_t layer;
   Strided weights, bias, weight_gradients, bias_gradients;
 };
+
+// Of lngd_plan_rebind: an array for each tensor of a binding, in the order of kFields; nullptr keeps what there is.
+using Addresses = std::array<void* const*, 4>;
 
 // The per-sample data of one layer, validated.
 struct Samples {
@@ -35,6 +40,8 @@ class StepPlan {
   const Layer& layer(int32_t i) const { return *layers_[static_cast<size_t>(i)]; }
   int64_t bytes() const;
 
+  // Takes new addresses of the same tensors; nothing has changed where it throws for an argument.
+  void rebind(const Addresses& addresses);
   // True where a layer of this plan needs per-sample data in its next step.
   bool needs_samples() const;
   // Room for one entry a binding, to be filled and passed to step.
@@ -50,6 +57,9 @@ class StepPlan {
 
  private:
   void check_steppable(double factor) const;
+  void check_bound() const;
+  // Whether the tensors at these addresses overlap, where one of them is written.
+  void check_overlap(const std::vector<std::array<float*, 4>>& addresses);
   void update_factors(bool early);
   void read_progress();
   void count_step();
@@ -60,6 +70,9 @@ class StepPlan {
   std::vector<Layer*> layers_;
   std::vector<StepLayer> steps_;
   std::vector<Samples> samples_;
+  std::vector<std::array<float*, 4>> next_; // of rebind, and workspace of its check
+  std::vector<Extent> extents_;
+  bool bound_ = true; // false: the device failed in the middle of a rebind
   Plan* plan_ = nullptr;
 };
 

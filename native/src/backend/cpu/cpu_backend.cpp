@@ -52,7 +52,22 @@ void set_stream(Context*, void*) {}
 
 bool capturing(Context*) { return false; }
 
-void discard_statistics(Context&, const LayerShape&, LayerMemory&) {}
+template <typename T>
+void clear(T* sums, int64_t count) {
+  if (sums) std::fill_n(sums, count, T{});
+}
+
+void discard_statistics(Context&, const LayerShape& shape, LayerMemory& memory) {
+  clear(memory.phi_sum, shape.blocks.floats());
+  clear(memory.phi_diagonal_sum, shape.d);
+  clear(memory.psi_sum, shape.outputs);
+  clear(memory.denominator, shape.groups);
+  clear(memory.second_sum, shape.second_floats());
+  clear(memory.totals, 2 * shape.groups + 1);
+  clear(memory.scales_sum, shape.outputs * shape.ldw);
+  memory.record->samples = 0;
+  memory.record->poisoned = 0;
+}
 
 void begin_step(Context&, const StepArgs&) {}
 
@@ -233,6 +248,8 @@ Plan* plan_create(Context* base, StepLayer* layers, int32_t count, const lngd_co
 
 void plan_destroy(Context*, Plan* plan) { delete static_cast<CpuPlan*>(plan); }
 
+void plan_rebind(Context&, Plan*, const StepLayer*, int32_t) {} // kernels read the addresses in StepArgs
+
 int64_t plan_bytes(const Plan* base) {
   const CpuPlan& plan = *static_cast<const CpuPlan*>(base);
   int64_t floats = plan.factor.floats() + plan.newton_schulz.floats();
@@ -275,6 +292,7 @@ Backend make_backend(const Kernels& kernels) {
   backend.write = write;
   backend.plan_create = plan_create;
   backend.plan_destroy = plan_destroy;
+  backend.plan_rebind = plan_rebind;
   backend.plan_bytes = plan_bytes;
   backend.workspace_bytes = workspace_bytes;
   backend.reserve_statistics = reserve_statistics;

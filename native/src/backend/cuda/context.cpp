@@ -45,6 +45,7 @@ bool CudaContext::create(const lngd_config& config) {
   calls("prepare apply_update", [] { return prepare_apply_update(); });
   calls("prepare known_answers", [] { return prepare_known_answers(); });
   calls("prepare store_settings", [] { return prepare_store_settings(); });
+  calls("prepare store_addresses", [] { return prepare_store_addresses(); });
   return calls.ok();
 }
 

@@ -191,6 +191,7 @@ Backend make_backend() {
   backend.write = write;
   backend.plan_create = plan_create;
   backend.plan_destroy = plan_destroy;
+  backend.plan_rebind = plan_rebind;
   backend.plan_bytes = plan_bytes;
   backend.workspace_bytes = workspace_bytes;
   backend.reserve_statistics = reserve_statistics;

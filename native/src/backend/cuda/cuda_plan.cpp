@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "backend/cuda/cuda_plan.h"
 
+#include <algorithm>
 #include <new>
 
 namespace lngd::cuda {
@@ -246,6 +247,34 @@ void plan_destroy(Context* base, Plan* plan) {
   const DeviceScope scope(cuda(base));
   destroy(cuda(plan));
   delete static_cast<CudaPlan*>(plan);
+}
+
+void plan_rebind(Context& base, Plan* plan_base, const StepLayer* layers, int32_t count) {
+  CudaContext& context = cuda(base);
+  const DeviceScope scope(context);
+  CudaPlan& plan = cuda(plan_base);
+  Mirrors& mirrors = plan.mirrors;
+  mirrors.restart();
+  const auto on_device = [](const Strided& tensor) { return tensor.device ? tensor.data : nullptr; };
+  for (int32_t first = 0; first < count; first += kAddressesPerLaunch) {
+    const int32_t here = std::min(kAddressesPerLaunch, count - first);
+    AddressTable table{};
+    bool any = false;
+    for (int32_t i = 0; i < here; ++i) {
+      const StepLayer& layer = layers[first + i];
+      mirrors.move(Mirrors::kGradients, layer.weight_gradients);
+      mirrors.move(Mirrors::kWeights, layer.weights);
+      mirrors.move(Mirrors::kGradients, layer.bias_gradients);
+      mirrors.move(Mirrors::kWeights, layer.bias);
+      LayerAddresses& to = table.layers[i];
+      to = {on_device(layer.weights), on_device(layer.bias), on_device(layer.weight_gradients),
+            on_device(layer.bias_gradients)};
+      any |= to.weights || to.bias || to.weight_gradients || to.bias_gradients;
+    }
+    if (any)
+      context.calls("launch store_addresses",
+                    [&] { return launch_store_addresses(table, here, plan.device_layers + first, context.caller); });
+  }
 }
 
 int64_t plan_bytes(const Plan* base) {

@@ -30,6 +30,9 @@ class Mirrors {
   void destroy();
   // The next device tensor in the order of add: the mirror, or the tensor itself.
   Strided next(Part part, const Strided& tensor);
+  // The host tensors lie elsewhere now: all of them, in the order of add, after restart.
+  void restart() { next_[0] = next_[1] = 0; }
+  void move(Part part, const Strided& tensor);
 
   bool any() const { return !parts_[0].empty() || !parts_[1].empty(); }
   // Host to device in stream order. The host may go on at once, but not upload again before `download` or a
@@ -62,7 +65,7 @@ struct CudaPlan : Plan {
 
   // Written once.
   Arena arena;
-  const DeviceLayer* device_layers = nullptr;
+  DeviceLayer* device_layers = nullptr; // plan_rebind changes its addresses
   const UpdateTask* updates = nullptr;
   const DirectionTile* tiles = nullptr; // products with Phi_inv; with a second factor; of a diagonal Phi
   DirectionSums* sums = nullptr;        // one for each
@@ -101,8 +104,21 @@ inline CudaPlan& cuda(Plan* plan) { return *static_cast<CudaPlan*>(plan); }
 cudaError_t prepare_store_settings(); // once before the first
 cudaError_t launch_store_settings(const StepSettings& settings, StepSettings* to, cudaStream_t stream);
 
+// store_addresses.cu: the addresses of the caller's device tensors in some layers of a plan, in stream order; nullptr
+// leaves one as it is. By value through a launch, as the settings.
+struct LayerAddresses {
+  float *weights, *bias, *weight_gradients, *bias_gradients;
+};
+constexpr int32_t kAddressesPerLaunch = 32; // 1 KiB of the 4 KiB that arguments may have
+struct AddressTable {
+  LayerAddresses layers[kAddressesPerLaunch];
+};
+cudaError_t prepare_store_addresses(); // once before the first
+cudaError_t launch_store_addresses(const AddressTable& addresses, int32_t count, DeviceLayer* to, cudaStream_t stream);
+
 Plan* plan_create(Context*, StepLayer* layers, int32_t count, const lngd_config& config);
 void plan_destroy(Context*, Plan* plan);
+void plan_rebind(Context&, Plan* plan, const StepLayer* layers, int32_t count);
 int64_t plan_bytes(const Plan* plan);
 
 // The table of the rates for the samples of this step: host samples are staged. False where a call failed.

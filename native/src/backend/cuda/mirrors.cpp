@@ -34,6 +34,11 @@ Strided Mirrors::next(Part part, const Strided& tensor) {
   return {device(part) + mirror.offset, staged_pitch(mirror.columns), 1, true};
 }
 
+void Mirrors::move(Part part, const Strided& tensor) {
+  if (tensor.device || !tensor.data) return;
+  parts_[part][next_[part]++].host.data = tensor.data;
+}
+
 bool Mirrors::upload(Calls& calls, Part part, cudaStream_t stream) {
   if (parts_[part].empty() || !calls.ok()) return calls.ok();
   for (const Tensor& tensor : parts_[part])

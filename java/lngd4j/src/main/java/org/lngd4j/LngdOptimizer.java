@@ -199,6 +199,28 @@ public final class LngdOptimizer extends OptimizerReadOuts implements AutoClosea
         Status.check(status);
     }
 
+    /**
+     * Drops what all layers have observed and no step has taken: the forward pass of an evaluation,
+     * one whose backward pass failed, a gradient check. They then ask for statistics as if they had
+     * seen nothing. Running averages are left alone.
+     *
+     * @throws org.lngd4j.nativelib.LngdStateException while the stream is being captured
+     * @throws org.lngd4j.nativelib.LngdDeviceException if the device fails
+     */
+    public void discard() {
+        call(optimizer -> lngd.lngd_discard(optimizer, lngd.LNGD_ALL_LAYERS));
+    }
+
+    /**
+     * The same for one layer.
+     *
+     * @param layer index of the layer, from 0
+     */
+    public void discard(int layer) {
+        spec(layer);
+        call(optimizer -> lngd.lngd_discard(optimizer, layer));
+    }
+
     private void observeImages(int layer, INDArray inputs, INDArray signal, Signal kind) {
         lngd_optimizer optimizer = handle.enter();
         int status;

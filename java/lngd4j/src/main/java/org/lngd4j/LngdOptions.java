@@ -82,8 +82,8 @@ public final class LngdOptions extends OptionAccessors {
      * layer is a softmax or sigmoid output, {@link Preset#BLOCK_KRONECKER_FIT} for other outputs
      * and for autoencoders (as many outputs as inputs), {@link Preset#RECIPE} where there is an
      * embedding; with fewer samples for convolutions, a soft trust ratio for batches below 32, and
-     * whitened orthogonalisation for few steps of large batches. {@link #reason()} tells what was
-     * chosen and why. The rule is that of {@code lngd_recommend} in the C ABI.
+     * whitened orthogonalisation where the batch is large enough to pay for it. {@link #reason()}
+     * tells what was chosen and why. The rule is that of {@code lngd_recommend} in the C ABI.
      *
      * @param layers the layers in forward order, the last with its output model; at least one
      * @param totalSteps length of the run in steps, at least 1

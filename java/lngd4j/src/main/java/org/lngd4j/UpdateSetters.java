@@ -77,11 +77,10 @@ abstract class UpdateSetters<B> extends CurvatureSetters<B> {
     }
 
     /**
-     * Whitened orthogonalisation (ours), for few steps of large batches: momentum averages
-     * gradients, and the average, whitened by the Cholesky factors of both damped factors, is
-     * orthogonalised by three quintic Newton-Schulz steps before it is mapped back. {@link
-     * Approximation#KFAC} and {@link Approximation#TKFAC} with {@link TrustRatio#ALWAYS} and {@link
-     * LayerRate#NONE} only.
+     * Whitened orthogonalisation (ours), for large batches: momentum averages gradients, and the
+     * average, whitened by the Cholesky factors of both damped factors, is orthogonalised by three
+     * quintic Newton-Schulz steps before it is mapped back. {@link Approximation#KFAC} and {@link
+     * Approximation#TKFAC} with {@link TrustRatio#ALWAYS} and {@link LayerRate#NONE} only.
      *
      * @param on whether to use it
      * @return this builder

@@ -69,7 +69,7 @@ class RecommendedOptionsTest {
     }
 
     @Test
-    void fewStepsOfLargeBatchesAreOrthogonalised() {
+    void largeBatchesAreOrthogonalised() {
         LngdOptions options = LngdOptions.recommended(List.of(HIDDEN, CLASSES), 100, 4096);
         assertThat(options.preset()).isEqualTo(Preset.BLOCK_KRONECKER);
         assertThat(options.orthogonalise()).isTrue();

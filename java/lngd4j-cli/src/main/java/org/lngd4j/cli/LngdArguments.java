@@ -52,7 +52,7 @@ final class LngdArguments {
     @Option(
             names = "--orthogonalise",
             negatable = true,
-            description = "Whitened orthogonalisation, for few steps of large batches.")
+            description = "Whitened orthogonalisation of directions, for large batches.")
     private Boolean orthogonalise;
 
     LngdSettings settings() {

@@ -28,6 +28,11 @@ final class Captures {
         }
     }
 
+    /** What all of them had seen was discarded. */
+    void forget() {
+        list.forEach(LayerCapture::forget);
+    }
+
     /** Whether the coming step takes statistics of any layer. */
     boolean wantStatistics() {
         for (int i = 0; i < list.size(); i++) {

@@ -32,6 +32,7 @@ final class LayerCapture implements BackpropWatch {
     private boolean wantsStatistics;
     private boolean wantsDeltas;
     private LayerSamples samples;
+    private boolean observed;
 
     LayerCapture(
             LngdTraining training, LngdOptimizer optimizer, int lngdIndex, LayerChoice choice) {
@@ -57,6 +58,12 @@ final class LayerCapture implements BackpropWatch {
         wantsStatistics = optimizer.needsStatistics(lngdIndex);
         wantsDeltas = optimizer.needsDeltas(lngdIndex);
         samples = null;
+        observed = false;
+    }
+
+    /** What it had seen was discarded. */
+    void forget() {
+        observed = false;
     }
 
     @Override
@@ -126,6 +133,10 @@ final class LayerCapture implements BackpropWatch {
     }
 
     private void observe(INDArray preActivations) {
+        if (observed) {
+            training.discardObserved();
+        }
+        observed = true;
         INDArray inputs = form.inputs(layer.input());
         if (derivative == null && inputs.dataType() == DataType.FLOAT) {
             // The memory belongs to a workspace, but the library reads it before this call returns:

@@ -176,6 +176,16 @@ public final class LngdTraining implements AutoCloseable {
         sampledFisher.observe(steps);
     }
 
+    /**
+     * A layer is seen again before any update: the backward pass that it was seen in has failed, or
+     * nobody has stepped its gradients (a gradient check, {@code computeGradientAndScore}). Only
+     * what belongs to the gradients that are stepped counts.
+     */
+    void discardObserved() {
+        optimizer.discard();
+        captures.forget();
+    }
+
     /** Whether sampled targets have gone through a second network. */
     boolean shadowed() {
         return sampledFisher != null;

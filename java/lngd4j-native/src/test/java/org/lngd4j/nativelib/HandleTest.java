@@ -52,6 +52,7 @@ class HandleTest {
                                 3,
                                 1,
                                 lngd.LNGD_SIGNAL_PRE_ACTIVATIONS));
+        OPTIMIZER.put("discard", o -> lngd.lngd_discard(o, lngd.LNGD_ALL_LAYERS));
         OPTIMIZER.put(
                 "plan_create", o -> lngd.lngd_plan_create(o, net.binding, 1, 0, new lngd_plan()));
         OPTIMIZER.put(
@@ -108,6 +109,7 @@ class HandleTest {
         OPTIMIZER.put("destroy", lngd::lngd_destroy);
         PLAN.put("step", p -> lngd.lngd_step(p, 1, null));
         PLAN.put("refresh", lngd::lngd_refresh);
+        PLAN.put("plan_rebind", p -> lngd.lngd_plan_rebind(p, 1, null, null, null, null));
         PLAN.put("replay", p -> lngd.lngd_replay(p, 1, new int[1]));
         PLAN.put("swap_averages", p -> lngd.lngd_swap_averages(p, new int[1]));
         PLAN.put("plan_destroy", lngd::lngd_plan_destroy);
