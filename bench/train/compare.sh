@@ -49,7 +49,7 @@ for task in "${tasks[@]}"; do
       ;;
     # Data and networks that no setting was chosen on, everything at its defaults.
     judge)
-      compare judge --data glyphs --model mlp:300-300-100 --tune-runs 1 --optimizers "$rivals,lngd,lngd/block-kronecker" --target acc=0.75
+      compare judge --data glyphs --model mlp:300-300-100 --tune-runs 1 --optimizers "$rivals,lngd,lngd/recommended" --target acc=0.75
       LNGD_ONEDNN=1 compare judge-lenet --data glyphs --model lenet --train-samples 12000 --epochs 5 --tune-runs 1 \
         --optimizers "$rivals,lngd,lngd/recommended" --target acc=0.75
       ;;
