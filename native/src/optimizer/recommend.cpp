@@ -13,7 +13,8 @@ namespace {
 
 // Whitened orthogonalisation took 17 to 40 % off the epochs to an accuracy against the default without it, on an MLP at
 // batches 256 and 1024 and on LeNet (docs/method.md): worth it where it costs less than that in time. Operations of a
-// Newton-Schulz step run faster than those of a framework's passes: at a share of 0.54 an epoch took 1.26 times as long.
+// Newton-Schulz step run faster than those of a framework's passes: at a share of 0.54 an epoch took 1.26 times as
+// long.
 constexpr double kAffordable = 0.6;     // of forward and backward pass
 constexpr int64_t kLongestTried = 1500; // steps
 constexpr int64_t kSmallestTried = 256; // samples
