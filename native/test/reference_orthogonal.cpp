@@ -9,29 +9,48 @@
 namespace twin {
 namespace {
 
-constexpr double kA = 3.4445, kB = -4.7750, kC = 2.0315;
-constexpr int kSteps = 3;
-
-double polynomial(double s) { return kA * s + kB * s * s * s + kC * s * s * s * s * s; }
-double slope(double s) { return kA + 3 * kB * s * s + 5 * kC * s * s * s * s; }
-
-constexpr double kLargest = 1.2024; // p(0.5545), the maximum of p on [0, 1], from which p goes below 1 again
-
-double largest_slope(double end) {
-  double most = 0;
-  for (int k = 0; k <= 10000; ++k) most = std::max(most, std::fabs(slope(end * k / 10000)));
-  return most;
-}
+struct Quintic {
+  double a, b, c;
+  double at(double s) const { return s * of_square(s * s); }
+  double of_square(double s) const { return a + b * s + c * s * s; } // what a matrix is multiplied with
+  double slope(double s) const { return a + 3 * b * s * s + 5 * c * s * s * s * s; }
+};
+constexpr Quintic kSteps[] = {{7.7110, -22.1138, 16.2487}, {3.2153, -2.4112, 0.5013}};
 
 double chained_slope() {
   double most = 0;
   for (int k = 0; k <= 100000; ++k) {
     double s = k / 100000.0, product = 1;
-    for (int step = 0; step < kSteps; ++step) product *= slope(s), s = polynomial(s);
+    for (const Quintic& step : kSteps) product *= step.slope(s), s = step.at(s);
     most = std::max(most, std::fabs(product));
   }
   return most;
 }
+
+// What an error of 1 in a product of the Gram form becomes in O = P2 P1 X, per direction: the largest divided
+// difference over pairs of singular values i, j. (newton_schulz.h: S, P = P1(S), R = S P, S1 = R P, P2(S1), Q = P2 P1.)
+struct Gains {
+  double gram = 0, first = 0, r = 0, gram1 = 0, second = 0;
+
+  Gains() {
+    const auto& [one, two] = kSteps;
+    const int count = 400;
+    for (int i = 0; i <= count; ++i)
+      for (int j = 0; j <= count; ++j) {
+        const double si = std::pow(i / double(count), 2), sj = std::pow(j / double(count), 2),
+                     sigma = j / double(count);
+        const double pi = one.of_square(si), pj = one.of_square(sj), ui = si * pi * pi, uj = sj * pj * pj;
+        const double p_slope = one.b + one.c * (si + sj), two_slope = two.b + two.c * (ui + uj);
+        const double of_u = two_slope * pj * sigma, of_r = of_u * pj,
+                     of_p = two.of_square(ui) * sigma + of_u * si * (pi + pj);
+        gram1 = std::max(gram1, std::fabs(of_u));
+        r = std::max(r, std::fabs(of_r));
+        first = std::max(first, std::fabs(of_p));
+        gram = std::max(gram, std::fabs(of_p * p_slope + of_r * pj));
+        second = std::max(second, std::fabs(pj * sigma));
+      }
+  }
+};
 
 Matrix transposed(const Matrix& a) {
   Matrix t(a.cols, a.rows);
@@ -90,20 +109,29 @@ Triangles triangles(const Matrix& factor, std::int64_t groups, std::int64_t bloc
 }
 
 Orthogonalised orthogonalise(const Matrix& given) {
-  static const double amplification = chained_slope(), growth = largest_slope(kLargest);
+  static const double amplification = chained_slope();
+  static const Gains gains;
+  const auto& [one, two] = kSteps;
   Orthogonalised result;
-  result.norm = norm(given);
-  result.amplification = amplification;
+  const double size = norm(given);
   Matrix x = given;
-  for (double& value : x.values) value = result.norm > 0 ? value / result.norm : 0;
-  const double terms = kA - kB * std::pow(kLargest, 2) + kC * std::pow(kLargest, 4);
-  for (int step = 0; step < kSteps; ++step) {
-    result.rounding += terms * norm(x) * std::pow(growth, kSteps - 1 - step);
+  for (double& value : x.values) value = size > 0 ? value / size : 0; // so that no square leaves double's range
+  const double root = std::sqrt(norm(multiply(x, transposed(x))));
+  for (double& value : x.values) value = root > 0 ? value / root : 0;
+  result.norm = root * size;
+  result.amplification = amplification;
+  // Of each product the largest that it can be, its factors in spectral norm but one.
+  const double wide = norm(x), most_p = one.a, most_u = std::pow(one.at(1), 2); // both at an end of [0, 1]
+  const double polynomial = std::fabs(two.b) + 2 * std::fabs(two.c) * most_u;
+  result.rounding = gains.gram * wide * wide + gains.first * (std::fabs(one.b) + std::fabs(one.c)) + gains.r * most_p +
+                    gains.gram1 * most_p * most_p + gains.second * polynomial * most_p * most_p;
+  for (const Quintic& step : kSteps) {
     const Matrix cubic = multiply(multiply(x, transposed(x)), x);
     const Matrix quintic = multiply(multiply(x, transposed(x)), cubic);
     for (std::size_t k = 0; k < x.values.size(); ++k)
-      x.values[k] = kA * x.values[k] + kB * cubic.values[k] + kC * quintic.values[k];
+      x.values[k] = step.a * x.values[k] + step.b * cubic.values[k] + step.c * quintic.values[k];
   }
+  result.rounding += 2 * one.a * two.a * wide; // Q and Q X
   result.values = x;
   return result;
 }

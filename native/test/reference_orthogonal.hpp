@@ -20,17 +20,16 @@ struct Triangles {
 };
 Triangles triangles(const Matrix& factor, std::int64_t groups, std::int64_t block, double damping, double floor);
 
-// X <- a X + b X X^T X + c X X^T X X^T X, three times from X / ||X||_F (0 stays 0).
+// X <- a X + b X X^T X + c X X^T X X^T X, twice from X / sqrt(||X X^T||_F) (0 stays 0), each with its a, b and c.
 struct Orthogonalised {
   Matrix values;
-  double norm = 0; // ||X||_F before
-  // The largest |f'| over [0, 1], f = p(p(p(s))) the polynomial of a singular value. f is odd, so that a perturbation E
-  // of X / ||X||_F changes the result by at most this times ||E||_F: the differences quotients (f(s) +- f(t)) / (s +-
-  // t) of a function of singular values are bounded by it.
+  double norm = 0; // sqrt(||X X^T||_F) before
+  // The largest |f'| over [0, 1], f = p2(p1(s)) the polynomial of a singular value. f is odd, so that a perturbation E
+  // of X / norm changes the result by at most this times ||E||_F: the differences quotients (f(s) +- f(t)) / (s +- t)
+  // of a function of singular values are bounded by it.
   double amplification = 0;
-  // Sum over the steps of (|a| + |b| s^2 + |c| s^4) ||X_k||_F, s = 1.2024 the largest singular value that a step
-  // leaves, times the growth in the steps that follow: times the relative error of a product of floats, the error that
-  // rounding adds.
+  // Times the relative error of a product of floats, the error that rounding adds where the steps are taken on the Gram
+  // matrix: over the products, how large each is times what an error in it becomes.
   double rounding = 0;
 };
 Orthogonalised orthogonalise(const Matrix& x);

@@ -329,8 +329,9 @@ TEST(orthogonal_does_not_see_the_scale_of_gradients) {
     layer.write(LNGD_FIELD_PSI, layer.covariances(7));
     layer.step(1, gradient);
     if (scale == 1) wanted = layer.direction();
-    // Scaled numbers are rounded anew, 3 u in x, which the steps amplify by up to 41.
-    CHECK_WITHIN(distance(layer.direction(), wanted), 41 * 100 * kEps * norm(wanted));
+    // Scaled numbers are rounded anew, 3 u in x, which the steps amplify by up to 173, the slope at the largest
+    // singular value; 24.8 at the smallest.
+    CHECK_WITHIN(distance(layer.direction(), wanted), 173 * 100 * kEps * norm(wanted));
   }
 }
 

@@ -338,14 +338,16 @@ typedef struct lngd_config {
 } lngd_config;
 
 /* orthogonalise (ours): momentum tau_m averages gradients, and the whitened average is
- * orthogonalised by three quintic Newton-Schulz steps, as Muon does (K. Jordan 2024), before it is mapped back:
+ * orthogonalised by two quintic Newton-Schulz steps, as Muon does by five (K. Jordan 2024), before it is mapped back:
  *
  *   M <- tau_m M + (1 - tau_m) G        x = (1 - tau_m) G + tau_m M with nesterov, else M
  *   C C^T = Phi + lambda_Phi I, B B^T = Psi + lambda_Psi I (Cholesky, block by block)
- *   X = B^-1 x C^-T,  X <- X / ||X||_F,  three times X <- 3.4445 X - 4.7750 X X^T X + 2.0315 X X^T X X^T X
+ *   X = B^-1 x C^-T,  X <- X / sqrt(||X X^T||_F),  twice X <- a X + b X X^T X + c X X^T X X^T X
  *   D = B^-T X C^-1                     W <- W - learning_rate factor tau ||W|| D / ||D||
  *
- * each group of a convolution alone. LNGD_FIELD_MOMENTUM is that M, and the inverses are the triangles C^-1 and B^-1.
+ * with (a, b, c) = (7.7110, -22.1138, 16.2487), then (3.2153, -2.4112, 0.5013): the polynomials of least distance to 1
+ * over singular values of [0.02, 1] (N. Amsel et al., "The Polar Express", arXiv 2505.16932).
+ * Each group of a convolution alone. LNGD_FIELD_MOMENTUM is that M, and the inverses are the triangles C^-1 and B^-1.
  * M is renewed with the weights: a step that is skipped leaves it as it was. COUPLED decay is part of G. A gradient
  * of zeros with an M of zeros makes D = 0.
  */
@@ -449,7 +451,7 @@ LNGD_API lngd_status lngd_embedding_init(int64_t inputs, int64_t outputs, lngd_l
  * BLOCK_KRONECKER_FIT for other outputs and where the last layer has as many outputs as the first has inputs (an
  * autoencoder); statistics from 64 samples every total_steps / 40 steps where there are convolutions (within 1 to 6,
  * for BLOCK_KRONECKER), soft_trust for batches below 32, and, for BLOCK_KRONECKER, orthogonalise for at most 1500
- * steps of at least 256 samples where it has at most 0.6 of the operations of forward and backward pass. `reason`
+ * steps of at least 256 samples where it has at most 0.35 of the operations of forward and backward pass. `reason`
  * (capacity in bytes, NUL included; may be NULL with capacity 0) gets one line on what was chosen and why. RECIPE where
  * there is an embedding. device, threads and seed are those of lngd_config_init. Errors: LNGD_INVALID_ARGUMENT for
  * layers that lngd_create would refuse. */

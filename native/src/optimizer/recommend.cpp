@@ -12,16 +12,15 @@ namespace lngd {
 namespace {
 
 // Whitened orthogonalisation took 17 to 40 % off the epochs to an accuracy against the default without it, on an MLP at
-// batches 256 and 1024 and on LeNet (docs/method.md): worth it where it costs less than that in time. Operations of a
-// Newton-Schulz step run faster than those of a framework's passes: at a share of 0.54 an epoch took 1.26 times as
-// long.
-constexpr double kAffordable = 0.6;     // of forward and backward pass
+// batches 256 and 1024 and on LeNet (docs/method.md): worth it where it costs less than that in time: at a share of
+// 0.28 an epoch took 1.28 times as long.
+constexpr double kAffordable = 0.35;    // of forward and backward pass
 constexpr int64_t kLongestTried = 1500; // steps
 constexpr int64_t kSmallestTried = 256; // samples
 constexpr int64_t kSmallBatch = 32;     // below it a single sample can turn a step
 
-// Three Newton-Schulz steps, 3 (4 p^2 q + 2 p^3) with p <= q the sides of a group's matrix, over the 6 m d N of forward
-// and backward pass. An output position counts as a sample does there, so for convolutions this is an upper bound.
+// The Newton-Schulz steps, 4 p^2 q + 10 p^3 with p <= q the sides of a group's matrix, over the 6 m d N of forward and
+// backward pass. An output position counts as a sample does there, so for convolutions this is an upper bound.
 double orthogonalisation_share(const lngd_layer_config* layers, int32_t count, int64_t batch) {
   double products = 0, passes = 0;
   for (int32_t i = 0; i < count; ++i) {
@@ -30,7 +29,7 @@ double orthogonalisation_share(const lngd_layer_config* layers, int32_t count, i
     const double rows = static_cast<double>(layer.outputs) / groups;
     const double columns = static_cast<double>(weight_columns(layer) + layer.bias);
     const double p = std::min(rows, columns), q = std::max(rows, columns);
-    products += groups * 3 * (4 * p * p * q + 2 * p * p * p);
+    products += groups * (4 * p * p * q + 10 * p * p * p);
     passes += groups * 6 * rows * columns * static_cast<double>(batch);
   }
   return products / passes;

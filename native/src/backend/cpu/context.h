@@ -197,18 +197,20 @@ struct OrthogonalTask {
   int32_t group;
 };
 
-// Operations of the Newton-Schulz steps for a group: 3 (4 p^2 q + 2 p^3), p <= q the sides of its matrix.
+// Operations of the Newton-Schulz steps for a group: 4 p^2 q + 10 p^3, p <= q the sides of its matrix.
 inline double orthogonal_work(const LayerShape& shape) {
   const double rows = static_cast<double>(shape.outputs / shape.groups), columns = static_cast<double>(shape.d);
   const double p = std::min(rows, columns), q = std::max(rows, columns);
-  return 3 * (4 * p * p * q + 2 * p * p * p);
+  return 4 * p * p * q + 10 * p * p * p;
 }
 // Whether all threads work on one matrix: about a millisecond of one.
 inline bool large_orthogonal(const LayerShape& shape) { return orthogonal_work(shape) > 1e8; }
-// A copy of the matrix, its Gram matrix and the polynomial of that (newton_schulz.h).
+// The three squares of newton_schulz.h and its partial sums, which are fewer doubles than half of a row.
+inline int64_t newton_schulz_floats(int64_t p) { return (3 * p + 1) * padded(p); }
+// A copy of the matrix beside them.
 inline int64_t orthogonal_scratch(const LayerShape& shape) {
-  const int64_t rows = shape.outputs / shape.groups, p = std::min(rows, shape.d);
-  return rows * shape.ldw + 2 * p * padded(p);
+  const int64_t rows = shape.outputs / shape.groups;
+  return rows * shape.ldw + newton_schulz_floats(std::min(rows, shape.d));
 }
 
 struct UpdateTask {
