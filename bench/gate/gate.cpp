@@ -53,10 +53,12 @@ void step_kernel(Network& net, const char* name, const char* what, double operat
 void run(const lngd::Backend& backend, const std::vector<Layer>& layers, const Preset& preset) {
   Network net(backend, layers, preset, 1, LNGD_RATE_NONE);
   net.prepare();
-  net.clear_sums();
-  statistics(net);
-  step_kernel(net, "running_average", preset.name, sum_over(net, running_average_work).operations,
-              &lngd::Backend::running_average);
+  if (!preset.orthogonalise) { // they do not look at it
+    net.clear_sums();
+    statistics(net);
+    step_kernel(net, "running_average", preset.name, sum_over(net, running_average_work).operations,
+                &lngd::Backend::running_average);
+  }
   step_kernel(net, "factor_inverse", preset.name, sum_over(net, factor_inverse_work).operations,
               &lngd::Backend::factor_inverse);
   step_kernel(net, "precondition", preset.name,
@@ -95,6 +97,7 @@ int main(int count, char** arguments) {
     run(*backend, layers, {"blocks", 128, 0, -1});
     run(*backend, layers, {"full", 0, 0, -1});
     run(*backend, layers, {"kronecker", 128, 0, 128});
+    run(*backend, layers, {"orthogonal", 128, 0, 128, true});
     return 0;
   } catch (const std::exception& e) {
     std::fprintf(stderr, "lngd_gate: %s\n", e.what());

@@ -163,12 +163,20 @@ Work factor_inverse_work(const Layer& l, const Preset& p) {
   return w;
 }
 
+// Newton-Schulz on the Gram matrix of each group, p its smaller side.
+double orthogonal_operations(const Layer& l) {
+  const double rows = static_cast<double>(l.outputs / l.groups), columns = static_cast<double>(l.columns());
+  const double p = std::min(rows, columns), q = std::max(rows, columns);
+  return static_cast<double>(l.groups) * (4 * p * p * q + 10 * p * p * p);
+}
+
 Work precondition_work(const Layer& l, const Preset& p, int passes) {
   const double squares = powers(l.blocks(p), 2), md = weights(l);
   Work w;
   const double seconds = powers(l.second_blocks(p), 2);
-  const double product =
+  double product =
       2 * static_cast<double>(l.outputs / l.groups) * squares + 2 * static_cast<double>(l.columns()) * seconds;
+  if (p.orthogonalise) product = 2 * product + orthogonal_operations(l); // there and back
   w.tensor = passes * product;
   w.fp32 = 12 * md;
   w.operations = product + w.fp32;

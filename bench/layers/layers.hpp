@@ -27,6 +27,7 @@ struct Preset {
   int64_t samples; // 0: the whole batch
   // The second factor is a matrix, in blocks of this at most (0: full); -1: a vector.
   int64_t second = -1;
+  bool orthogonalise = false;
 };
 constexpr Preset kPresets[] = {{"default", 128, 64, -1}, {"full", 0, 0, -1}};
 

@@ -23,6 +23,7 @@ Network::Network(const lngd::Backend& from, std::vector<Layer> of, const Preset&
     config.second_block_size = static_cast<int32_t>(preset.second);
     config.damping_min = config.damping_max = 1; // gamma, whatever the signal
     config.signal_reference = 1;
+    config.orthogonalise = config.nesterov = preset.orthogonalise ? 1 : 0;
   }
   lngd::Failure failure;
   context = backend.create(config, failure);

@@ -19,9 +19,10 @@ using lngd::LayerShape;
 using lngd::cuda::DeviceLayer;
 using lngd::cuda::DirectionSums;
 using lngd::cuda::DirectionTile;
+using lngd::cuda::NormaliseList;
 using lngd::cuda::OrthogonalPlan;
+using lngd::cuda::OrthogonalProduct;
 using lngd::cuda::OrthogonalTables;
-using lngd::cuda::OrthogonalTileList;
 using lngd::cuda::Precision;
 using lngd::cuda::StepSettings;
 
@@ -103,27 +104,27 @@ struct Case {
 struct DeviceTables {
   std::vector<std::unique_ptr<Array<lngd::cuda::OrthogonalTile>>> lists;
   std::unique_ptr<Array<float*>> z;
-  std::unique_ptr<Array<lngd::cuda::NormaliseTask>> normalise;
-  std::unique_ptr<Array<double>> squares;
+  std::unique_ptr<Array<lngd::cuda::NormaliseTask>> normalise, normalise_gram;
+  std::unique_ptr<Array<double>> squares, gram_squares;
   OrthogonalPlan plan;
 
   explicit DeviceTables(const OrthogonalTables& tables) {
-    const auto add = [this](OrthogonalTileList& list, const std::vector<lngd::cuda::OrthogonalTile>& tiles) {
+    for (size_t product = 0; product < tables.products.size(); ++product) {
+      const std::vector<lngd::cuda::OrthogonalTile>& tiles = tables.products[product];
       lists.push_back(std::make_unique<Array<lngd::cuda::OrthogonalTile>>(tiles));
-      list = {lists.back()->data, static_cast<int32_t>(tiles.size())};
-    };
-    add(plan.whiten_columns, tables.whiten_columns);
-    add(plan.polynomial, tables.polynomial);
-    add(plan.back_rows, tables.back_rows);
-    for (int from = 0; from < 2; ++from)
-      add(plan.gram[from], tables.gram[from]), add(plan.apply[from], tables.apply[from]);
+      plan.products[product] = {lists.back()->data, static_cast<int32_t>(tiles.size())};
+    }
     z = std::make_unique<Array<float*>>(tables.z);
-    normalise = std::make_unique<Array<lngd::cuda::NormaliseTask>>(tables.normalise);
-    squares = std::make_unique<Array<double>>(tables.whiten_columns.size());
     plan.z = z->data;
-    plan.normalise = normalise->data;
-    plan.normalise_count = static_cast<int32_t>(tables.normalise.size());
-    plan.squares = squares->data;
+    plan.normalise = list(tables.normalise, OrthogonalProduct::WhitenColumns, normalise, squares);
+    plan.normalise_gram = list(tables.normalise_gram, OrthogonalProduct::Gram, normalise_gram, gram_squares);
+  }
+  NormaliseList list(const std::vector<lngd::cuda::NormaliseTask>& of, OrthogonalProduct product,
+                     std::unique_ptr<Array<lngd::cuda::NormaliseTask>>& tasks,
+                     std::unique_ptr<Array<double>>& sums) const {
+    tasks = std::make_unique<Array<lngd::cuda::NormaliseTask>>(of);
+    sums = std::make_unique<Array<double>>(static_cast<size_t>(plan.products.of(product).count));
+    return {tasks->data, static_cast<int32_t>(of.size()), sums->data};
   }
 };
 

@@ -186,18 +186,22 @@ void create_orthogonal(CudaContext& context, CudaPlan& plan, const StepLayer* la
     lists.emplace_back(&list, arena.table(tiles));
   };
   OrthogonalPlan& to = plan.orthogonal;
-  add(to.whiten_columns, tables.whiten_columns);
-  add(to.polynomial, tables.polynomial);
-  add(to.back_rows, tables.back_rows);
-  for (int from = 0; from < 2; ++from) add(to.gram[from], tables.gram[from]), add(to.apply[from], tables.apply[from]);
-  const size_t at_z = arena.table(tables.z), at_normalise = arena.table(tables.normalise);
-  const size_t at_squares = arena.space(tables.whiten_columns.size() * sizeof(double));
+  for (size_t product = 0; product < kOrthogonalProducts; ++product)
+    add(to.products[product], tables.products[product]);
+  const size_t at_z = arena.table(tables.z);
+  const size_t at_normalise = arena.table(tables.normalise), at_gram = arena.table(tables.normalise_gram);
+  const auto squares_of = [&](OrthogonalProduct product) {
+    return arena.space(tables.products.of(product).size() * sizeof(double));
+  };
+  const size_t at_squares = squares_of(OrthogonalProduct::WhitenColumns);
+  const size_t at_gram_squares = squares_of(OrthogonalProduct::Gram);
   if (!arena.create(context.calls, context.caller)) return;
   for (const auto& [list, at] : lists) list->tiles = arena.at<OrthogonalTile>(at);
   to.z = arena.at<float*>(at_z);
-  to.normalise = arena.at<NormaliseTask>(at_normalise);
-  to.normalise_count = static_cast<int32_t>(tables.normalise.size());
-  to.squares = arena.at<double>(at_squares);
+  to.normalise = {arena.at<NormaliseTask>(at_normalise), static_cast<int32_t>(tables.normalise.size()),
+                  arena.at<double>(at_squares)};
+  to.normalise_gram = {arena.at<NormaliseTask>(at_gram), static_cast<int32_t>(tables.normalise_gram.size()),
+                       arena.at<double>(at_gram_squares)};
 }
 
 void create(CudaContext& context, CudaPlan& plan, StepLayer* layers, int32_t count, const lngd_config& config) {

@@ -6,20 +6,26 @@
 //   whiten_rows     Z = x T_A^T          a launch; x is made of G, W and M as it is loaded
 //   whiten_columns  D = T_B Z            a launch, and ||D||^2 tile by tile
 //   normalise       Z = D / ||D||_F      a launch; each group of a layer by its own norm, 0 stays 0
-//   three times     S = Z Z^T            a launch
-//                   P = a I + b S + c S S             a launch
-//                   D = P Z, and then Z and D change places            a launch
+//   gram            S = Z Z^T            a launch, and ||S||^2 tile by tile
+//   normalise       S = S / t, t = ||S||_F            a launch
+//   first           P = P_1(S) = a I + b S + c S S    a launch; a, b, c of quintic.h
+//   r, gram_next    R = S P, S = R P     two launches: the Gram matrix of P_1 Z / sqrt(t), which is not made
+//   second          R = P_2(S)           a launch
+//   both            S = R P / sqrt(t)    a launch
+//   apply           D = S Z              a launch
 //   back_rows       Z = D T_A            a launch
 //   back_columns    D = T_B^T Z          a launch; <D, G>, ||D||^2, ||W||^2
 //
 // T_A = C^-1 and T_B = B^-1 are the triangles of factor_inverse; their zeros are skipped by tiles. Where a group has
-// more rows than columns, S = Z^T Z and D = Z P: always on the smaller side p. Of S and P the tiles that touch the
-// lower triangle are made and written to both sides. M is only read: apply_update renews it.
+// more rows than columns, S = Z^T Z and D = Z S: always on the smaller side p. S, P and R are symmetric and commute: of
+// them the tiles that touch the lower triangle are made and written to both sides. M is only read: apply_update renews
+// it. (The CPU's newton_schulz.h says why the steps are taken on the Gram matrix.)
 #ifndef LNGD_BACKEND_CUDA_ORTHOGONAL_H
 #define LNGD_BACKEND_CUDA_ORTHOGONAL_H
 
 #include <cuda_runtime.h>
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -36,33 +42,45 @@ struct MatrixView {
 // One tile of a product: C = A B^T, A rows x depth, B columns x depth, from the tile's first row and column.
 struct OrthogonalTile {
   MatrixView a, b;
-  float* c;      // of the tile's first element, by rows
-  float* mirror; // of a symmetric result: where the tile's first element has its other place
+  float* c;           // of the tile's first element, by rows
+  float* mirror;      // of a symmetric result: where the tile's first element has its other place
+  const float* scale; // of `both`: 1 / sqrt(t)
   int64_t ldc;
   int32_t rows, columns, depth;
   int32_t row0, column0; // of a symmetric result
   int32_t layer;
 };
 
-// Rows of a group: to = from / its norm.
+// Rows of a group's matrix or of its S: to = from / the whole one's norm.
 struct NormaliseTask {
   const float* from;
-  float* to;
+  float* to;   // `from` for S
+  float* root; // where 1 / sqrt(norm) goes, or NULL; 1 for a norm of 0
   int64_t ld;
   int32_t rows, columns;
-  int32_t first_square, squares; // tiles of whiten_columns that the group has
+  int32_t first_square, squares; // tiles of whiten_columns or of gram that the group has
   int32_t layer;
 };
 constexpr int32_t kNormaliseElements = 8192; // about as many elements as a task should have
 
-// On the host: the tables of all layers of a plan, in the order of their launches.
-struct OrthogonalTables {
-  std::vector<float*> z;                                                                // by layer: outputs x ldw
-  std::vector<OrthogonalTile> whiten_columns, gram[2], polynomial, apply[2], back_rows; // [0] from Z, [1] from D
-  std::vector<NormaliseTask> normalise;
+enum class OrthogonalProduct { WhitenColumns, Gram, First, R, GramNext, Second, Both, Apply, BackRows };
+constexpr size_t kOrthogonalProducts = static_cast<size_t>(OrthogonalProduct::BackRows) + 1;
+
+// One for each product.
+template <class T>
+struct OrthogonalLists : std::array<T, kOrthogonalProducts> {
+  T& of(OrthogonalProduct product) { return (*this)[static_cast<size_t>(product)]; }
+  const T& of(OrthogonalProduct product) const { return (*this)[static_cast<size_t>(product)]; }
 };
 
-// Floats of a layer's workspace: Z, and S and P of each group.
+// On the host: the tables of all layers of a plan.
+struct OrthogonalTables {
+  std::vector<float*> z; // by layer: outputs x ldw
+  OrthogonalLists<std::vector<OrthogonalTile>> products;
+  std::vector<NormaliseTask> normalise, normalise_gram;
+};
+
+// Floats of a layer's workspace: Z, and S, P, R and 1 / sqrt(t) of each group.
 int64_t orthogonal_floats(const LayerShape& shape);
 // `workspace`: device memory, 16-byte aligned; its contents do not matter.
 void append_orthogonal(int32_t index, const LayerShape& shape, const LayerMemory& memory, float* workspace,
@@ -73,12 +91,15 @@ struct OrthogonalTileList {
   const OrthogonalTile* tiles = nullptr;
   int32_t count = 0;
 };
+struct NormaliseList {
+  const NormaliseTask* tasks = nullptr;
+  int32_t count = 0;
+  double* squares = nullptr; // one for each tile of the product whose result is normalised
+};
 struct OrthogonalPlan {
   float* const* z = nullptr;
-  OrthogonalTileList whiten_columns, gram[2], polynomial, apply[2], back_rows;
-  const NormaliseTask* normalise = nullptr;
-  int32_t normalise_count = 0;
-  double* squares = nullptr; // one for each tile of whiten_columns
+  OrthogonalLists<OrthogonalTileList> products;
+  NormaliseList normalise, normalise_gram;
 };
 
 // orthogonal_direction.cu. `input_tiles` are those of append_direction_tiles, `output_tiles` those of

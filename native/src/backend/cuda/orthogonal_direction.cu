@@ -8,13 +8,10 @@
 // matrices and as many launches that only move.
 #include "backend/cuda/direction_tile.cuh"
 #include "backend/cuda/orthogonal.h"
+#include "backend/quintic.h"
 
 namespace lngd::cuda {
 namespace {
-
-constexpr float kA = 3.4445f, kB = -4.7750f, kC = 2.0315f; // of the quintic (K. Jordan 2024)
-constexpr int kSteps = 3;
-static_assert(kSteps % 2 == 1, "the result is in D after an odd number of steps");
 
 // Columns [k0, k0 + kSlice) of the first kRows rows of a matrix; 0 beyond `rows` and `depth`.
 template <int kRows>
@@ -106,42 +103,53 @@ __device__ __forceinline__ void store_symmetric(const OrthogonalTile& at, const 
   });
 }
 
-// What becomes of a tile: it is stored; and its squares are added up; S; P.
-enum class Finish { Store, Squares, Gram, Polynomial };
+// What becomes of a tile: it is stored; and its squares are added up; of a symmetric result likewise; a polynomial.
+enum class Finish { Store, Squares, Symmetric, Gram, Polynomial };
 
 template <Finish kFinish, Products Count>
 __global__ void __launch_bounds__(kProductThreads, 2)
-    orthogonal_product_kernel(const DeviceLayer* layers, const OrthogonalTile* tiles, double* squares) {
+    orthogonal_product_kernel(const DeviceLayer* layers, const OrthogonalTile* tiles, double* squares,
+                              Quintic quintic) {
   SIMT_DYNAMIC_SHARED(float, shared);
   __shared__ double of_warp[kProductThreads / 32];
   const OrthogonalTile at = tiles[blockIdx.x];
   if (!layers[at.layer].record->has_inverse) return; // the whole block; layer_rate skips the layer
-  constexpr bool kSymmetric = kFinish == Finish::Gram || kFinish == Finish::Polynomial;
+  constexpr bool kSymmetric = kFinish != Finish::Store && kFinish != Finish::Squares;
+  double sum = 0; // of squares: in double, where none of a float overflows or vanishes
   const int warp = static_cast<int>(threadIdx.x) / 32;
   bool active = has_elements(at.rows, at.columns);
   if (kSymmetric) active = active && at.column0 + warp % 4 * 32 <= at.row0 + warp / 4 * 32 + 31;
   float acc[2][4][4] = {};
   multiply_views<Count>(shared, at.a, at.b, at.rows, at.columns, at.depth, active, acc);
-  if constexpr (kFinish == Finish::Gram) {
-    if (active) store_symmetric(at, acc, [](int, int, float x) { return x; });
+  if constexpr (kFinish == Finish::Symmetric) {
+    const float scale = at.scale != nullptr ? *at.scale : 1.0f;
+    if (active) store_symmetric(at, acc, [scale](int, int, float x) { return scale * x; });
+  } else if constexpr (kFinish == Finish::Gram) {
+    if (active)
+      store_symmetric(at, acc, [&](int row, int column, float x) {
+        const double square = static_cast<double>(x) * x;
+        sum += at.column0 + column < at.row0 + row ? 2 * square : square;
+        return x;
+      });
   } else if constexpr (kFinish == Finish::Polynomial) {
     // A is S, from the tile's first row on.
     if (active)
       store_symmetric(at, acc, [&](int row, int column, float x) {
         const int j = at.column0 + column;
-        const float linear = fmaf(kB, at.a.data[row * at.a.rs + j], j == at.row0 + row ? kA : 0.0f);
-        return fmaf(kC, x, linear);
+        const float diagonal = j == at.row0 + row ? quintic.a : 0.0f;
+        return fmaf(quintic.c, x, fmaf(quintic.b, at.a.data[row * at.a.rs + j], diagonal));
       });
   } else {
     if (active) store_tile(at.c, at.ldc, at.rows, at.columns, acc);
   }
   if constexpr (kFinish == Finish::Squares) {
-    double sum = 0; // in double, where no square of a float overflows or vanishes
     if (active)
       for_pairs(acc, at.rows, at.columns, [&](int, int, int count, const float2& x) {
         const double low = x.x, high = count == 2 ? x.y : 0.0f;
         sum += low * low + high * high;
       });
+  }
+  if constexpr (kFinish == Finish::Squares || kFinish == Finish::Gram) {
     sum = warp_sum(sum);
     if (threadIdx.x % 32 == 0) of_warp[warp] = sum;
     __syncthreads();
@@ -152,8 +160,8 @@ __global__ void __launch_bounds__(kProductThreads, 2)
   }
 }
 
-// Z = D / ||D||_F. In double, for the norm may be far outside of float's range; an infinite norm makes the infinite
-// elements NaN.
+// Z = D / ||D||_F, or S = S / ||S||_F where it lies. In double, for the norm may be far outside of float's range; an
+// infinite norm makes the infinite elements NaN.
 __global__ void __launch_bounds__(kProductThreads)
     normalise_kernel(const DeviceLayer* layers, const NormaliseTask* tasks, const double* squares) {
   __shared__ double of_warp[kProductThreads / 32];
@@ -168,6 +176,7 @@ __global__ void __launch_bounds__(kProductThreads)
   square = 0;
   for (int w = 0; w < kProductThreads / 32; ++w) square += of_warp[w];
   const double norm = sqrt(square), scale = norm > 0 ? 1.0 / norm : norm;
+  if (thread == 0 && task.root != nullptr) *task.root = norm > 0 ? static_cast<float>(1.0 / sqrt(norm)) : 1.0f;
   for (int i = thread; i < task.rows * task.columns; i += kProductThreads) {
     const int64_t element = i / task.columns * task.ld + i % task.columns;
     task.to[element] = static_cast<float>(scale * task.from[element]);
@@ -241,30 +250,43 @@ __global__ void __launch_bounds__(kProductThreads, 2)
   store_sums(store_direction(layer, at, gradient, active, acc), of_warp, sums + blockIdx.x);
 }
 
-template <Finish kFinish, Products Count>
-cudaError_t launch_products(const DeviceLayer* layers, const OrthogonalTileList& list, double* squares,
-                            cudaStream_t stream) {
-  return launch(orthogonal_product_kernel<kFinish, Count>, dim3(static_cast<unsigned>(list.count)),
-                dim3(kProductThreads), kProductBytes, stream, layers, list.tiles, squares);
-}
-
-template <Products Count>
-cudaError_t launch_newton_schulz(const DeviceLayer* layers, const OrthogonalPlan& plan, cudaStream_t stream) {
+// The launches of one step; after an error no more are made.
+struct Launches {
+  const DeviceLayer* layers;
+  const OrthogonalPlan& plan;
+  cudaStream_t stream;
   cudaError_t error = cudaSuccess;
-  for (int step = 0; step < kSteps && error == cudaSuccess; ++step) {
-    const int from = step % 2;
-    error = launch_products<Finish::Gram, Count>(layers, plan.gram[from], nullptr, stream);
-    if (error == cudaSuccess)
-      error = launch_products<Finish::Polynomial, Count>(layers, plan.polynomial, nullptr, stream);
-    if (error == cudaSuccess) error = launch_products<Finish::Store, Count>(layers, plan.apply[from], nullptr, stream);
+
+  template <Finish kFinish, Products Count>
+  void product(OrthogonalProduct which, double* squares = nullptr, const Quintic& quintic = {}) {
+    if (error != cudaSuccess) return;
+    const OrthogonalTileList& list = plan.products.of(which);
+    error = launch(orthogonal_product_kernel<kFinish, Count>, dim3(static_cast<unsigned>(list.count)),
+                   dim3(kProductThreads), kProductBytes, stream, layers, list.tiles, squares, quintic);
   }
-  return error;
-}
+  void normalise(const NormaliseList& list) {
+    if (error != cudaSuccess) return;
+    error = launch(normalise_kernel, dim3(static_cast<unsigned>(list.count)), dim3(kProductThreads), 0, stream, layers,
+                   list.tasks, list.squares);
+  }
+  template <Products Count>
+  void newton_schulz() {
+    product<Finish::Gram, Count>(OrthogonalProduct::Gram, plan.normalise_gram.squares);
+    normalise(plan.normalise_gram);
+    product<Finish::Polynomial, Count>(OrthogonalProduct::First, nullptr, kFirstQuintic);
+    product<Finish::Symmetric, Count>(OrthogonalProduct::R);
+    product<Finish::Symmetric, Count>(OrthogonalProduct::GramNext);
+    product<Finish::Polynomial, Count>(OrthogonalProduct::Second, nullptr, kSecondQuintic);
+    product<Finish::Symmetric, Count>(OrthogonalProduct::Both);
+    product<Finish::Store, Count>(OrthogonalProduct::Apply);
+  }
+};
 
 template <Products Count>
 cudaError_t prepare_newton_schulz() {
   cudaError_t error = prepare_product(orthogonal_product_kernel<Finish::Gram, Count>);
   if (error == cudaSuccess) error = prepare_product(orthogonal_product_kernel<Finish::Polynomial, Count>);
+  if (error == cudaSuccess) error = prepare_product(orthogonal_product_kernel<Finish::Symmetric, Count>);
   return error != cudaSuccess ? error : prepare_product(orthogonal_product_kernel<Finish::Store, Count>);
 }
 
@@ -284,19 +306,14 @@ cudaError_t launch_orthogonal(const StepSettings* settings, const DeviceLayer* l
                               int32_t outputs, DirectionSums* sums, Precision precision, cudaStream_t stream) {
   if (inputs == 0 || outputs == 0) return cudaSuccess;
   const auto grid = [](int32_t blocks) { return dim3(static_cast<unsigned>(blocks)); };
-  cudaError_t error = launch(whiten_rows_kernel, grid(inputs), dim3(kProductThreads), kProductBytes, stream, settings,
-                             layers, plan.z, input_tiles);
-  if (error == cudaSuccess)
-    error = launch_products<Finish::Squares, Products::Three>(layers, plan.whiten_columns, plan.squares, stream);
-  if (error == cudaSuccess)
-    error = launch(normalise_kernel, grid(plan.normalise_count), dim3(kProductThreads), 0, stream, layers,
-                   plan.normalise, plan.squares);
-  if (error == cudaSuccess)
-    error = precision == Precision::Tf32 ? launch_newton_schulz<Products::One>(layers, plan, stream)
-                                         : launch_newton_schulz<Products::Three>(layers, plan, stream);
-  if (error == cudaSuccess)
-    error = launch_products<Finish::Store, Products::Three>(layers, plan.back_rows, nullptr, stream);
-  if (error != cudaSuccess) return error;
+  Launches to{layers, plan, stream};
+  to.error = launch(whiten_rows_kernel, grid(inputs), dim3(kProductThreads), kProductBytes, stream, settings, layers,
+                    plan.z, input_tiles);
+  to.product<Finish::Squares, Products::Three>(OrthogonalProduct::WhitenColumns, plan.normalise.squares);
+  to.normalise(plan.normalise);
+  precision == Precision::Tf32 ? to.newton_schulz<Products::One>() : to.newton_schulz<Products::Three>();
+  to.product<Finish::Store, Products::Three>(OrthogonalProduct::BackRows);
+  if (to.error != cudaSuccess) return to.error;
   return launch(back_columns_kernel, grid(outputs), dim3(kProductThreads), kProductBytes, stream, settings, layers,
                 plan.z, output_tiles, sums);
 }

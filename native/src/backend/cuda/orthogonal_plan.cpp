@@ -83,42 +83,83 @@ void append_back_rows(int32_t index, const LayerShape& shape, const LayerMemory&
   }
 }
 
+// A matrix to be normalised; `root` as in NormaliseTask.
+struct NormalisedMatrix {
+  const float* from;
+  float* to;
+  int64_t ld, rows, columns;
+  float* root;
+};
+
+// Tasks of some rows each. The squares of the norm are those of the tiles [first, end).
+void append_normalise(int32_t index, const NormalisedMatrix& matrix, size_t first, size_t end,
+                      std::vector<NormaliseTask>& tasks) {
+  const int64_t height = std::max<int64_t>(1, kNormaliseElements / matrix.ld);
+  for (int64_t row = 0; row < matrix.rows; row += height) {
+    NormaliseTask task{};
+    task.from = matrix.from + row * matrix.ld;
+    task.to = matrix.to + row * matrix.ld;
+    task.root = row == 0 ? matrix.root : nullptr;
+    task.ld = matrix.ld;
+    task.rows = static_cast<int32_t>(std::min(height, matrix.rows - row));
+    task.columns = static_cast<int32_t>(matrix.columns);
+    task.first_square = static_cast<int32_t>(first);
+    task.squares = static_cast<int32_t>(end - first);
+    task.layer = index;
+    tasks.push_back(task);
+  }
+}
+
 } // namespace
 
 int64_t orthogonal_floats(const LayerShape& shape) {
   const int64_t p = GroupMatrix(shape).small();
-  return shape.outputs * shape.ldw + shape.groups * 2 * p * padded(p);
+  return shape.outputs * shape.ldw + shape.groups * (3 * p * padded(p) + 1);
 }
 
 void append_orthogonal(int32_t index, const LayerShape& shape, const LayerMemory& memory, float* workspace,
                        OrthogonalTables& tables) {
   const GroupMatrix matrix(shape);
   const int64_t p = matrix.small(), ldp = padded(p);
+  const auto list = [&tables](OrthogonalProduct product) -> std::vector<OrthogonalTile>& {
+    return tables.products.of(product);
+  };
   float* const z = workspace;
   tables.z.push_back(z);
-  for (int64_t k = 0; k < shape.blocks.count(); ++k) append_back_rows(index, shape, memory, k, z, tables.back_rows);
-  float* square = z + shape.outputs * shape.ldw; // S of the group, then P
-  for (int64_t group = 0; group < shape.groups; ++group, square += 2 * p * ldp) {
+  for (int64_t k = 0; k < shape.blocks.count(); ++k)
+    append_back_rows(index, shape, memory, k, z, list(OrthogonalProduct::BackRows));
+  float* const squares = z + shape.outputs * shape.ldw;
+  float* const roots = squares + shape.groups * 3 * p * ldp;
+  for (int64_t group = 0; group < shape.groups; ++group) {
     const int64_t first = group * matrix.rows * shape.ldw;
-    float* const both[2] = {z + first, memory.direction + first};
-    const auto squares_before = static_cast<int32_t>(tables.whiten_columns.size());
+    float* const direction = memory.direction + first;
+    std::vector<OrthogonalTile>& whiten = list(OrthogonalProduct::WhitenColumns);
+    const size_t whitened_before = whiten.size();
     for (int64_t k = 0; k < shape.second.group_blocks(); ++k)
-      append_whiten_columns(index, shape, memory, group * shape.second.group_blocks() + k, z, tables.whiten_columns);
-    const int32_t squares = static_cast<int32_t>(tables.whiten_columns.size()) - squares_before;
-    const int64_t height = std::max<int64_t>(1, kNormaliseElements / shape.ldw);
-    for (int64_t row = 0; row < matrix.rows; row += height)
-      tables.normalise.push_back({both[1] + row * shape.ldw, both[0] + row * shape.ldw, shape.ldw,
-                                  static_cast<int32_t>(std::min(height, matrix.rows - row)),
-                                  static_cast<int32_t>(matrix.columns), squares_before, squares, index});
-    float* const polynomial = square + p * ldp;
-    const MatrixView s{square, ldp, 1}, factor{polynomial, ldp, 1};
-    append_product(index, s, s, polynomial, ldp, {p, p, p}, true, tables.polynomial);
-    for (int from = 0; from < 2; ++from) {
-      const MatrixView x = matrix.by_small(both[from]), x_t = matrix.by_large(both[from]);
-      append_product(index, x, x, square, ldp, {p, p, matrix.large()}, true, tables.gram[from]);
-      append_product(index, matrix.tall() ? x_t : factor, matrix.tall() ? factor : x_t, both[1 - from], shape.ldw,
-                     {matrix.rows, matrix.columns, p}, false, tables.apply[from]);
-    }
+      append_whiten_columns(index, shape, memory, group * shape.second.group_blocks() + k, z, whiten);
+    append_normalise(index, {direction, z + first, shape.ldw, matrix.rows, matrix.columns, nullptr}, whitened_before,
+                     whiten.size(), tables.normalise);
+    float* const s = squares + group * 3 * p * ldp;
+    float* const polynomial = s + p * ldp;
+    float* const r = polynomial + p * ldp;
+    const MatrixView x = matrix.by_small(z + first), x_t = matrix.by_large(z + first), of_s{s, ldp, 1};
+    std::vector<OrthogonalTile>& gram = list(OrthogonalProduct::Gram);
+    const size_t gram_before = gram.size();
+    append_product(index, x, x, s, ldp, {p, p, matrix.large()}, true, gram);
+    append_normalise(index, {s, s, ldp, p, p, roots + group}, gram_before, gram.size(), tables.normalise_gram);
+    const auto append_square = [&](OrthogonalProduct product, const float* a, const float* b, float* c) {
+      append_product(index, {a, ldp, 1}, {b, ldp, 1}, c, ldp, {p, p, p}, true, list(product));
+    };
+    append_square(OrthogonalProduct::First, s, s, polynomial);
+    append_square(OrthogonalProduct::R, s, polynomial, r);
+    append_square(OrthogonalProduct::GramNext, r, polynomial, s);
+    append_square(OrthogonalProduct::Second, s, s, r);
+    std::vector<OrthogonalTile>& both = list(OrthogonalProduct::Both);
+    const size_t both_before = both.size();
+    append_square(OrthogonalProduct::Both, r, polynomial, s);
+    for (size_t i = both_before; i < both.size(); ++i) both[i].scale = roots + group;
+    append_product(index, matrix.tall() ? x_t : of_s, matrix.tall() ? of_s : x_t, direction, shape.ldw,
+                   {matrix.rows, matrix.columns, p}, false, list(OrthogonalProduct::Apply));
   }
 }
 

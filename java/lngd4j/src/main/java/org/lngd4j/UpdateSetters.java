@@ -78,7 +78,7 @@ abstract class UpdateSetters<B> extends CurvatureSetters<B> {
 
     /**
      * Whitened orthogonalisation (ours), for large batches: momentum averages gradients, and the
-     * average, whitened by the Cholesky factors of both damped factors, is orthogonalised by three
+     * average, whitened by the Cholesky factors of both damped factors, is orthogonalised by two
      * quintic Newton-Schulz steps before it is mapped back. {@link Approximation#KFAC} and {@link
      * Approximation#TKFAC} with {@link TrustRatio#ALWAYS} and {@link LayerRate#NONE} only.
      *

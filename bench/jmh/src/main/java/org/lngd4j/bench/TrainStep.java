@@ -47,9 +47,18 @@ import org.openjdk.jmh.annotations.Warmup;
 public class TrainStep {
     /**
      * lngd: the default preset; lngd-full: full Phi and intervals of 100; lngd-paper: the paper's
-     * preset.
+     * preset; lngd-kronecker: BLOCK_KRONECKER; lngd-orthogonal: with whitened orthogonalisation.
      */
-    @Param({"sgd", "nesterovs", "adam", "lngd", "lngd-full", "lngd-paper"})
+    @Param({
+        "sgd",
+        "nesterovs",
+        "adam",
+        "lngd",
+        "lngd-full",
+        "lngd-paper",
+        "lngd-kronecker",
+        "lngd-orthogonal"
+    })
     public String optimizer;
 
     @Param("1")
@@ -104,6 +113,12 @@ public class TrainStep {
                                             .statisticsInterval(100)
                                             .inverseInterval(100));
                     case "lngd-paper" -> quiet(LngdOptions.paper());
+                    case "lngd-kronecker" -> quiet(LngdOptions.blockKronecker(1410));
+                    case "lngd-orthogonal" ->
+                            quiet(
+                                    LngdOptions.blockKronecker(1410)
+                                            .orthogonalise(true)
+                                            .nesterov(true));
                     default -> null;
                 };
         if (options != null) {
