@@ -330,7 +330,7 @@ TEST(conv_images_beyond_memory_are_refused) {
   };
   const std::vector<std::uint8_t> before = conv.state();
   // A row of patches touches 65536 rows of 2^24 columns of 4096 channels.
-  CHECK_EQ(observe(0, std::int64_t{1} << 24, std::int64_t{1} << 24), LNGD_OUT_OF_MEMORY);
+  CHECK_EQ(observe(0, 65537, std::int64_t{1} << 24), LNGD_OUT_OF_MEMORY);
   CHECK_NE(std::string(lngd_last_error()).find("layer 0"), std::string::npos);
   CHECK(conv.state() == before);
 }

@@ -79,6 +79,14 @@ struct Bench {
     const lngd_samples samples{inputs.view(), signal.view()};
     return lngd_step(plan, 1, &samples);
   }
+  std::vector<std::uint8_t> state() {
+    std::int64_t bytes = 0;
+    REQUIRE_OK(lngd_state_size(optimizer.handle(), &bytes));
+    std::vector<std::uint8_t> state(static_cast<std::size_t>(bytes));
+    REQUIRE_OK(lngd_state_save(optimizer.handle(), state.data(), bytes, nullptr));
+    return state;
+  }
+  std::vector<std::uint8_t> earlier, now; // states
 };
 
 struct Operation {
@@ -99,6 +107,13 @@ const std::vector<Operation>& operations() {
     REQUIRE_OK(b.make_plan());
     REQUIRE_OK(b.observe());
     REQUIRE_OK(b.step());
+  };
+  static const auto restorable = [](Bench& b) {
+    stepped(b);
+    b.earlier = b.state();
+    REQUIRE_OK(b.observe());
+    REQUIRE_OK(b.step());
+    b.now = b.state();
   };
   static const std::vector<Operation> all = {
       {"plan_create", true, nothing, [](Bench& b) { return b.make_plan(); }},
@@ -136,6 +151,14 @@ const std::vector<Operation>& operations() {
          if (const lngd_status status = lngd_state_size(b.optimizer.handle(), &bytes)) return status;
          std::vector<std::uint8_t> state(static_cast<std::size_t>(bytes));
          return lngd_state_save(b.optimizer.handle(), state.data(), bytes, nullptr);
+       }},
+      {"state_restore", true, restorable,
+       [](Bench& b) {
+         const auto bytes = static_cast<std::int64_t>(b.earlier.size());
+         const lngd_status status = lngd_state_restore(b.optimizer.handle(), b.earlier.data(), bytes);
+         // A failure changes nothing.
+         if (status != LNGD_OK && status != LNGD_DEVICE_LOST) CHECK(b.state() == b.now);
+         return status;
        }},
       {"synchronize", true, observed, [](Bench& b) { return lngd_synchronize(b.optimizer.handle()); }},
   };
@@ -258,7 +281,7 @@ TEST(faults_that_lose_the_device) {
 TEST(faults_while_creating) {
   const lngd::DeviceHooks& hooks = emulator_hooks();
   const lngd_config config = fault_case(0).config;
-  const lngd_layer_config layer = dense(5, 3);
+  const lngd_layer_config layers[] = {dense(5, 3), dense(3, 4), dense(4, 2)};
   const int live = hooks.live();
   for (const int error : {kInvalidValue, kMemoryAllocation, kIllegalAddress}) {
     int failed = 0;
@@ -266,7 +289,7 @@ TEST(faults_while_creating) {
       const Scope scope("call " + std::to_string(n) + ", error " + std::to_string(error));
       hooks.inject_fault("*", n, error);
       lngd_optimizer* optimizer = nullptr;
-      const lngd_status status = lngd_create(&config, &layer, 1, &optimizer);
+      const lngd_status status = lngd_create(&config, layers, 3, &optimizer);
       const bool done = hooks.calls_counted() < n;
       hooks.inject_fault("", 0, 0);
       failed += status != LNGD_OK;

@@ -113,6 +113,18 @@ TEST(conv_init_and_misuse_of_geometry) {
   REFUSED(create(full, layer), "block_size");
 }
 
+// Padding makes positions out of nothing, and strides of 0 a signal for all of them: 2^34 rows of one float.
+TEST(conv_positions_beyond_number) {
+  lngd_layer_config layer = convolution(1, 1, 1, 1);
+  for (int axis = 0; axis < 2; ++axis) layer.padding_before[axis] = layer.padding_after[axis] = 65535;
+  Optimizer optimizer(preset(LNGD_PRESET_RECIPE, 10), {layer});
+  Raw image({1, 1, 1, 1}), signal({1});
+  signal.shape = {1, 1, 131071, 131071};
+  signal.strides = {0, 0, 0, 0};
+  const lngd_tensor a = image.view(), s = signal.view();
+  REFUSED(lngd_observe(optimizer.handle(), 0, &a, &s, LNGD_SIGNAL_PRE_ACTIVATIONS), "output positions");
+}
+
 TEST(conv_misuse_of_observe_and_samples) {
   lngd_layer_config layer = with_geometry(convolution(4, 6, 3, 2), 2, 1, 0, 1, 2);
   Single one(preset(LNGD_PRESET_RECIPE_EMPIRICAL), dense(1, 1)); // a dense layer takes no images

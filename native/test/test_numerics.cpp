@@ -282,6 +282,41 @@ TEST(numerics_gradients_of_any_size) {
   }
 }
 
+// Coefficient and norm of a step can be floats whose product is none: the step is skipped. Without a trust ratio, where
+// momentum would stay infinite.
+TEST(numerics_steps_longer_than_floats) {
+  for (const double size : {1e11, 1e25, 3e38}) {
+    const Scope scope("size " + show(size));
+    lngd_config config = preset(LNGD_PRESET_PAPER);
+    config.fisher = LNGD_FISHER_EXPECTED;
+    config.rate = LNGD_RATE_NONE;
+    config.learning_rate = 1e6;
+    config.weight_decay = 0;
+    config.damping_min = config.damping_max = config.damping_floor = 1e-12;
+    Single one(config, dense(5, 3, true, LNGD_ACTIVATION_IDENTITY));
+    Tensor inputs(6, 5), signal(6, 3);
+    Random random(6);
+    inputs.fill(1e-12); // the whole of Phi is below its damping
+    one.weights.fill(random_matrix(3, 5, &random));
+    one.weight_gradients.fill(size);
+    REQUIRE_OK(one.observe(inputs, signal));
+    const twin::Matrix before = one.weights.values();
+    REQUIRE_OK(one.step());
+    CHECK(twin::finite(one.weights.values()));
+    CHECK(twin::finite(one.optimizer.read(0, LNGD_FIELD_MOMENTUM, 3, 6)));
+    if (size > 1e20) {
+      CHECK_EQ(one.health().last_step_skipped, 1);
+      CHECK_EQ(largest_difference(one.weights.values(), before), 0.0);
+    }
+    // And the next one, of an ordinary gradient, is taken.
+    one.weight_gradients.fill(1e-20);
+    REQUIRE_OK(one.observe(inputs, signal));
+    REQUIRE_OK(one.step());
+    CHECK_EQ(one.health().last_step_skipped, 0);
+    CHECK(twin::finite(one.weights.values()));
+  }
+}
+
 // Weights of zero: the trust ratio works with a norm of 1e-3.
 TEST(numerics_trust_of_zero_weights) {
   lngd_config config = bare_config();

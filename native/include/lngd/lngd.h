@@ -451,7 +451,7 @@ LNGD_API lngd_status lngd_embedding_init(int64_t inputs, int64_t outputs, lngd_l
  * BLOCK_KRONECKER_FIT for other outputs and where the last layer has as many outputs as the first has inputs (an
  * autoencoder); statistics from 64 samples every total_steps / 40 steps where there are convolutions (within 1 to 6,
  * for BLOCK_KRONECKER), soft_trust for batches below 32, and, for BLOCK_KRONECKER, orthogonalise for at most 1500
- * steps of at least 256 samples where it has at most 0.35 of the operations of forward and backward pass. `reason`
+ * steps of at least 256 samples where it has at most 0.45 of the operations of forward and backward pass. `reason`
  * (capacity in bytes, NUL included; may be NULL with capacity 0) gets one line on what was chosen and why. RECIPE where
  * there is an embedding. device, threads and seed are those of lngd_config_init. Errors: LNGD_INVALID_ARGUMENT for
  * layers that lngd_create would refuse. */
@@ -543,7 +543,8 @@ typedef enum lngd_signal {
  * OL). EMBEDDING: inputs N x T, indices as floats; signal N x m x T (for T = 1 also inputs N and signal N x m). An
  * index that is not a whole number in [0, d_w) is not an error status: it keeps the update out (skipped_statistics), as
  * NaN does. These are logical orders: NHWC is a matter of strides. float32, any strides and byte alignment, N >= 1; on
- * CUDA N, N times H W and N times the output positions are 2^30 at most, in samples of lngd_step too.
+ * CUDA N, N times H W and N times the output positions are 2^30 at most, in samples of lngd_step too. A sample has at
+ * most 2^26 output positions.
  * Several calls before one step add up (sums and counts; the running average is taken once, by lngd_step). A call where
  * lngd_needs does not ask for statistics, or beyond statistics_samples, returns LNGD_OK and does nothing. Host tensors
  * are not read after return. Device tensors must stay unchanged until the next lngd_step of the layer has been called:
@@ -627,9 +628,9 @@ typedef struct lngd_samples {
  * Numerical trouble is not an error status: it shows in lngd_layer_health, and the layer
  *   - with NaN or Inf in an observed batch keeps its running averages (skipped_statistics),
  *   - with a factorisation that failed for good keeps its old inverse (failed_inverses),
- *   - with NaN or Inf in its gradient, with an index in `samples` that is none, with a step beyond float's range, or
- *     before it ever had statistics, does not move (skipped_steps); with LNGD_UPDATE_GRADIENTS its gradients are set
- *     to 0.
+ *   - with NaN or Inf in its gradient, with an index in `samples` that is none, with a step or a decay
+ *     longer than 1e32, or before it ever had statistics, does not move (skipped_steps); with LNGD_UPDATE_GRADIENTS
+ *     its gradients are set to 0.
  *
  * Device tensors: nothing waits, the step is enqueued on the caller's stream. Where a tensor of the plan lies in host
  * memory, the call returns when its result is there.
@@ -765,7 +766,8 @@ LNGD_API lngd_status lngd_layer_write(lngd_optimizer* optimizer, int32_t layer, 
  * in. Little endian. A state of another backend is taken, and goes on with the rounding of this one. */
 LNGD_API lngd_status lngd_state_size(const lngd_optimizer* optimizer, int64_t* bytes);
 LNGD_API lngd_status lngd_state_save(const lngd_optimizer* optimizer, void* buffer, int64_t capacity, int64_t* written);
-/* LNGD_BAD_STATE_DATA leaves the optimizer as it was. Existing plans stay valid. */
+/* After any error the optimizer is as it was: where the device fails half-way, what was there is written back, and
+ * where that fails too, every later call says LNGD_DEVICE_LOST. Existing plans stay valid. */
 LNGD_API lngd_status lngd_state_restore(lngd_optimizer* optimizer, const void* buffer, int64_t bytes);
 
 /* ---------------------------------------------------------------- primitives ------------------------ */

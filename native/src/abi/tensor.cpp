@@ -10,9 +10,10 @@
 namespace lngd::abi {
 namespace {
 
-constexpr uint8_t kFloat = 2;                      // kDLFloat
-constexpr int64_t kLimit = int64_t{1} << 48;       // of extents, in elements: beyond it, address arithmetic could wrap
-constexpr int64_t kLongestAxis = int64_t{1} << 24; // of images: height times width fits into 48 bits
+constexpr uint8_t kFloat = 2;                // kDLFloat
+constexpr int64_t kLimit = int64_t{1} << 48; // of extents, in elements: beyond it, address arithmetic could wrap
+constexpr int64_t kMostPositions = int64_t{1} << 26; // of a convolution, for a sample: 8192 x 8192
+constexpr int64_t kLongestAxis = int64_t{1} << 24;   // of images: height times width fits into 48 bits
 
 float* start(const lngd_tensor* t) { return reinterpret_cast<float*>(static_cast<char*>(t->data) + t->byte_offset); }
 
@@ -219,8 +220,11 @@ Images positional_inputs(const Optimizer& optimizer, const lngd_tensor* t, const
             axis - (2 - layer.rank), ", allowed are at least ", reach(shape.conv, axis),
             " (the reach of the kernel less the padding)");
   check_rows(optimizer, name, images.samples, size[0] * size[1], "elements a channel");
-  check_rows(optimizer, name, images.samples, shape.conv.positions(0, size[0]) * shape.conv.positions(1, size[1]),
-             "output positions");
+  // Padding alone can make 2^34 of them out of one element; nobody has such a signal, but strides of 0 can pretend it.
+  const int64_t positions = shape.conv.positions(0, size[0]) * shape.conv.positions(1, size[1]);
+  require(positions <= kMostPositions, name, " has ", positions, " output positions a sample, allowed is ",
+          kMostPositions);
+  check_rows(optimizer, name, images.samples, positions, "output positions");
   return images;
 }
 

@@ -49,6 +49,9 @@ struct StepNorms {
 
 constexpr double kSmallestNorm = 1e-3; // of W in the trust ratio: a layer that starts at zero must be able to leave it
 constexpr double kSoftKeep = 0.95;     // of the running average of ln ||D||
+// Of zeta and of what decay takes away: a millionth of the largest float, 3.4e38, so that momentum, which
+// adds up to 1 / (1 - mu) of them, stays finite.
+constexpr double kLongestStep = 1e32;
 
 LNGD_INLINE void skip_step(LayerRecord& record) {
   record.last_step_skipped = 1;
@@ -62,7 +65,7 @@ LNGD_INLINE bool has_initial_norm(const RuledLayer& layer, double initial_norm) 
   return layer.output_layer && initial_norm > kSmallestNorm;
 }
 
-// zeta = coefficient D and the decay, or a skipped step where something is not finite.
+// zeta = coefficient D and the decay, or a skipped step where something is not finite or the step is longer than 1e32.
 //
 //   alpha_l = <D, G> / (C + mu)                                    (paper eq. 12; 1 for the rate NONE)
 //   trusted = s tau_l max(N(W), 1e-3)                              N(W) = ||W||, or min(||W||, ||W_0||) (output_bound)
@@ -105,7 +108,8 @@ LNGD_INLINE void rate_step(const StepRules& rules, const RuledLayer& layer, cons
   record.weight_norm = norms.weights;
   record.trust_scale = trust;
   const bool sound = std::isfinite(norms.inner) && std::isfinite(norms.direction) && std::isfinite(norms.curvature) &&
-                     std::isfinite(coefficient) && std::isfinite(static_cast<float>(coefficient));
+                     std::isfinite(coefficient) && std::isfinite(static_cast<float>(coefficient)) &&
+                     std::fabs(coefficient) * norms.direction < kLongestStep && decay * norms.weights < kLongestStep;
   if (!sound) return skip_step(record);
   record.last_step_skipped = 0;
   record.coefficient = coefficient;

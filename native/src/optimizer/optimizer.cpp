@@ -175,9 +175,11 @@ std::vector<Optimizer::Region> Optimizer::regions(const Layer& layer) const {
 }
 
 void Optimizer::release_layers() {
-  for (const Layer& layer : layers_)
+  for (const Layer& layer : layers_) {
+    if (!layer.memory.record) break; // the first that is allocated: nothing of this layer, which has no shape, or later
     for (const Region& region : regions(layer))
       if (region.memory) backend_->release(context_, region.memory);
+  }
 }
 
 void Optimizer::set(int32_t setting, double value) { apply_setting(config_, setting, value); }

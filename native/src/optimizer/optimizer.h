@@ -94,6 +94,7 @@ class Optimizer {
 
   void allocate_layer(Layer& layer);
   void release_layers();
+  void write_layers(const unsigned char* at);
   void check_signal(const Layer& layer, int32_t signal_kind) const;
   // Throws what the backend has failed in since the last time; a lost device is remembered.
   void check_device() const;

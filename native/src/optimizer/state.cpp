@@ -4,9 +4,10 @@
 //   checksum (u64, FNV-1a of all before)
 // The inverses in use are part of it. Recomputing them from the running averages, which would save space, gives other
 // bits: with T_INV > T_FIM the averages have moved on since the last inversion.
-#include <algorithm>
 #include <cstring>
-#include <iterator>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "optimizer/config.h"
 #include "optimizer/error.h"
@@ -159,6 +160,7 @@ void Optimizer::restore_state(const unsigned char* data, int64_t bytes) {
   double values[kSettings];
   take(at, values, sizeof values);
   const lngd_config config = with_settings(config_, values);
+  write_layers(at);
   config_ = config;
   for (Layer& layer : layers_) {
     LayerHeader lh;
@@ -168,27 +170,54 @@ void Optimizer::restore_state(const unsigned char* data, int64_t bytes) {
     layer.has_inverse = lh.has_inverse != 0;
     layer.inverse_stale = lh.inverse_stale != 0;
     layer.has_direction = false;
-    for (const Region& region : regions(layer)) {
-      if (!region.in_state || region.bytes == 0) continue;
-      write(region.memory, at, static_cast<size_t>(region.bytes));
-      at += region.bytes;
-    }
-    // Sums of a half-done update do not survive.
+    // Sums of a half-done update do not survive: the next observation begins with clearing them.
     layer.observed_samples = 0;
-    layer.refreshed = layer.torn = false;
-    LayerRecord record;
-    read(&record, layer.memory.record, sizeof record);
-    record.samples = 0;
-    record.poisoned = 0;
-    write(layer.memory.record, &record, sizeof record);
-    const LayerMemory& memory = layer.memory;
-    for (const Region& region : regions(layer)) {
-      const void* const sums[] = {memory.phi_sum,    memory.phi_diagonal_sum, memory.psi_sum,   memory.denominator,
-                                  memory.second_sum, memory.totals,           memory.scales_sum};
-      if (region.bytes == 0 || std::find(std::begin(sums), std::end(sums), region.memory) == std::end(sums)) continue;
-      const std::vector<unsigned char> zeros(static_cast<size_t>(region.bytes));
-      write(region.memory, zeros.data(), zeros.size());
+    layer.refreshed = false;
+    layer.torn = true;
+    for (const Region& region : regions(layer))
+      if (region.in_state) at += region.bytes;
+  }
+}
+
+// The arrays of a state whose layers begin at `at`. Where the device fails half-way, what was there before is written
+// back, so that nothing has changed: if that fails too, the device is lost. (The arrays in a second set of memory, to
+// be exchanged when all is there, was rejected: the tables of plans hold their addresses.)
+void Optimizer::write_layers(const unsigned char* at) {
+  struct Array {
+    void* memory;
+    size_t bytes;
+    const void* after;
+    std::vector<unsigned char> before; // where the device can fail
+  };
+  std::vector<LayerRecord> records(layers_.size());
+  std::vector<Array> arrays;
+  const bool can_fail = config_.device != LNGD_DEVICE_CPU;
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    at += sizeof(LayerHeader);
+    for (const Region& region : regions(layers_[i])) {
+      if (!region.in_state || region.bytes == 0) continue;
+      const auto bytes = static_cast<size_t>(region.bytes);
+      Array array{region.memory, bytes, at, std::vector<unsigned char>(can_fail ? bytes : 0)};
+      if (region.memory == layers_[i].memory.record) { // without the counts of sums that do not survive
+        std::memcpy(&records[i], at, sizeof records[i]);
+        records[i].samples = 0;
+        records[i].poisoned = 0;
+        array.after = &records[i];
+      }
+      if (can_fail) read(array.before.data(), array.memory, bytes);
+      at += region.bytes;
+      arrays.push_back(std::move(array));
     }
+  }
+  try {
+    for (const Array& array : arrays) write(array.memory, array.after, array.bytes);
+  } catch (...) {
+    try {
+      for (const Array& array : arrays) write(array.memory, array.before.data(), array.bytes);
+    } catch (const Error& error) {
+      if (lost_.empty()) lost_ = "lngd_state_restore failed half-way, and could not be undone: " + error.message;
+    }
+    throw;
   }
 }
 

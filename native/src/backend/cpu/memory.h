@@ -3,26 +3,20 @@
 #ifndef LNGD_BACKEND_CPU_MEMORY_H
 #define LNGD_BACKEND_CPU_MEMORY_H
 
-#include <sys/mman.h>
-
 #include <cstddef>
-#include <cstdlib>
+#include <cstdint>
 
 namespace lngd::cpu {
 
-constexpr size_t kHugePage = size_t{2} << 20;
+// Bytes that this process can still touch before the kernel kills somebody for want of memory: what /proc/meminfo calls
+// available, with free swap, or less where a control group (v1 or v2) says so. INT64_MAX where nothing can be read.
+int64_t available_memory();
 
-// Cache-line aligned, nullptr where memory runs out; for std::free. Large pieces ask for huge pages: columns of tiles
-// and of matrices lie pages apart, and the second-level TLB has 2048 entries of 4 KiB for a matrix of 85 MB.
-inline void* allocate_aligned(size_t bytes) {
-  constexpr size_t kLine = 64;
-  const bool large = bytes >= 2 * kHugePage;
-  const size_t unit = large ? kHugePage : kLine, rounded = (bytes + unit - 1) / unit * unit;
-  if (rounded < bytes) return nullptr;
-  void* const memory = std::aligned_alloc(unit, rounded);
-  if (memory && large) madvise(memory, rounded, MADV_HUGEPAGE); // a wish: nothing depends on it
-  return memory;
-}
+// Cache-line aligned, nullptr where memory runs out; for std::free. Large requests ask for huge pages: columns of tiles
+// and of matrices lie pages apart, and the second-level TLB has 2048 entries of 4 KiB for a matrix of 85 MB. And they
+// ask what is available first: Linux hands out addresses for more memory than there is, and kills the process when it
+// touches them.
+void* allocate_aligned(size_t bytes);
 
 } // namespace lngd::cpu
 #endif

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Sequences of calls, valid ones and misuse, on one optimizer. After each: the status is one that the call can have, an
+// error has a message and has changed nothing, a read-out has changed nothing, weights are finite, and nothing beside
+// the tensors was written to.
+#include "calls.hpp"
+
+#include <cmath>
+#include <functional>
+
+namespace fuzz {
+namespace {
+
+// What a call may change where it succeeds.
+enum class Changes { Nothing, Optimizer, Tensors };
+
+struct Call {
+  const char* name;
+  Changes changes;
+  std::function<lngd_status(World&, Random&)> make;
+};
+
+// One thing about a tensor that is wrong, and that can be seen without reading its elements.
+void spoil(lngd_tensor& tensor, std::vector<std::int64_t>& shape, Random& random) {
+  shape.assign(tensor.shape, tensor.shape + tensor.ndim);
+  tensor.shape = shape.data();
+  const std::size_t axis = static_cast<std::size_t>(random.below(static_cast<std::int64_t>(shape.size())));
+  switch (random.below(7)) {
+    case 0:
+      tensor.data = nullptr;
+      break;
+    case 1:
+      tensor.ndim = random.of({0, -1, 5, 1000000});
+      break;
+    case 2:
+      tensor.dtype_bits = random.of<std::uint8_t>({16, 64, 0});
+      break;
+    case 3:
+      tensor.dtype_code = random.of<std::uint8_t>({0, 1, 4, 255});
+      break;
+    case 4:
+      tensor.device_type = random.of({0, 2, 4, 13, -1});
+      break;
+    case 5:
+      shape[axis] = random.of<std::int64_t>({0, -1, INT64_MAX, INT64_MIN, std::int64_t{1} << 40});
+      break;
+    default:
+      tensor.shape = nullptr;
+      break;
+  }
+}
+
+std::int32_t any_layer(const World& world, Random& random) {
+  const auto count = static_cast<std::int32_t>(world.layers.size());
+  return random.once_in(8) ? random.of({-1, -2, count, count + 1, INT32_MAX, INT32_MIN})
+                           : static_cast<std::int32_t>(random.below(count));
+}
+
+bool is_layer(const World& world, std::int32_t layer) {
+  return layer >= 0 && layer < static_cast<std::int32_t>(world.layers.size());
+}
+
+lngd_status observe(World& world, Random& random) {
+  const std::int32_t layer = any_layer(world, random);
+  const auto i = static_cast<std::size_t>(is_layer(world, layer) ? layer : 0);
+  const std::int64_t samples = random.between(1, 5);
+  const auto inputs = world.inputs(i, samples), signal = world.signal(i, random.once_in(10) ? samples + 1 : samples);
+  inputs->fill(random, random.once_in(2));
+  signal->fill(random, random.once_in(2));
+  if (world.layers[i].kind == LNGD_LAYER_EMBEDDING && !random.once_in(5))
+    for (std::int64_t n = 0; n < samples; ++n)
+      inputs->data()[n] = static_cast<float>(random.below(world.layers[i].inputs));
+  lngd_tensor a = inputs->view(), s = signal->view();
+  std::vector<std::int64_t> shape;
+  if (random.once_in(6)) spoil(random.once_in(2) ? a : s, shape, random);
+  const std::int32_t kind = random.once_in(10) ? random.whole() : world.signal_kind(i);
+  const lngd_status status =
+      lngd_observe(world.optimizer, layer, random.once_in(50) ? nullptr : &a, random.once_in(50) ? nullptr : &s, kind);
+  if (!inputs->guards_intact() || !signal->guards_intact()) found("memory beside a batch was written to");
+  return status;
+}
+
+lngd_status step(World& world, Random& random) {
+  if (random.once_in(3)) world.fill_gradients(random, random.once_in(2));
+  const double factor = random.once_in(6) ? random.setting() : random.uniform();
+  std::vector<std::unique_ptr<Buffer>> buffers;
+  std::vector<lngd_samples> samples;
+  std::vector<std::int64_t> shape;
+  for (std::size_t i = 0; i < world.layers.size(); ++i) {
+    const std::int64_t count = random.between(1, 4);
+    buffers.push_back(world.inputs(i, count));
+    buffers.push_back(world.signal(i, count));
+    for (std::size_t k = buffers.size() - 2; k < buffers.size(); ++k) buffers[k]->fill(random, random.once_in(2));
+    samples.push_back({buffers[buffers.size() - 2]->view(), buffers.back()->view()});
+  }
+  if (random.once_in(8)) spoil(samples[0].deltas, shape, random);
+  return lngd_step(world.plan, factor, random.once_in(2) ? nullptr : samples.data());
+}
+
+lngd_status plan(World& world, Random& random) {
+  std::vector<lngd_binding> all = world.bindings();
+  std::vector<std::int64_t> shape;
+  if (random.once_in(2)) {
+    lngd_binding& one = all[static_cast<std::size_t>(random.below(static_cast<std::int64_t>(all.size())))];
+    spoil(random.once_in(2) ? one.weights : one.weight_gradients, shape, random);
+  }
+  if (random.once_in(4)) all[0].layer = any_layer(world, random);
+  const auto count = static_cast<std::int32_t>(all.size());
+  lngd_plan* other = nullptr;
+  const lngd_status status = lngd_plan_create(world.optimizer, random.once_in(20) ? nullptr : all.data(),
+                                              random.once_in(10) ? random.of({0, -1, INT32_MIN}) : count,
+                                              random.once_in(10) ? random.whole() : world.update, &other);
+  if (status == LNGD_OK && lngd_plan_destroy(other) != LNGD_OK) found("a plan cannot be destroyed");
+  return status;
+}
+
+lngd_status rebind(World& world, Random& random) {
+  std::vector<void*> weights, biases, weight_gradients, bias_gradients;
+  for (const auto& layer : world.tensors) {
+    weights.push_back(layer->weights.data());
+    biases.push_back(layer->bias.data());
+    weight_gradients.push_back(layer->weight_gradients.data());
+    bias_gradients.push_back(layer->bias_gradients.data());
+  }
+  if (random.once_in(5)) weights[0] = nullptr;
+  const auto count = static_cast<std::int32_t>(weights.size());
+  return lngd_plan_rebind(world.plan, random.once_in(5) ? random.whole() : count,
+                          random.once_in(3) ? nullptr : weights.data(), random.once_in(3) ? nullptr : biases.data(),
+                          random.once_in(3) ? nullptr : weight_gradients.data(),
+                          random.once_in(3) ? nullptr : bias_gradients.data());
+}
+
+lngd_status create(World& world, Random& random) {
+  lngd_config config = world.config;
+  std::vector<lngd_layer_config> layers = world.layers;
+  double* const reals[] = {&config.learning_rate,
+                           &config.momentum,
+                           &config.weight_decay,
+                           &config.damping_factor,
+                           &config.damping_floor,
+                           &config.damping_min,
+                           &config.damping_max,
+                           &config.rho,
+                           &config.mu,
+                           &config.trust_ratio,
+                           &config.trust_depth_slope,
+                           &config.output_decay,
+                           &config.second_damping,
+                           &config.signal_reference,
+                           &config.averaging_window};
+  std::int32_t* const wholes[] = {&config.fisher,
+                                  &config.damping,
+                                  &config.trust,
+                                  &config.rate,
+                                  &config.decay,
+                                  &config.nesterov,
+                                  &config.averaging,
+                                  &config.block_size,
+                                  &config.statistics_samples,
+                                  &config.rate_samples,
+                                  &config.approximation,
+                                  &config.second_block_size,
+                                  &config.soft_trust,
+                                  &config.output_bound,
+                                  &config.orthogonalise,
+                                  &config.precision,
+                                  &config.statistics_interval,
+                                  &config.inverse_interval};
+  for (std::int64_t k = random.between(1, 3); k > 0; --k) {
+    if (random.once_in(2))
+      *reals[random.below(static_cast<std::int64_t>(std::size(reals)))] = random.setting();
+    else
+      *wholes[random.below(static_cast<std::int64_t>(std::size(wholes)))] = random.whole();
+  }
+  lngd_layer_config& layer = layers[static_cast<std::size_t>(random.below(static_cast<std::int64_t>(layers.size())))];
+  std::int32_t* const of_layer[] = {
+      &layer.kind, &layer.bias,      &layer.activation,  &layer.output,  &layer.fisher,           &layer.groups,
+      &layer.rank, &layer.stride[0], &layer.dilation[1], &layer.padding, &layer.padding_before[0]};
+  if (random.once_in(2)) *of_layer[random.below(static_cast<std::int64_t>(std::size(of_layer)))] = random.whole();
+  if (random.once_in(5)) layer.inputs = random.of<std::int64_t>({0, -1, (1 << 24) + 1, INT64_MAX, INT64_MIN});
+  lngd_optimizer* other = nullptr;
+  const lngd_status status = lngd_create(&config, layers.data(), static_cast<std::int32_t>(layers.size()), &other);
+  if (status == LNGD_OK && lngd_destroy(other) != LNGD_OK) found("an optimizer cannot be destroyed");
+  if (status != LNGD_OK && other != nullptr) found("a handle from a create that failed");
+  return status;
+}
+
+lngd_status read_field(World& world, Random& random) {
+  const std::int32_t layer = any_layer(world, random), field = static_cast<std::int32_t>(random.between(-1, 7));
+  std::int64_t count = 0;
+  lngd_status status = lngd_layer_read(world.optimizer, layer, field, nullptr, 0, &count);
+  if (status != LNGD_OK) return status;
+  std::vector<float> values(static_cast<std::size_t>(count) + 1, 7.0f);
+  status =
+      lngd_layer_read(world.optimizer, layer, field, values.data(), random.once_in(5) ? count - 1 : count, nullptr);
+  if (values.back() != 7.0f) found("a read-out writes more than it says");
+  return status;
+}
+
+lngd_status write_field(World& world, Random& random) {
+  const std::int32_t layer = any_layer(world, random);
+  const std::int32_t field = random.of<std::int32_t>({LNGD_FIELD_PHI, LNGD_FIELD_PSI, LNGD_FIELD_MOMENTUM, 99, -1});
+  std::int64_t count = 0;
+  if (lngd_layer_read(world.optimizer, layer, field, nullptr, 0, &count) != LNGD_OK) count = 3;
+  std::vector<float> values(static_cast<std::size_t>(count) + 1);
+  for (float& value : values) value = static_cast<float>(random.uniform());
+  return lngd_layer_write(world.optimizer, layer, field, values.data(), random.once_in(4) ? count + 1 : count);
+}
+
+lngd_status restore(World& world, Random& random) {
+  if (world.saved.empty()) world.saved = world.state();
+  if (world.saved.empty()) return LNGD_OK;
+  return lngd_state_restore(world.optimizer, world.saved.data(),
+                            static_cast<std::int64_t>(world.saved.size()) - (random.once_in(3) ? random.below(40) : 0));
+}
+
+lngd_status save(World& world, Random&) {
+  const std::vector<unsigned char> now = world.state();
+  if (!now.empty()) world.saved = now;
+  return LNGD_OK;
+}
+
+lngd_status handles(World& world, Random& random) {
+  // A handle of another kind, none, or garbage.
+  const std::uintptr_t garbage = random.once_in(2) ? reinterpret_cast<std::uintptr_t>(world.plan) : random.bits();
+  auto* const wrong = reinterpret_cast<lngd_optimizer*>(random.once_in(4) ? 0 : garbage);
+  std::int32_t count = 0;
+  const lngd_status status = lngd_layer_count(wrong, &count);
+  if (status != LNGD_INVALID_HANDLE && wrong != world.optimizer) found("garbage was taken for a handle");
+  return status;
+}
+
+const Call kCalls[] = {
+    {"observe", Changes::Optimizer, observe},
+    {"observe", Changes::Optimizer, observe},
+    {"observe", Changes::Optimizer, observe},
+    {"step", Changes::Tensors, step},
+    {"step", Changes::Tensors, step},
+    {"refresh", Changes::Optimizer, [](World& w, Random&) { return lngd_refresh(w.plan); }},
+    {"swap_averages", Changes::Tensors, [](World& w, Random&) { return lngd_swap_averages(w.plan, nullptr); }},
+    {"discard", Changes::Optimizer, [](World& w, Random& r) { return lngd_discard(w.optimizer, any_layer(w, r)); }},
+    {"plan_create", Changes::Nothing, plan},
+    {"plan_rebind", Changes::Nothing, rebind},
+    {"create", Changes::Nothing, create},
+    {"set", Changes::Optimizer,
+     [](World& w, Random& r) {
+       return lngd_set(w.optimizer, r.once_in(10) ? r.whole() : static_cast<std::int32_t>(r.below(13)), r.setting());
+     }},
+    {"layer_read", Changes::Nothing, read_field},
+    {"layer_write", Changes::Optimizer, write_field},
+    {"state_save", Changes::Nothing, save},
+    {"state_restore", Changes::Optimizer, restore},
+    {"handles", Changes::Nothing, handles},
+    {"layer_health", Changes::Nothing,
+     [](World& w, Random& r) {
+       lngd_health health{};
+       health.struct_size = r.once_in(5) ? static_cast<std::uint32_t>(r.bits()) : sizeof health;
+       return lngd_layer_health(w.optimizer, any_layer(w, r), &health);
+     }},
+    {"memory_report", Changes::Nothing,
+     [](World& w, Random&) {
+       lngd_memory memory{};
+       memory.struct_size = sizeof memory;
+       return lngd_memory_report(w.optimizer, &memory);
+     }},
+};
+
+} // namespace
+
+std::string one_call(World& world, Random& random) {
+  const Call& call = kCalls[random.below(static_cast<std::int64_t>(std::size(kCalls)))];
+  const World::Snapshot before = world.snapshot();
+  lngd_status status = LNGD_OK;
+  try {
+    status = call.make(world, random);
+    const World::Snapshot after = world.snapshot();
+    if (status < LNGD_OK || status > LNGD_DEVICE_LOST) found("status " + std::to_string(status));
+    if (status == LNGD_INTERNAL) found(std::string("LNGD_INTERNAL: ") + lngd_last_error());
+    if (status != LNGD_OK && std::string(lngd_last_error()).empty()) found("an error without a message");
+    // Gradients are what the caller has changed himself before a step that fails.
+    const bool same_weights = before.state == after.state && before.weights == after.weights;
+    if (status != LNGD_OK && !same_weights) found(std::string("a failed call changed something: ") + lngd_last_error());
+    if (call.changes == Changes::Nothing && !(before == after)) found("a call that only looks changed something");
+    if (call.changes == Changes::Optimizer && before.weights != after.weights) found("weights were changed");
+    if (!world.weights_finite()) found("weights are not finite");
+    world.check_guards();
+  } catch (const Found& problem) {
+    throw Found{std::string(call.name) + ": " + problem.what};
+  }
+  return call.name;
+}
+
+} // namespace fuzz
