@@ -18,6 +18,17 @@ public interface Schedule {
     double at(long step, int epoch);
 
     /**
+     * Where it has ended: the first step from which on the value is 0 for good. A training whose
+     * schedule has ended moves nothing any more.
+     *
+     * @return the step; {@link Long#MAX_VALUE} where there is none, or it is not known, as with a
+     *     lambda
+     */
+    default long end() {
+        return Long.MAX_VALUE;
+    }
+
+    /**
      * The same number always.
      *
      * @param value the number, finite and at least 0

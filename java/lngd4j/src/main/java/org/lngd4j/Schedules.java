@@ -25,6 +25,11 @@ final class Schedules {
         }
 
         @Override
+        public long end() {
+            return total;
+        }
+
+        @Override
         public String toString() {
             return "cosine(" + total + ")";
         }
@@ -34,6 +39,11 @@ final class Schedules {
         @Override
         public double at(long step, int epoch) {
             return step >= total ? 0 : 1 - (double) Math.max(step, 0) / total;
+        }
+
+        @Override
+        public long end() {
+            return total;
         }
 
         @Override
@@ -61,6 +71,11 @@ final class Schedules {
         }
 
         @Override
+        public long end() {
+            return inner.end();
+        }
+
+        @Override
         public String toString() {
             return inner + ".warmup(" + steps + ")";
         }
@@ -70,6 +85,11 @@ final class Schedules {
         @Override
         public double at(long step, int epoch) {
             return step < change ? first.at(step, epoch) : next.at(step - change, epoch);
+        }
+
+        @Override
+        public long end() {
+            return next.end() == Long.MAX_VALUE ? Long.MAX_VALUE : change + next.end();
         }
 
         @Override

@@ -4,6 +4,7 @@ package org.lngd4j;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.List;
 import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.Test;
 import org.lngd4j.nativelib.LngdArgumentException;
@@ -74,5 +75,24 @@ class ScheduleTest {
         assertThatThrownBy(() -> Schedule.constant(1).warmup(0))
                 .hasMessageContaining("warmupSteps");
         assertThatThrownBy(() -> Schedule.constant(1).then(1, null)).hasMessageContaining("next");
+    }
+
+    @Test
+    void endsWhereItIsZeroForGood() {
+        Schedule fall = Schedule.cosine(10);
+        assertThat(fall.end()).isEqualTo(10);
+        assertThat(Schedule.linear(7).end()).isEqualTo(7);
+        assertThat(fall.warmup(3).end()).isEqualTo(10);
+        assertThat(fall.then(4, Schedule.linear(7)).end()).isEqualTo(11);
+        for (Schedule endless :
+                List.of(
+                        Schedule.constant(1),
+                        Schedule.steps(1, 0.5),
+                        fall.then(4, Schedule.constant(1)),
+                        (step, epoch) -> 0)) {
+            assertThat(endless.end()).isEqualTo(Long.MAX_VALUE);
+        }
+        assertThat(fall.at(9, 0)).isPositive();
+        assertThat(fall.at(fall.end(), 0)).isZero();
     }
 }

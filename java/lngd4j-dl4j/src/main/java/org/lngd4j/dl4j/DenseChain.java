@@ -33,7 +33,7 @@ import org.nd4j.linalg.factory.Nd4j;
  */
 @SuppressWarnings("try") // scopes that are only opened and closed
 final class DenseChain {
-    private final LngdTraining training;
+    private final Attachment attachment;
     private final List<LayerCapture> captures;
     private final PredictiveModel model;
     private final List<IActivation> activations = new ArrayList<>();
@@ -46,11 +46,11 @@ final class DenseChain {
     private int visited;
 
     private DenseChain(
-            LngdTraining training,
+            Attachment attachment,
             LngdOptions options,
             List<LayerCapture> captures,
             PredictiveModel model) {
-        this.training = training;
+        this.attachment = attachment;
         this.captures = captures;
         this.model = model;
         this.limit = options.statisticsSamples();
@@ -68,7 +68,7 @@ final class DenseChain {
      * evaluated (dropout, weight noise).
      */
     static DenseChain of(
-            LngdTraining training, Network net, LngdOptions options, List<LayerCapture> captures) {
+            Attachment attachment, Network net, LngdOptions options, List<LayerCapture> captures) {
         List<Unit> units = net.units();
         if (!(net instanceof SequentialNetwork) || units.size() != captures.size()) {
             return null;
@@ -86,7 +86,7 @@ final class DenseChain {
             }
         }
         return new DenseChain(
-                training, options, captures, SampledFisher.model(net.outputs().get(0)));
+                attachment, options, captures, SampledFisher.model(net.outputs().get(0)));
     }
 
     private static boolean isPlain(Layer layer) {
@@ -127,7 +127,7 @@ final class DenseChain {
                             ? model.gradient(
                                     z,
                                     activations.get(index),
-                                    new TargetNoise(seed, training.steps(), 0))
+                                    new TargetNoise(seed, attachment.steps(), 0))
                             : hidden(index, z);
             INDArray inputs = Shadow.first(capture.layer.input(), limit);
             seen.set(index, buffers.get(index).put(inputs, next, null));

@@ -148,7 +148,7 @@ record GraphNetwork(ComputationGraph net) implements Network {
 
     @Override
     public AttachedUpdater attachedUpdater(
-            BaseMultiLayerUpdater<?> replaced, LngdTraining training, List<LayerCapture> captures) {
-        return new GraphUpdater(net, replaced, training, captures);
+            BaseMultiLayerUpdater<?> replaced, Attachment attachment, List<LayerCapture> captures) {
+        return new GraphUpdater(net, replaced, attachment, captures);
     }
 }

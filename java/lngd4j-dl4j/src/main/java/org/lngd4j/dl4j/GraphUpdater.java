@@ -18,7 +18,7 @@ final class GraphUpdater extends ComputationGraphUpdater implements Network.Atta
     GraphUpdater(
             ComputationGraph net,
             BaseMultiLayerUpdater<?> replaced,
-            LngdTraining training,
+            Attachment attachment,
             List<LayerCapture> captures) {
         super(net, replaced.getStateViewArray());
         lngd =
@@ -26,7 +26,7 @@ final class GraphUpdater extends ComputationGraphUpdater implements Network.Atta
                         this,
                         (gradient, size) -> divideByMinibatch(false, gradient, size),
                         replaced,
-                        training,
+                        attachment,
                         captures);
     }
 

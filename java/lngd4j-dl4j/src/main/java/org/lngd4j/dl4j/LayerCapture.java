@@ -21,7 +21,7 @@ final class LayerCapture implements BackpropWatch {
     final int lngdIndex;
     final Layer layer;
     final String name;
-    private final LngdTraining training;
+    private final Attachment attachment;
     private final LngdOptimizer optimizer;
     private final ArrayForm form;
     private final long outputs;
@@ -35,8 +35,8 @@ final class LayerCapture implements BackpropWatch {
     private boolean observed;
 
     LayerCapture(
-            LngdTraining training, LngdOptimizer optimizer, int lngdIndex, LayerChoice choice) {
-        this.training = training;
+            Attachment attachment, LngdOptimizer optimizer, int lngdIndex, LayerChoice choice) {
+        this.attachment = attachment;
         this.optimizer = optimizer;
         this.lngdIndex = lngdIndex;
         this.layer = choice.layer();
@@ -45,7 +45,7 @@ final class LayerCapture implements BackpropWatch {
         this.outputs = choice.spec().outputs();
         this.derivative = choice.derivative();
         this.buffer = new SampleBuffer();
-        this.provided = training.options().fisher() == Fisher.PROVIDED;
+        this.provided = attachment.options().fisher() == Fisher.PROVIDED;
     }
 
     /** What follows the gradients of sampled targets beside the backward pass. */
@@ -55,8 +55,8 @@ final class LayerCapture implements BackpropWatch {
 
     /** Asks what the coming step wants to see. */
     void prepare() {
-        wantsStatistics = optimizer.needsStatistics(lngdIndex);
-        wantsDeltas = optimizer.needsDeltas(lngdIndex);
+        wantsStatistics = !attachment.ended() && optimizer.needsStatistics(lngdIndex);
+        wantsDeltas = !attachment.ended() && optimizer.needsDeltas(lngdIndex);
         samples = null;
         observed = false;
     }
@@ -68,7 +68,7 @@ final class LayerCapture implements BackpropWatch {
 
     @Override
     public void before(INDArray preActivations) {
-        training.keepUpdater();
+        attachment.keepUpdater();
         if (wantsStatistics && !provided) {
             observe(preActivations);
         } else if (wantsStatistics && chain != null) {
@@ -134,7 +134,7 @@ final class LayerCapture implements BackpropWatch {
 
     private void observe(INDArray preActivations) {
         if (observed) {
-            training.discardObserved();
+            attachment.discardObserved();
         }
         observed = true;
         INDArray inputs = form.inputs(layer.input());

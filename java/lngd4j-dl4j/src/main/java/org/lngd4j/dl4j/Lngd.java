@@ -15,6 +15,7 @@ import org.lngd4j.LngdOptions;
 import org.lngd4j.nativelib.LngdArgumentException;
 import org.lngd4j.nativelib.LngdStateException;
 import org.nd4j.linalg.api.buffer.DataType;
+import org.nd4j.linalg.dataset.api.iterator.DataSetIterator;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -154,6 +155,37 @@ public final class Lngd {
         notNull("graph", graph);
         graph.init();
         return recommended(new GraphNetwork(graph), totalSteps, batch);
+    }
+
+    /**
+     * The length of a run in steps, for {@link LngdOptions} and {@link #recommended}: batches of
+     * the iterator times epochs. Goes through the iterator once, and resets it before and after.
+     *
+     * @param data an iterator that can be reset
+     * @param epochs at least 1
+     * @return the steps, at least 1
+     * @throws LngdArgumentException if the iterator cannot be reset or is empty, or there are no
+     *     epochs
+     */
+    public static long steps(DataSetIterator data, int epochs) {
+        notNull("data", data);
+        if (!data.resetSupported()) {
+            throw new LngdArgumentException(
+                    "data cannot be reset, allowed is an iterator that supports it: " + data);
+        }
+        if (epochs < 1) {
+            throw new LngdArgumentException("epochs is " + epochs + ", allowed is 1 or more");
+        }
+        data.reset();
+        long batches = 0;
+        for (; data.hasNext(); data.next()) {
+            batches++;
+        }
+        data.reset();
+        if (batches == 0) {
+            throw new LngdArgumentException("data has 0 batches, allowed is 1 or more");
+        }
+        return batches * epochs;
     }
 
     private static LngdOptions recommended(Network net, long totalSteps, int batch) {

@@ -3,98 +3,39 @@ package org.lngd4j.dl4j;
 
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.Collections;
-import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Set;
+import java.util.Map;
 import org.deeplearning4j.earlystopping.EarlyStoppingModelSaver;
 import org.deeplearning4j.earlystopping.scorecalc.ScoreCalculator;
 import org.deeplearning4j.nn.api.Model;
-import org.deeplearning4j.nn.api.Trainable;
-import org.deeplearning4j.nn.updater.BaseMultiLayerUpdater;
 import org.deeplearning4j.optimize.api.TrainingListener;
-import org.lngd4j.Fisher;
 import org.lngd4j.KernelTimes;
-import org.lngd4j.LayerSpec;
+import org.lngd4j.LayerHealth;
 import org.lngd4j.LngdOptimizer;
 import org.lngd4j.LngdOptions;
-import org.lngd4j.StepPlan;
 import org.lngd4j.nativelib.LngdHandleException;
 import org.lngd4j.nativelib.LngdStateException;
-import org.nd4j.linalg.api.memory.MemoryWorkspace;
-import org.nd4j.linalg.api.ndarray.INDArray;
-import org.nd4j.linalg.factory.Nd4j;
-import org.nd4j.linalg.learning.config.IUpdater;
 
 /**
  * LNGD attached to a network, from {@link Lngd#attach} to {@link #close()}. The network goes on to
  * be trained by its own {@code fit}; each of its updates is one step of LNGD.
  *
  * <p>Schedules count from the attachment: step 0 is the first update after it, epoch 0 the epoch in
- * which it was made.
+ * which it was made. An update of the network is a step: with truncated back-propagation through
+ * time each segment is one. Where the schedule has ended (as many steps as {@code
+ * LngdOptions.recipe} was told), nothing in the network is trained any more; it is told by SLF4J.
  *
- * <p>Not thread-safe: it belongs to the thread that trains the network.
+ * <p>Not thread-safe: it belongs to the thread that attached it, and that thread has to train the
+ * network.
  */
-@SuppressWarnings("try") // scopes that are only opened and closed
 public final class LngdTraining implements AutoCloseable {
-    private final Network net;
-    private final LngdOptions options;
-    private final AttachOptions attachOptions;
-    private final LngdOptimizer optimizer;
+    private final Attachment attachment;
     private final RegistrationReport report;
-    private final Captures captures = new Captures();
-    private final List<Decoration> decorations = new ArrayList<>();
-    private final Set<Trainable> firstOrder = Collections.newSetFromMap(new IdentityHashMap<>());
-    private final DenseChain denseChain; // null: every sampled target goes through a shadow
-    private SampledFisher sampledFisher; // made at attach, or when the chain first leaves a batch
-    private Network.AttachedUpdater updater;
-    private AveragedWeights averaged;
-    private long steps;
-    private int startEpoch;
-    private int lastIteration = -1;
     private boolean closed;
 
-    private LngdTraining(
-            Network net,
-            LngdOptions options,
-            AttachOptions attachOptions,
-            List<LayerChoice> choices) {
-        this.net = net;
-        this.options = options;
-        this.attachOptions = attachOptions;
-        this.startEpoch = net.epochCount();
-        this.report = Reports.of(net, options, attachOptions, choices);
-        choices.stream()
-                .filter(c -> c.treatment() == Treatment.FIRST_ORDER)
-                .forEach(c -> firstOrder.add(c.unit().trainable()));
-        List<LayerChoice> ours =
-                choices.stream().filter(c -> c.treatment() == Treatment.LNGD).toList();
-        List<LayerSpec> specs = ours.stream().map(LayerChoice::spec).toList();
-        this.optimizer = LngdOptimizer.create(options, specs);
-        for (LayerChoice choice : ours) {
-            LayerCapture capture =
-                    new LayerCapture(this, optimizer, captures.list().size(), choice);
-            captures.add(capture);
-            decorations.add(new Decoration(capture.layer, capture));
-        }
-        this.denseChain =
-                options.fisher() == Fisher.PROVIDED
-                        ? DenseChain.of(this, net, options, captures.list())
-                        : null;
-        captures.list().forEach(c -> c.chain(denseChain));
-        if (options.fisher() == Fisher.PROVIDED && denseChain == null) {
-            sampledFisher = sampledFisher();
-        }
-    }
-
-    private SampledFisher sampledFisher() {
-        try {
-            return new SampledFisher(net, options, captures.list());
-        } catch (RuntimeException | Error e) {
-            optimizer.close();
-            throw e;
-        }
+    private LngdTraining(Attachment attachment, RegistrationReport report) {
+        this.attachment = attachment;
+        this.report = report;
     }
 
     static LngdTraining start(
@@ -102,104 +43,10 @@ public final class LngdTraining implements AutoCloseable {
             LngdOptions options,
             AttachOptions attachOptions,
             List<LayerChoice> choices) {
-        LngdTraining training = new LngdTraining(net, options, attachOptions, choices);
-        try {
-            training.install();
-            training.decorations.forEach(Decoration::install);
-            training.prepare();
-            return training;
-        } catch (RuntimeException | Error e) {
-            training.undo();
-            throw e;
-        }
-    }
-
-    private void install() {
-        updater = net.attachedUpdater(net.updater(), this, captures.list());
-        net.setUpdater(updater.updater());
-    }
-
-    /**
-     * Takes the network's updater back where DL4J has dropped or rebuilt it: {@code net.clear()}
-     * and {@code setLearningRate} do that. Called in each backward pass, so that no update goes by
-     * LNGD unseen.
-     */
-    void keepUpdater() {
-        BaseMultiLayerUpdater<?> now = net.updaterIfAny();
-        if (now == updater && updater.lngd().fits()) {
-            return;
-        }
-        // What is made here must outlive the backward pass that this is called from.
-        try (MemoryWorkspace outside = Nd4j.getMemoryManager().scopeOutOfWorkspaces()) {
-            List<INDArray> extra = updater.lngd().extraState();
-            BaseMultiLayerUpdater<?> old = updater.lngd().dismiss();
-            if (now == updater) {
-                net.setUpdater(net.plainUpdater(old.getStateViewArray()));
-            }
-            install();
-            List<INDArray> fresh = updater.lngd().extraState();
-            for (int i = 0; i < fresh.size(); i++) {
-                fresh.get(i).assign(extra.get(i));
-            }
-        }
-    }
-
-    private void prepare() {
-        optimizer.schedule(steps, epoch());
-        captures.prepare();
-    }
-
-    void checkMayStep() {
-        checkNotSwapped("training goes on");
-    }
-
-    private void checkNotSwapped(String what) {
-        if (averaged != null) {
-            throw new LngdStateException(
-                    "the network holds averaged weights: close AveragedWeights before " + what);
-        }
-    }
-
-    /**
-     * Called by the updater before anything is changed and outside of its workspaces: statistics
-     * from sampled targets, where that is the way they are taken.
-     */
-    void sampleFisher() {
-        if (options.fisher() != Fisher.PROVIDED
-                || !captures.wantStatistics()
-                || denseChain != null && denseChain.observe()) {
-            return;
-        }
-        if (sampledFisher == null) {
-            sampledFisher = new SampledFisher(net, options, captures.list());
-        }
-        sampledFisher.observe(steps);
-    }
-
-    /**
-     * A layer is seen again before any update: the backward pass that it was seen in has failed, or
-     * nobody has stepped its gradients (a gradient check, {@code computeGradientAndScore}). Only
-     * what belongs to the gradients that are stepped counts.
-     */
-    void discardObserved() {
-        optimizer.discard();
-        captures.forget();
-    }
-
-    /** Whether sampled targets have gone through a second network. */
-    boolean shadowed() {
-        return sampledFisher != null;
-    }
-
-    /** Called by the updater: gradients in, update out. */
-    void step(StepPlan plan, int iteration, int epoch) {
-        captures.step(plan, optimizer.schedule(steps, epoch - startEpoch));
-        lastIteration = iteration;
-    }
-
-    void stepped() {
-        steps++;
-        prepare();
+        RegistrationReport report = Reports.of(net, options, attachOptions, choices);
+        Attachment attachment = new Attachment(net, options, attachOptions, choices);
+        attachment.start();
+        return new LngdTraining(attachment, report);
     }
 
     /**
@@ -217,7 +64,29 @@ public final class LngdTraining implements AutoCloseable {
      * @return the {@code MultiLayerNetwork} or {@code ComputationGraph}
      */
     public Model network() {
-        return net.model();
+        return attachment.net().model();
+    }
+
+    /**
+     * How each layer that LNGD trains is doing: skipped steps, failed inverses, damping, norms.
+     * What is wrong is also told by SLF4J, at level WARN, when it first happens and then rarely.
+     *
+     * @return by name of the layer, as in the report, in forward order
+     */
+    public Map<String, LayerHealth> health() {
+        checkOpen();
+        return attachment.health();
+    }
+
+    /**
+     * Updates that the network was asked for after the schedule had ended ({@code
+     * LngdOptions.recipe(steps)} was given fewer steps than were trained): nothing has moved in
+     * them.
+     *
+     * @return how many
+     */
+    public long stepsPastEnd() {
+        return attachment.stepsPastEnd();
     }
 
     /**
@@ -227,7 +96,7 @@ public final class LngdTraining implements AutoCloseable {
      * @return the optimizer; do not close it
      */
     public LngdOptimizer optimizer() {
-        return optimizer;
+        return attachment.optimizer();
     }
 
     /**
@@ -236,12 +105,7 @@ public final class LngdTraining implements AutoCloseable {
      * @return the options
      */
     public LngdOptions options() {
-        return options;
-    }
-
-    /** The updater that was chosen for a layer at attach; null if the layer keeps its own. */
-    IUpdater chosenUpdater(Trainable trainable) {
-        return firstOrder.contains(trainable) ? attachOptions.fallback() : null;
+        return attachment.options();
     }
 
     /**
@@ -250,15 +114,16 @@ public final class LngdTraining implements AutoCloseable {
      * @return how many
      */
     public long steps() {
-        return steps;
+        return attachment.steps();
     }
 
     List<LayerCapture> captures() {
-        return captures.list();
+        return attachment.captures();
     }
 
-    int epoch() {
-        return net.epochCount() - startEpoch;
+    /** Whether sampled targets have gone through a second network. */
+    boolean shadowed() {
+        return attachment.shadowed();
     }
 
     /**
@@ -267,7 +132,7 @@ public final class LngdTraining implements AutoCloseable {
      * @return nanoseconds by kernel since the attachment
      */
     public KernelTimes times() {
-        return optimizer.times();
+        return attachment.optimizer().times();
     }
 
     /**
@@ -282,23 +147,16 @@ public final class LngdTraining implements AutoCloseable {
      */
     public AveragedWeights averagedWeights() {
         checkOpen();
-        if (!options.averaging()) {
+        if (!options().averaging()) {
             throw new LngdStateException(
                     "averaging is off: switch it on with LngdOptions.Builder.averaging(true)");
         }
-        checkNotSwapped("asking for them again");
-        boolean active = steps > 0 && updater.lngd().swapAverages();
-        averaged = new AveragedWeights(this, active);
-        return averaged;
+        attachment.checkNotSwapped("asking for them again");
+        return attachment.swapIn(this);
     }
 
     void release(AveragedWeights weights) {
-        if (averaged == weights) {
-            averaged = null;
-            if (weights.active()) {
-                updater.lngd().swapAverages();
-            }
-        }
+        attachment.release(weights);
     }
 
     /**
@@ -306,7 +164,7 @@ public final class LngdTraining implements AutoCloseable {
      * there are none: without averaging the weights of the training are the ones to look at.
      */
     AveragedWeights averagedIfPossible() {
-        return closed || averaged != null || !options.averaging() ? null : averagedWeights();
+        return closed || attachment.swapped() || !options().averaging() ? null : averagedWeights();
     }
 
     /**
@@ -361,13 +219,13 @@ public final class LngdTraining implements AutoCloseable {
      */
     public void save(Path file) throws IOException {
         checkOpen();
-        checkNotSwapped("saving");
-        // A listener is called after the update, but before DL4J counts it.
-        int iteration = Math.max(net.iterationCount(), lastIteration + 1);
-        Checkpoint.Counters counters =
-                new Checkpoint.Counters(steps, epoch(), iteration, net.epochCount());
+        attachment.checkNotSwapped("saving");
         Checkpoint.write(
-                file, net.model(), counters, optimizer.saveState(), updater.lngd().extraState());
+                file,
+                network(),
+                attachment.counters(),
+                optimizer().saveState(),
+                attachment.extraState());
     }
 
     /**
@@ -381,16 +239,9 @@ public final class LngdTraining implements AutoCloseable {
      */
     public void restore(Path file) throws IOException {
         checkOpen();
-        checkNotSwapped("restoring");
-        keepUpdater();
-        Checkpoint checkpoint = Checkpoint.read(file);
-        checkpoint.check(net, updater.lngd().extraState());
-        optimizer.restoreState(checkpoint.lngd());
-        checkpoint.apply(net, updater.lngd().extraState());
-        steps = checkpoint.counters().steps();
-        startEpoch = net.epochCount() - checkpoint.counters().epoch();
-        lastIteration = net.iterationCount() - 1;
-        prepare();
+        attachment.checkNotSwapped("restoring");
+        attachment.keepUpdater();
+        attachment.restore(Checkpoint.read(file));
     }
 
     /**
@@ -408,33 +259,8 @@ public final class LngdTraining implements AutoCloseable {
         if (closed) {
             return;
         }
-        try {
-            boolean leave = attachOptions.leaveAverages() && options.averaging();
-            if (averaged != null && !leave) {
-                averaged.close();
-            } else if (averaged == null && leave && steps > 0) {
-                updater.lngd().swapAverages();
-            }
-        } finally {
-            averaged = null;
-            closed = true;
-            undo();
-        }
-    }
-
-    private void undo() {
-        decorations.forEach(Decoration::remove);
-        try {
-            if (updater != null) {
-                boolean installed = net.updaterIfAny() == updater;
-                BaseMultiLayerUpdater<?> replaced = updater.lngd().dismiss();
-                if (installed) {
-                    net.setUpdater(replaced);
-                }
-            }
-        } finally {
-            optimizer.close();
-        }
+        closed = true;
+        attachment.close();
     }
 
     private void checkOpen() {
@@ -446,11 +272,11 @@ public final class LngdTraining implements AutoCloseable {
     @Override
     public String toString() {
         return "LngdTraining["
-                + captures.list().size()
+                + captures().size()
                 + " of "
                 + report.layers().size()
                 + " layers, "
-                + steps
+                + steps()
                 + " steps"
                 + (closed ? ", closed]" : "]");
     }

@@ -44,7 +44,7 @@ final class LngdUpdate {
     private final BaseMultiLayerUpdater<?> updater;
     private final Division division;
     private final BaseMultiLayerUpdater<?> replaced;
-    private final LngdTraining training;
+    private final Attachment attachment;
     private final List<LayerCapture> captures;
     private final List<INDArray> weights = new ArrayList<>();
     private final List<FirstOrderRun> runs = new ArrayList<>();
@@ -60,12 +60,12 @@ final class LngdUpdate {
             BaseMultiLayerUpdater<?> updater,
             Division division,
             BaseMultiLayerUpdater<?> replaced,
-            LngdTraining training,
+            Attachment attachment,
             List<LayerCapture> captures) {
         this.updater = updater;
         this.division = division;
         this.replaced = replaced;
-        this.training = training;
+        this.attachment = attachment;
         this.captures = captures;
         this.gradients = updater.getFlattenedGradientsView();
         this.firstGradients = captures.get(0).layer.getGradientsViewArray();
@@ -90,7 +90,7 @@ final class LngdUpdate {
         List<ParamState> run = new ArrayList<>();
         IUpdater chosen = null;
         for (ParamState param : block.getLayersAndVariablesInBlock()) {
-            IUpdater next = training.chosenUpdater(param.getLayer());
+            IUpdater next = attachment.chosenUpdater(param.getLayer());
             if (next != chosen || isOurs(param.getLayer())) {
                 finish(block, run, chosen);
                 chosen = next;
@@ -106,7 +106,7 @@ final class LngdUpdate {
             boolean trained =
                     param.getLayer().updaterDivideByMinibatch(param.getParamName())
                             && !isFrozen(param);
-            if (trained && training.options().averaging() && param.getParamView() != null) {
+            if (trained && attachment.options().averaging() && param.getParamView() != null) {
                 averages.add(new AveragedParameter(param.getParamView(), param.getGradView()));
             }
         }
@@ -158,7 +158,7 @@ final class LngdUpdate {
                             c.weights(slopes.get(DefaultParamInitializer.WEIGHT_KEY)),
                             slopes.get(DefaultParamInitializer.BIAS_KEY)));
         }
-        return training.optimizer().plan(tensors, UpdateMode.GRADIENTS);
+        return attachment.optimizer().plan(tensors, UpdateMode.GRADIENTS);
     }
 
     /** Whether the network still computes its gradients where this updater looks for them. */
@@ -172,9 +172,16 @@ final class LngdUpdate {
             int epoch,
             int batchSize,
             LayerWorkspaceMgr workspaceMgr) {
-        training.checkMayStep();
+        attachment.checkMayStep();
         checkArrays(gradient);
-        training.sampleFisher();
+        if (attachment.ended()) {
+            // The update is what the gradient array holds: nothing, for the fallback layers and the
+            // running statistics of batch normalisation too, which else would go on alone.
+            gradients.assign(0);
+            attachment.passEnd();
+            return;
+        }
+        attachment.sampleFisher();
         division.divide(gradient, batchSize);
         if (normalised) {
             normalise(gradient, iteration);
@@ -182,22 +189,23 @@ final class LngdUpdate {
         workspaceMgr.assertNotOpen(ArrayType.UPDATER_WORKING_MEM, "Updater working memory");
         try (MemoryWorkspace scope =
                 workspaceMgr.notifyScopeEntered(ArrayType.UPDATER_WORKING_MEM)) {
+            double rate = attachment.decayRate(epoch);
             for (Regularised r : before) {
-                r.apply(iteration, epoch);
+                r.apply(rate, iteration, epoch);
             }
             // First LNGD: if it refuses, nothing has been changed yet.
-            training.step(plan, iteration, epoch);
+            attachment.step(plan, iteration, epoch);
             for (Regularised r : after) {
-                r.apply(iteration, epoch);
+                r.apply(rate, iteration, epoch);
             }
             for (FirstOrderRun run : runs) {
                 run.update(iteration, epoch);
             }
             for (AveragedParameter average : averages) {
-                average.add(training.options().averagingWindow(), training.steps());
+                average.add(attachment.options().averagingWindow(), attachment.steps());
             }
         }
-        training.stepped();
+        attachment.stepped();
     }
 
     private void checkArrays(Gradient gradient) {

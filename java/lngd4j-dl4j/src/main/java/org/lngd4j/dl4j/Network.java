@@ -46,7 +46,7 @@ interface Network {
 
     /** An updater of ours on the state array of the one that it replaces, not yet installed. */
     AttachedUpdater attachedUpdater(
-            BaseMultiLayerUpdater<?> replaced, LngdTraining training, List<LayerCapture> captures);
+            BaseMultiLayerUpdater<?> replaced, Attachment attachment, List<LayerCapture> captures);
 
     /** An updater that is ours: DL4J's class, whose work is done by a {@link LngdUpdate}. */
     interface AttachedUpdater {

@@ -5,7 +5,6 @@ import java.util.ArrayList;
 import java.util.List;
 import org.deeplearning4j.nn.updater.UpdaterBlock.ParamState;
 import org.nd4j.linalg.api.ndarray.INDArray;
-import org.nd4j.linalg.learning.config.IUpdater;
 import org.nd4j.linalg.learning.regularization.Regularization;
 
 /**
@@ -13,12 +12,10 @@ import org.nd4j.linalg.learning.regularization.Regularization;
  * as DL4J does: L1 and L2 to the gradient before the updater, weight decay to the update after it.
  *
  * @param term the term
- * @param updater the layer's configured updater: weight decay is multiplied with its learning rate,
- *     as without LNGD
  * @param parameter the parameter, flattened
  * @param gradient its gradient, flattened
  */
-record Regularised(Regularization term, IUpdater updater, INDArray parameter, INDArray gradient) {
+record Regularised(Regularization term, INDArray parameter, INDArray gradient) {
 
     static List<Regularised> of(ParamState state, Regularization.ApplyStep when) {
         List<Regularization> terms =
@@ -27,19 +24,19 @@ record Regularised(Regularization term, IUpdater updater, INDArray parameter, IN
         if (terms != null) {
             for (Regularization term : terms) {
                 if (term.applyStep() == when) {
-                    IUpdater updater =
-                            state.getLayer().getConfig().getUpdaterByParam(state.getParamName());
-                    result.add(
-                            new Regularised(
-                                    term, updater, state.getParamView(), state.getGradView()));
+                    result.add(new Regularised(term, state.getParamView(), state.getGradView()));
                 }
             }
         }
         return result;
     }
 
-    void apply(int iteration, int epoch) {
-        double rate = updater.hasLearningRate() ? updater.getLearningRate(iteration, epoch) : 1;
+    /**
+     * @param rate what weight decay is multiplied with, as DL4J does with the updater's learning
+     *     rate. (The rate of the updater that LNGD has replaced was rejected: nothing else follows
+     *     it, and decay would go on at full strength where the schedule has fallen to 0.)
+     */
+    void apply(double rate, int iteration, int epoch) {
         term.apply(parameter, gradient, rate, iteration, epoch);
     }
 }

@@ -94,8 +94,8 @@ final class Reports {
         if (regularised) {
             notes.add(
                     "regularisation of the configuration goes on: L1 and L2 enter the gradient before LNGD"
-                            + " preconditions it, WeightDecay acts after it with the learning rate of the"
-                            + " configured updater.");
+                            + " preconditions it, WeightDecay acts after it with LNGD's own rate: learning rate"
+                            + " times schedule times trust ratio.");
         }
         if (normalised) {
             notes.add(

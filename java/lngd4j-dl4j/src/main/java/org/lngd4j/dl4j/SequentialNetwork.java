@@ -105,7 +105,7 @@ record SequentialNetwork(MultiLayerNetwork net) implements Network {
 
     @Override
     public AttachedUpdater attachedUpdater(
-            BaseMultiLayerUpdater<?> replaced, LngdTraining training, List<LayerCapture> captures) {
-        return new SequentialUpdater(net, replaced, training, captures);
+            BaseMultiLayerUpdater<?> replaced, Attachment attachment, List<LayerCapture> captures) {
+        return new SequentialUpdater(net, replaced, attachment, captures);
     }
 }

@@ -18,7 +18,7 @@ final class SequentialUpdater extends MultiLayerUpdater implements Network.Attac
     SequentialUpdater(
             MultiLayerNetwork net,
             BaseMultiLayerUpdater<?> replaced,
-            LngdTraining training,
+            Attachment attachment,
             List<LayerCapture> captures) {
         super(net, replaced.getStateViewArray());
         lngd =
@@ -26,7 +26,7 @@ final class SequentialUpdater extends MultiLayerUpdater implements Network.Attac
                         this,
                         (gradient, size) -> divideByMinibatch(false, gradient, size),
                         replaced,
-                        training,
+                        attachment,
                         captures);
     }
 

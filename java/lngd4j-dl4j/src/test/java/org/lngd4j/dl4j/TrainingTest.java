@@ -253,26 +253,40 @@ class TrainingTest {
         }
     }
 
+    /** One step with weight decay beside one without it. */
     @Test
-    void regularisationIsThatOfDl4j() {
-        // A schedule of zeros: what is left of a step is DL4J's weight decay, rate 0.1 times 0.5.
-        Layer decayed =
-                new OutputLayer.Builder(LossFunction.MCXENT)
-                        .nIn(Nets.INPUTS)
-                        .nOut(Nets.CLASSES)
-                        .activation(Activation.SOFTMAX)
-                        .weightDecay(0.5)
-                        .build();
-        MultiLayerNetwork net = Nets.of(new Sgd(0.1), decayed);
-        INDArray before = net.getParam("0_W").dup();
-        LngdOptions still = LngdOptions.recipe(10).schedule((s, e) -> 0).build();
-        AttachOptions last = AttachOptions.defaults().leaveAverages(false);
-        try (LngdTraining lngd = Lngd.attach(net, still, last)) {
-            net.fit(Nets.data(32, 1, 1));
-            assertThat(lngd.report().toString()).contains("WeightDecay");
+    void weightDecayFollowsTheRateOfLngd() {
+        double coefficient = 0.5;
+        for (double factor : new double[] {1, 0.25, 0}) {
+            LngdOptions options = LngdOptions.recipe(10).schedule((s, e) -> factor).build();
+            AttachOptions last = AttachOptions.defaults().leaveAverages(false);
+            INDArray before = null;
+            INDArray[] after = new INDArray[2];
+            for (int i = 0; i < 2; i++) {
+                OutputLayer.Builder layer =
+                        new OutputLayer.Builder(LossFunction.MCXENT)
+                                .nIn(Nets.INPUTS)
+                                .nOut(Nets.CLASSES)
+                                .activation(Activation.SOFTMAX);
+                MultiLayerNetwork net =
+                        Nets.of(
+                                new Sgd(0.1),
+                                i == 0 ? layer.build() : layer.weightDecay(coefficient).build());
+                before = net.getParam("0_W").dup();
+                try (LngdTraining lngd = Lngd.attach(net, options, last)) {
+                    net.fit(Nets.data(32, 1, 1));
+                    assertThat(lngd.report().toString().contains("WeightDecay")).isEqualTo(i == 1);
+                }
+                after[i] = net.getParam("0_W");
+            }
+            double rate = factor * 0.17 / Math.sqrt(10); // not Sgd's 0.1
+            INDArray wanted = after[0].sub(before.mul(rate * coefficient));
+            assertThat(after[1].sub(wanted).amaxNumber().doubleValue()).isLessThan(1e-6);
         }
-        assertThat(net.getParam("0_W").sub(before.mul(1 - 0.1 * 0.5)).amaxNumber().doubleValue())
-                .isLessThan(1e-6);
+    }
+
+    @Test
+    void l2TurnsTheGradient() {
         // L2 of a huge coefficient turns the gradient, and with it the step, towards the weights.
         Layer l2 =
                 new OutputLayer.Builder(LossFunction.MCXENT)
