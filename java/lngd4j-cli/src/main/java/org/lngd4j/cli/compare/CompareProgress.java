@@ -7,9 +7,8 @@ import java.util.HashMap;
 import java.util.Locale;
 import java.util.Map;
 import me.tongfei.progressbar.ProgressBar;
-import me.tongfei.progressbar.ProgressBarBuilder;
-import me.tongfei.progressbar.ProgressBarStyle;
 import org.lngd4j.cli.compare.RunStore.Done;
+import org.lngd4j.cli.support.Bars;
 
 /**
  * How far the whole comparison is: a bar on a terminal, elsewhere a line for each run that ends.
@@ -32,15 +31,7 @@ final class CompareProgress implements AutoCloseable {
     CompareProgress(PrintStream out, boolean interactive, long totalSteps) {
         this.out = out;
         this.totalSteps = totalSteps;
-        this.bar =
-                interactive
-                        ? new ProgressBarBuilder()
-                                .setTaskName("comparing")
-                                .setInitialMax(totalSteps)
-                                .setStyle(ProgressBarStyle.ASCII)
-                                .setMaxRenderedLength(-1)
-                                .build()
-                        : null;
+        this.bar = interactive ? Bars.on("comparing", totalSteps).build() : null;
     }
 
     synchronized void begin(PlannedRun run) {

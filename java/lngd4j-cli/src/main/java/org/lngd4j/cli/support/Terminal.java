@@ -7,7 +7,15 @@ import java.nio.file.Path;
 
 /** What the process's standard streams are. */
 public final class Terminal {
+    private static final int USUAL_COLUMNS = 80;
+
     private Terminal() {}
+
+    /** Characters of a line that a bar may fill: what the start script has asked the terminal. */
+    public static int columns() {
+        int columns = Integer.getInteger("org.lngd4j.columns", USUAL_COLUMNS);
+        return Math.max(20, columns - 1); // a full line would go on to the next on some
+    }
 
     /** Whether standard error is a terminal that can move its cursor. */
     public static boolean errorIsInteractive() {

@@ -4,8 +4,7 @@ package org.lngd4j.cli.train;
 import java.time.Duration;
 import java.util.Locale;
 import me.tongfei.progressbar.ProgressBar;
-import me.tongfei.progressbar.ProgressBarBuilder;
-import me.tongfei.progressbar.ProgressBarStyle;
+import org.lngd4j.cli.support.Bars;
 
 /**
  * A progress bar on the terminal's standard error, with loss, accuracy, samples per second and the
@@ -20,12 +19,8 @@ final class BarProgress implements Progress {
 
     BarProgress(long startStep, long totalSteps) {
         bar =
-                new ProgressBarBuilder()
-                        .setTaskName("training")
-                        .setInitialMax(totalSteps)
-                        .setStyle(ProgressBarStyle.ASCII)
+                Bars.on("training", totalSteps)
                         .setUpdateIntervalMillis((int) (REFRESH_NANOS / 1_000_000))
-                        .setMaxRenderedLength(-1)
                         .startsFrom(startStep, Duration.ZERO)
                         .build();
     }

@@ -120,11 +120,12 @@ public final class TrainRun {
                 (long) settings.epochs()
                         * BatchFiller.count(data.training().count(), settings.batch());
         Network net = spec.build(weightSeed(), Methods.updater(settings, totalSteps));
-        try (TrainingMethod method = Methods.attach(settings, net, totalSteps)) {
+        try (TrainingMethod method = Methods.attach(settings, net, totalSteps);
+                RunFolder held = folder) {
             Position position = checkpoint == null ? Position.START : restore(net, method);
             List<MetricsRow> rows =
                     checkpoint == null ? List.of() : folder.readMetrics(position.step());
-            folder.create();
+            held.create();
             err.println(
                     "lngd: "
                             + spec

@@ -12,6 +12,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -42,31 +43,58 @@ class ProcessTest {
                 signal.equals("INT") && interruptIsIgnored(),
                 "SIGINT is ignored here, as in a shell's background jobs, and children inherit that");
         Path run = folder.resolve("run");
-        // Far more epochs than the time of the test: only the signal can end it.
-        Process process =
-                start(
-                        "train",
-                        "--data",
-                        data.toString(),
-                        "--optimizer",
-                        "sgd",
-                        "--epochs",
-                        "100000",
-                        "--batch",
-                        "100",
-                        "--model",
-                        "mlp:8",
-                        "--eval-every",
-                        "1",
-                        "--out",
-                        run.toString());
+        Process process = start(endless(run));
         await(run.resolve("checkpoint.zip"), process);
         new ProcessBuilder("kill", "-" + signal, Long.toString(process.pid())).start().waitFor();
 
+        checkStopped(process, run, "err");
+    }
+
+    /** On a terminal there is a progress bar, and Ctrl-C is a character that the terminal reads. */
+    @Test
+    void controlCOnATerminalLeavesACheckpointThatGoesOn() throws Exception {
+        assumeFalse(interruptIsIgnored(), "SIGINT is ignored here, and children inherit that");
+        Path run = folder.resolve("run");
+        String line =
+                command(endless(run)).stream()
+                        .map(word -> "'" + word + "'")
+                        .collect(Collectors.joining(" "));
+        // Of util-linux: runs a command on a terminal of its own, which reads what script reads.
+        Process process = start(List.of("script", "-qefc", line, "/dev/null"));
+        await(run.resolve("checkpoint.zip"), process);
+        assertThat(Files.readString(folder.resolve("out"))).contains("training");
+        process.getOutputStream().write(3);
+        process.getOutputStream().flush();
+
+        checkStopped(process, run, "out");
+    }
+
+    /** Far more epochs than the time of the test: only a signal can end it. */
+    private String[] endless(Path run) {
+        return new String[] {
+            "train",
+            "--data",
+            data.toString(),
+            "--optimizer",
+            "sgd",
+            "--epochs",
+            "100000",
+            "--batch",
+            "100",
+            "--model",
+            "mlp:8",
+            "--eval-every",
+            "1",
+            "--out",
+            run.toString()
+        };
+    }
+
+    private void checkStopped(Process process, Path run, String stream) throws Exception {
         assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
-        assertThat(process.exitValue()).isEqualTo(130);
-        assertThat(Files.readString(folder.resolve("err")))
-                .contains("go on with: lngd train --resume " + run);
+        String said = Files.readString(folder.resolve(stream));
+        assertThat(process.exitValue()).as(said).isEqualTo(130);
+        assertThat(said).contains("go on with: lngd train --resume " + run);
         Checkpoint checkpoint = Checkpoint.read(run.resolve("checkpoint.zip"));
         assertThat(checkpoint.position().step()).isPositive();
         List<String> rows = Files.readAllLines(run.resolve("metrics.csv"));
@@ -122,7 +150,7 @@ class ProcessTest {
                 .isEqualTo("lngd: " + folder.resolve("none") + ": no such folder\n");
     }
 
-    private Process start(String... arguments) throws IOException {
+    private static List<String> command(String... arguments) {
         List<String> command =
                 new ArrayList<>(
                         List.of(
@@ -132,12 +160,28 @@ class ProcessTest {
                                 System.getProperty("java.class.path"),
                                 "org.lngd4j.cli.Main"));
         command.addAll(Arrays.asList(arguments));
+        return command;
+    }
+
+    private Process start(String... arguments) throws IOException {
+        return start(command(arguments));
+    }
+
+    private Process start(List<String> command) throws IOException {
         ProcessBuilder builder =
                 new ProcessBuilder(command)
                         .directory(folder.toFile())
                         .redirectOutput(folder.resolve("out").toFile())
                         .redirectError(folder.resolve("err").toFile());
-        builder.environment().putAll(Map.of("OMP_NUM_THREADS", "1", "OPENBLAS_NUM_THREADS", "1"));
+        builder.environment()
+                .putAll(
+                        Map.of(
+                                "OMP_NUM_THREADS",
+                                "1",
+                                "OPENBLAS_NUM_THREADS",
+                                "1",
+                                "TERM",
+                                "xterm"));
         builder.environment()
                 .keySet()
                 .removeAll(List.of("OPENBLAS_CORETYPE", "LNGD_DEBUG", "JAVA_TOOL_OPTIONS"));

@@ -273,6 +273,42 @@ class TrainRunTest {
         assertThat(folder.resolve("run/metrics.csv")).hasBinaryContent(before);
     }
 
+    /** A run that died before its first checkpoint leaves metrics that nothing can go on from. */
+    @Test
+    void beginsAgainWhereThereIsNoCheckpoint() throws IOException {
+        Files.createDirectories(folder.resolve("run"));
+        Files.writeString(folder.resolve("run/metrics.csv"), MetricsRow.HEADER + "\nleft behind\n");
+
+        CommandResult result = train("run", "--optimizer", "sgd");
+
+        assertThat(result.status()).as(result.err()).isZero();
+        assertThat(folder.resolve("run/model.zip")).exists();
+        assertThat(Files.readString(folder.resolve("run/metrics.csv")))
+                .doesNotContain("left behind");
+    }
+
+    @Test
+    void refusesAFolderThatARunIsBeingWrittenTo() throws IOException {
+        try (RunFolder other = RunFolder.planned(folder.resolve("run").toString())) {
+            other.create();
+
+            CommandResult result = train("run", "--optimizer", "sgd");
+
+            assertThat(result.status()).isEqualTo(2);
+            assertThat(result.err()).contains("a run is being written to it");
+        }
+        assertThat(train("run", "--optimizer", "sgd").status()).isZero();
+    }
+
+    @Test
+    void refusesAnOutputWithoutAName() throws IOException {
+        CommandResult result = CommandResult.of("train", "--data", data.toString(), "--out", "");
+
+        assertThat(result.status()).isEqualTo(2);
+        assertThat(result.err()).startsWith("lngd: --out is empty");
+        assertThat(result.err().lines()).hasSize(1);
+    }
+
     @Test
     void refusesAnOutputThatIsNoFolder() throws IOException {
         Files.createFile(folder.resolve("file"));
