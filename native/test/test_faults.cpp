@@ -218,6 +218,7 @@ void fail_every_call(const lngd::DeviceHooks& hooks, const Operation& operation,
     {
       Bench bench(net);
       operation.before(bench);
+      const twin::Matrix weights = bench.weights.values();
       hooks.inject_fault("*", n, error);
       const lngd_status status = operation.run(bench);
       done = hooks.calls_counted() < n;
@@ -229,6 +230,7 @@ void fail_every_call(const lngd::DeviceHooks& hooks, const Operation& operation,
         CHECK(!fatal || lngd_synchronize(bench.optimizer.handle()) == LNGD_DEVICE_LOST);
       } else {
         ++failed;
+        CHECK_EQ(largest_difference(bench.weights.values(), weights), 0.0); // of the caller
         CHECK_EQ(status, fatal                        ? LNGD_DEVICE_LOST
                          : error == kMemoryAllocation ? LNGD_OUT_OF_MEMORY
                                                       : LNGD_DEVICE_ERROR);

@@ -34,7 +34,8 @@ class Mirrors {
   void restart() { next_[0] = next_[1] = 0; }
   void move(Part part, const Strided& tensor);
 
-  bool any() const { return !parts_[0].empty() || !parts_[1].empty(); }
+  bool has(Part part) const { return !parts_[part].empty(); }
+  bool any() const { return has(kGradients) || has(kWeights); }
   // Host to device in stream order. The host may go on at once, but not upload again before `download` or a
   // synchronisation.
   bool upload(Calls& calls, Part part, cudaStream_t stream);

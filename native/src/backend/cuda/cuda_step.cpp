@@ -171,10 +171,14 @@ void end_step(Context& base, const StepArgs& args) {
   if (args.captured) return;
   context.step_done();
   if (!plan.mirrors.any()) return;
-  if (plan.wrote_weights) plan.mirrors.download(context.calls, Mirrors::kWeights, context.caller);
-  if (plan.wrote_gradients) plan.mirrors.download(context.calls, Mirrors::kGradients, context.caller);
-  // What was uploaded and not downloaded must have been read before the pinned copies are filled again.
-  context.calls("cudaStreamSynchronize", [&] { return cudaStreamSynchronize(context.caller); });
+  const bool weights = plan.wrote_weights && plan.mirrors.has(Mirrors::kWeights);
+  const bool gradients = plan.wrote_gradients && plan.mirrors.has(Mirrors::kGradients);
+  if (weights) plan.mirrors.download(context.calls, Mirrors::kWeights, context.caller);
+  if (gradients) plan.mirrors.download(context.calls, Mirrors::kGradients, context.caller);
+  // A download has waited. What was uploaded and not downloaded must have been read before the pinned copies are filled
+  // again. (Waiting once more after a download was wrong: where that failed, the caller's tensors had changed.)
+  if (!weights && !gradients)
+    context.calls("cudaStreamSynchronize", [&] { return cudaStreamSynchronize(context.caller); });
 }
 
 } // namespace lngd::cuda
