@@ -12,8 +12,8 @@ namespace lngd {
 namespace {
 
 // Whitened orthogonalisation took 17 to 40 % off the epochs to an accuracy against the default without it, on MLPs at
-// batches of 256 to 4096 and on LeNet, and ends higher (docs/method.md): worth it where it costs less than that in time.
-// At shares of 0.28 and 0.43 an epoch took 1.3 times as long; beyond nothing was tried with these kernels.
+// batches of 256 to 4096 and on LeNet, and ends higher (docs/method.md): worth it where it costs less than that in
+// time. At shares of 0.28 and 0.43 an epoch took 1.3 times as long; beyond nothing was tried with these kernels.
 constexpr double kAffordable = 0.45;    // of forward and backward pass
 constexpr int64_t kLongestTried = 1500; // steps
 constexpr int64_t kSmallestTried = 256; // samples

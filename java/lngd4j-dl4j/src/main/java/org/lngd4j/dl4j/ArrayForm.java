@@ -15,6 +15,11 @@ import org.nd4j.linalg.indexing.NDArrayIndex;
 enum ArrayForm {
     /** Weights [nIn, nOut] in 'f' order: m x d_w in row-major order, seen through a transpose. */
     DENSE,
+    /**
+     * A dense layer behind a time axis: DL4J has made rows of its samples and times, N T of them,
+     * in an order of its own.
+     */
+    TIME_ROWS,
     /** Convolution on NCHW, weights [m, channels, kernel] in 'c' order. */
     CHANNELS_FIRST,
     /** Convolution on NHWC; DL4J permutes pre-activations and deltas itself, but not the inputs. */
@@ -40,6 +45,21 @@ enum ArrayForm {
     /** The same with outputs [N, T, nOut]. */
     SEQUENCE_LAST;
 
+    /**
+     * The library takes the first {@code limit} rows; of sequences they would all be of the first
+     * times. So every k-th row of the batch, k odd, since batches are powers of two in most cases.
+     *
+     * @param limit 0: all rows are wanted
+     */
+    INDArray spread(INDArray rows, int limit) {
+        long step = this == TIME_ROWS && limit > 0 ? rows.size(0) / limit : 1;
+        if (step < 2) {
+            return rows;
+        }
+        long odd = step % 2 == 0 ? step - 1 : step;
+        return rows.get(NDArrayIndex.interval(0, odd, rows.size(0)), NDArrayIndex.all());
+    }
+
     INDArray inputs(INDArray a) {
         if (this == SEQUENCE_CONVOLUTION) {
             return withAxis(a.permute(0, 2, 1), 1);
@@ -63,7 +83,7 @@ enum ArrayForm {
 
     INDArray weights(INDArray w, long outputs) {
         return switch (this) {
-            case DENSE, EMBEDDING, SEQUENCE_FIRST, SEQUENCE_LAST -> w.transpose();
+            case DENSE, TIME_ROWS, EMBEDDING, SEQUENCE_FIRST, SEQUENCE_LAST -> w.transpose();
             case CHANNELS_FIRST, CHANNELS_LAST -> view(w, outputs, w.length() / outputs);
             case DEPTHWISE_FIRST, DEPTHWISE_LAST, SEQUENCE_CONVOLUTION ->
                     view(w, w.length() / outputs, outputs).transpose();
@@ -76,7 +96,7 @@ enum ArrayForm {
      */
     boolean masksSamples() {
         return switch (this) {
-            case DENSE, EMBEDDING, SEQUENCE_FIRST, SEQUENCE_LAST -> true;
+            case DENSE, TIME_ROWS, EMBEDDING, SEQUENCE_FIRST, SEQUENCE_LAST -> true;
             default -> false;
         };
     }

@@ -28,6 +28,7 @@ final class LayerCapture implements BackpropWatch {
     private final IActivation derivative;
     private final SampleBuffer buffer;
     private final boolean provided;
+    private final int limit;
     private DenseChain chain;
     private boolean wantsStatistics;
     private boolean wantsDeltas;
@@ -46,6 +47,7 @@ final class LayerCapture implements BackpropWatch {
         this.derivative = choice.derivative();
         this.buffer = new SampleBuffer();
         this.provided = attachment.options().fisher() == Fisher.PROVIDED;
+        this.limit = attachment.options().statisticsSamples();
     }
 
     /** What follows the gradients of sampled targets beside the backward pass. */
@@ -108,6 +110,8 @@ final class LayerCapture implements BackpropWatch {
             g = g.dup();
             ArrayForm.mask(g, mask.castTo(DataType.FLOAT));
         }
+        a = form.spread(a, limit);
+        g = form.spread(g, limit);
         if (a.dataType() == DataType.FLOAT) {
             optimizer.observe(lngdIndex, a, g, Signal.GRADIENTS);
             return;
@@ -137,7 +141,8 @@ final class LayerCapture implements BackpropWatch {
             attachment.discardObserved();
         }
         observed = true;
-        INDArray inputs = form.inputs(layer.input());
+        INDArray inputs = form.spread(form.inputs(layer.input()), limit);
+        preActivations = form.spread(preActivations, limit);
         if (derivative == null && inputs.dataType() == DataType.FLOAT) {
             // The memory belongs to a workspace, but the library reads it before this call returns:
             // no copy.

@@ -23,6 +23,15 @@ record LayerChoice(
         IActivation derivative,
         String detail) {
 
+    /** The same where DL4J makes rows of samples and times; left alone where it is not LNGD's. */
+    LayerChoice inTime() {
+        if (treatment != Treatment.LNGD) {
+            return this;
+        }
+        return new LayerChoice(
+                unit, treatment, spec, ArrayForm.TIME_ROWS, derivative, detail + ", in time");
+    }
+
     Layer layer() {
         return unit.layer();
     }

@@ -5,17 +5,18 @@ import java.util.ArrayList;
 import java.util.List;
 import org.deeplearning4j.nn.api.Layer;
 import org.deeplearning4j.nn.conf.layers.ActivationLayer;
+import org.deeplearning4j.nn.conf.layers.BaseOutputLayer;
 import org.deeplearning4j.nn.conf.layers.CnnLossLayer;
 import org.deeplearning4j.nn.conf.layers.ConvolutionLayer;
 import org.deeplearning4j.nn.conf.layers.DenseLayer;
 import org.deeplearning4j.nn.conf.layers.FeedForwardLayer;
 import org.deeplearning4j.nn.conf.layers.GlobalPoolingLayer;
 import org.deeplearning4j.nn.conf.layers.LossLayer;
-import org.deeplearning4j.nn.conf.layers.OutputLayer;
 import org.deeplearning4j.nn.conf.preprocessor.RnnToFeedForwardPreProcessor;
 import org.deeplearning4j.nn.layers.FrozenLayer;
 import org.deeplearning4j.nn.layers.FrozenLayerWithBackprop;
 import org.lngd4j.Fisher;
+import org.lngd4j.LayerRate;
 import org.lngd4j.LayerSpec;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.OutputModel;
@@ -67,7 +68,10 @@ final class LayerChoices {
         // By exact class: a subclass may compute something else.
         boolean dense =
                 layer.getClass() == org.deeplearning4j.nn.layers.feedforward.dense.DenseLayer.class;
-        boolean output = layer.getClass() == org.deeplearning4j.nn.layers.OutputLayer.class;
+        boolean sequences =
+                layer.getClass() == org.deeplearning4j.nn.layers.recurrent.RnnOutputLayer.class;
+        boolean output =
+                sequences || layer.getClass() == org.deeplearning4j.nn.layers.OutputLayer.class;
         boolean convolution = ConvolutionChoices.knows(layer);
         boolean embedding = EmbeddingChoices.knows(layer);
         if (!dense && !output && !convolution && !embedding) {
@@ -77,8 +81,12 @@ final class LayerChoices {
         if (isStill(conf.getIUpdater())) {
             return other(unit, Treatment.FROZEN, "the learning rate of its updater is 0");
         }
-        if (unit.preProcessor() instanceof RnnToFeedForwardPreProcessor && !isPooled(unit)) {
-            return firstOrder(unit, "its input has a time axis");
+        boolean rows =
+                sequences
+                        || unit.preProcessor() instanceof RnnToFeedForwardPreProcessor
+                                && !isPooled(unit);
+        if (rows && options.layerRate() == LayerRate.EMPIRICAL) {
+            return firstOrder(unit, "a time axis, and the rate EMPIRICAL wants deltas of samples");
         }
         if (convolution) {
             return convolution(unit, (ConvolutionLayer) conf);
@@ -86,7 +94,9 @@ final class LayerChoices {
         if (embedding) {
             return embedding(unit, conf);
         }
-        return dense ? dense(unit, (DenseLayer) conf) : output(unit, (OutputLayer) conf);
+        LayerChoice choice =
+                dense ? dense(unit, (DenseLayer) conf) : output(unit, (BaseOutputLayer) conf);
+        return rows ? choice.inTime() : choice;
     }
 
     /**
@@ -159,7 +169,7 @@ final class LayerChoices {
         return modelled(unit, spec, conf.getActivationFn(), null);
     }
 
-    private LayerChoice output(Unit unit, OutputLayer conf) {
+    private LayerChoice output(Unit unit, BaseOutputLayer conf) {
         LayerSpec spec =
                 LayerSpec.dense(unit.name(), conf.getNIn(), conf.getNOut()).bias(conf.hasBias());
         return modelled(unit, spec, conf.getActivationFn(), conf.getLossFn());

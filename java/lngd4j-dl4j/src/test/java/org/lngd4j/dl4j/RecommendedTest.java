@@ -8,6 +8,7 @@ import org.deeplearning4j.nn.conf.layers.DenseLayer;
 import org.deeplearning4j.nn.conf.layers.EmbeddingLayer;
 import org.deeplearning4j.nn.conf.layers.LSTM;
 import org.deeplearning4j.nn.conf.layers.OutputLayer;
+import org.deeplearning4j.nn.conf.layers.RnnLossLayer;
 import org.deeplearning4j.nn.conf.layers.RnnOutputLayer;
 import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
@@ -183,9 +184,8 @@ class RecommendedTest {
         MultiLayerNetwork none =
                 Nets.of(
                         new Sgd(0.1),
-                        new RnnOutputLayer.Builder(LossFunction.MCXENT)
-                                .nIn(3)
-                                .nOut(2)
+                        new LSTM.Builder().nIn(3).nOut(2).build(),
+                        new RnnLossLayer.Builder(LossFunction.MCXENT)
                                 .activation(Activation.SOFTMAX)
                                 .build());
         refused(none, 10, 10, "no layer that LNGD can train");
