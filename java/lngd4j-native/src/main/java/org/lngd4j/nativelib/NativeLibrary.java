@@ -119,6 +119,7 @@ public final class NativeLibrary {
             }
             throw new LngdNativeLoadException(report(), failure);
         }
+        TestedVersions.check();
         List<LoadReport.Attempt> blas = new ArrayList<>();
         OpenBlas.load(blas);
         synchronized (LIBRARY) {
