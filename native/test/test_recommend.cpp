@@ -79,7 +79,7 @@ TEST(recommend_by_batch_steps_and_layers) {
   const lngd_layer_config classes = output(40, 10, LNGD_OUTPUT_SOFTMAX);
   CHECK_EQ(Recommended({dense(40, 40), classes}, 70, 256).config.orthogonalise, 1);
   CHECK_EQ(Recommended({dense(40, 40), classes}, 70, 255).config.orthogonalise, 0); // smaller than was tried
-  // 4 p^2 q + 10 p^3 is 14 p^3 of a square layer: more than 0.35 of 6 p^2 N where p > 0.15 N.
+  // 4 p^2 q + 10 p^3 is 14 p^3 of a square layer: more than 0.45 of 6 p^2 N where p > 0.19 N.
   const lngd_layer_config last = output(1000, 10, LNGD_OUTPUT_SOFTMAX);
   CHECK_EQ(Recommended({dense(1000, 1000), last}, 70, 4096).config.orthogonalise, 0);
   const std::vector<lngd_layer_config> regression = {dense(8, 32), output(32, 1, LNGD_OUTPUT_SQUARED_ERROR)};

@@ -14,7 +14,8 @@
 // not change the bits.
 //
 // sqrt(||X X^T||_F) lies between the largest singular value and ||X||_F, by which Muon divides: the values begin nearer
-// to 1. Rejected: X <- P X after each step, 8 p^2 q + 4 p^3, more for every matrix that is not a square.
+// to 1. Rejected: X <- P X after each step, 8 p^2 q + 4 p^3: more where q > 1.5 p, and where p is many tiles, with one
+// triangle each, wherever q > p.
 #ifndef LNGD_BACKEND_CPU_KERNELS_NEWTON_SCHULZ_H
 #define LNGD_BACKEND_CPU_KERNELS_NEWTON_SCHULZ_H
 
