@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j;
 
-import java.lang.ref.Reference;
-import org.bytedeco.javacpp.FloatPointer;
 import org.lngd4j.nativelib.NativeLibrary;
 import org.lngd4j.nativelib.Status;
 import org.lngd4j.nativelib.global.lngd;
-import org.nd4j.linalg.api.buffer.DataType;
-import org.nd4j.linalg.api.ndarray.INDArray;
-import org.nd4j.linalg.factory.Nd4j;
 
 /**
  * The activations as the kernels compute them, for checks against a framework's own. Thread-safe.
@@ -21,10 +16,12 @@ public final class ActivationFunctions {
      *
      * @param activation phi
      * @param parameter slope of LEAKY_RELU in [0, 1], alpha of ELU above 0; otherwise ignored
-     * @param s float32 values, any shape and view
-     * @return a new array of the same shape, in 'c' order
+     * @param s the values, one or more
+     * @return a new array of the same length
+     * @throws org.lngd4j.nativelib.LngdArgumentException for null, no values, or a parameter out of
+     *     its range
      */
-    public static INDArray value(Activation activation, double parameter, INDArray s) {
+    public static float[] value(Activation activation, double parameter, float... s) {
         return apply(activation, parameter, s, false);
     }
 
@@ -33,33 +30,30 @@ public final class ActivationFunctions {
      *
      * @param activation phi
      * @param parameter slope of LEAKY_RELU in [0, 1], alpha of ELU above 0; otherwise ignored
-     * @param s float32 values, any shape and view
-     * @return a new array of the same shape, in 'c' order
+     * @param s the values, one or more
+     * @return a new array of the same length
+     * @throws org.lngd4j.nativelib.LngdArgumentException for null, no values, or a parameter out of
+     *     its range
      */
-    public static INDArray derivative(Activation activation, double parameter, INDArray s) {
+    public static float[] derivative(Activation activation, double parameter, float... s) {
         return apply(activation, parameter, s, true);
     }
 
-    private static INDArray apply(
-            Activation activation, double parameter, INDArray s, boolean derivative) {
+    private static float[] apply(
+            Activation activation, double parameter, float[] s, boolean derivative) {
         Check.notNull("activation", activation);
-        Views.usable("s", null, s);
-        Views.checkBackend();
+        Check.notNull("s", s);
+        Check.atLeast("the number of values of s", s.length, 1);
         NativeLibrary.load();
-        INDArray from = s.dup('c');
-        INDArray to = Nd4j.createUninitializedDetached(DataType.FLOAT, 'c', s.shape());
-        FloatPointer in = new AddressPointer().at(Views.address(from));
-        FloatPointer out = new AddressPointer().at(Views.address(to));
+        float[] to = new float[s.length];
         Status.check(
                 lngd.lngd_activation_apply(
                         activation.code(),
                         parameter,
-                        from.length(),
-                        in,
-                        derivative ? null : out,
-                        derivative ? out : null));
-        Reference.reachabilityFence(from);
-        Reference.reachabilityFence(to);
+                        s.length,
+                        s,
+                        derivative ? null : to,
+                        derivative ? to : null));
         return to;
     }
 }

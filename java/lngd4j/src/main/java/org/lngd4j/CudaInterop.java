@@ -35,7 +35,7 @@ public final class CudaInterop {
      * @param shape its sizes, each at least 1
      * @return the tensor
      */
-    public static DeviceTensor tensor(int device, FloatPointer memory, long... shape) {
-        return DeviceTensor.of(MemoryKind.CUDA, device, memory, shape);
+    public static NativeTensor tensor(int device, FloatPointer memory, long... shape) {
+        return NativeTensor.of(MemoryKind.CUDA, device, memory, shape);
     }
 }

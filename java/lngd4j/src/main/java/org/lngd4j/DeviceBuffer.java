@@ -51,8 +51,8 @@ public final class DeviceBuffer implements AutoCloseable {
      * @return the tensor; usable until this buffer is closed
      * @throws org.lngd4j.nativelib.LngdArgumentException if it does not fit
      */
-    public DeviceTensor tensor(long... shape) {
-        return tensor(0, shape, DeviceTensor.compact(DeviceTensor.checkedShape(shape)));
+    public NativeTensor tensor(long... shape) {
+        return tensor(0, shape, NativeTensor.compact(NativeTensor.checkedShape(shape)));
     }
 
     /**
@@ -64,10 +64,10 @@ public final class DeviceBuffer implements AutoCloseable {
      * @return the tensor; usable until this buffer is closed
      * @throws org.lngd4j.nativelib.LngdArgumentException if it does not fit
      */
-    public DeviceTensor tensor(long offset, long[] shape, long[] strides) {
+    public NativeTensor tensor(long offset, long[] shape, long[] strides) {
         checkOpen();
         Check.atLeast("offset", offset, 0);
-        DeviceTensor.checkedShape(shape);
+        NativeTensor.checkedShape(shape);
         long first = offset;
         long last = offset;
         for (int i = 0; i < Math.min(shape.length, Check.notNull("strides", strides).length); i++) {
@@ -81,7 +81,7 @@ public final class DeviceBuffer implements AutoCloseable {
                     "of elements " + first + " to " + last,
                     "within the buffer's 0 to " + (length - 1));
         }
-        return DeviceTensor.view(
+        return NativeTensor.view(
                 kind(),
                 optimizer.deviceIndex(),
                 address + offset * Float.BYTES,

@@ -24,11 +24,11 @@ final class Dlpack {
 
     private Dlpack() {}
 
-    static DeviceTensor read(Pointer managed) {
+    static NativeTensor read(Pointer managed) {
         return tensor(notNull(managed), 0);
     }
 
-    static DeviceTensor readVersioned(Pointer managed) {
+    static NativeTensor readVersioned(Pointer managed) {
         IntPointer version = new IntPointer(notNull(managed));
         if (version.get(0) != MAJOR) {
             throw Check.bad(
@@ -47,7 +47,7 @@ final class Dlpack {
         return managed;
     }
 
-    private static DeviceTensor tensor(Pointer managed, long offset) {
+    private static NativeTensor tensor(Pointer managed, long offset) {
         lngd_tensor t = new lngd_tensor(new AddressPointer().at(managed.address() + offset));
         if (t.dtype_code() != FLOAT || t.dtype_bits() != Float.SIZE || t.dtype_lanes() != 1) {
             throw Check.bad(
@@ -61,21 +61,21 @@ final class Dlpack {
                             + " lanes",
                     "float32 (code 2, 32 bits, 1 lane)");
         }
-        if (t.ndim() < 1 || t.ndim() > DeviceTensor.MAX_RANK) {
+        if (t.ndim() < 1 || t.ndim() > NativeTensor.MAX_RANK) {
             throw Check.bad(
                     "the number of sizes of the DLPack tensor",
                     t.ndim(),
-                    "1 to " + DeviceTensor.MAX_RANK);
+                    "1 to " + NativeTensor.MAX_RANK);
         }
-        long[] shape = DeviceTensor.checkedShape(longs(t.shape(), t.ndim()));
+        long[] shape = NativeTensor.checkedShape(longs(t.shape(), t.ndim()));
         LongPointer given = t.strides();
         long[] strides =
                 given == null || given.isNull()
-                        ? DeviceTensor.compact(shape)
+                        ? NativeTensor.compact(shape)
                         : longs(given, t.ndim());
         Pointer data = t.data();
         long address = data == null ? 0 : data.address() + t.byte_offset();
-        return DeviceTensor.make(
+        return NativeTensor.make(
                 kind(t.device_type()), t.device_id(), address, shape, strides, null);
     }
 

@@ -9,7 +9,6 @@ import org.lngd4j.nativelib.LngdBusyException;
 import org.lngd4j.nativelib.Status;
 import org.lngd4j.nativelib.global.lngd;
 import org.lngd4j.nativelib.global.lngd_optimizer;
-import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
  * A layer-wise natural gradient optimizer for the layers of one network. The order of calls for one
@@ -31,9 +30,9 @@ import org.nd4j.linalg.api.ndarray.INDArray;
  * }
  * }</pre>
  *
- * <p>Arrays are float32 in host memory with any order, offset and strides; they are read and
- * written in place on the CPU, and copied to a GPU and back. {@link DeviceTensor} stands for memory
- * of a GPU or of another framework, which is used where it is. {@code observe} and {@code step}
+ * <p>Tensors are float32 with any strides, in any kind of memory: whatever implements {@link
+ * TensorView}. They are read and written in place on the CPU; on a GPU those in its memory are used
+ * where they are, those of the host are copied to it and back. {@code observe} and {@code step}
  * allocate nothing on the Java heap.
  *
  * <p>May be used from any thread, but by one at a time: a call that meets another one in progress
@@ -74,7 +73,6 @@ public final class LngdOptimizer extends OptimizerReadOuts implements AutoClosea
     public static LngdOptimizer create(LngdOptions options, List<LayerSpec> layers) {
         Check.notNull("options", options);
         Check.layers(layers);
-        Views.checkBackend();
         return new LngdOptimizer(options, layers, NativeStructs.create(options, layers));
     }
 
@@ -115,42 +113,41 @@ public final class LngdOptimizer extends OptimizerReadOuts implements AutoClosea
 
     /**
      * Adds a batch, or a part of one, to the statistics of the coming update of a layer. Several
-     * calls before one step add up. A call where no statistics are due does nothing. Copies
-     * nothing, keeps nothing, allocates nothing.
+     * calls before one step add up. A call where no statistics are due does nothing. Keeps nothing
+     * and allocates nothing.
+     *
+     * <p>Tensors in host memory have been read when this returns. Those in memory of the device are
+     * read in the order of {@link #stream(long)} and must stay unchanged until the next step of
+     * this layer was called: what the caller's stream does after that step comes after the last
+     * read.
      *
      * @param layer index of the layer, from 0
-     * @param inputs inputs of the layer, N x d_w float32, without the constant 1 of a bias; a
-     *     convolution's are N x channels x height x width (1-D: N x channels x length), an
-     *     embedding's N x T indices. Any view: an array in NHWC order is passed as its permutation
-     * @param signal what {@code kind} says, N x m float32; a convolution's N x m x height x width
-     *     of its output positions, an embedding's N x m x T; any view
-     * @param kind what the second matrix holds
-     * @throws org.lngd4j.nativelib.LngdArgumentException for another type or shape
+     * @param inputs inputs of the layer, N x d_w, without the constant 1 of a bias; a convolution's
+     *     are N x channels x height x width (1-D: N x channels x length), an embedding's N x T
+     *     indices. Any strides: images in NHWC order are passed as their permutation
+     * @param signal what {@code kind} says, N x m; a convolution's N x m x height x width of its
+     *     output positions, an embedding's N x m x T; any strides
+     * @param kind what the second tensor holds
+     * @throws org.lngd4j.nativelib.LngdArgumentException for another shape, or memory that the
+     *     device does not reach
+     * @throws org.lngd4j.nativelib.LngdDeviceException if the device fails
      */
-    public void observe(int layer, INDArray inputs, INDArray signal, Signal kind) {
+    public void observe(int layer, TensorView inputs, TensorView signal, Signal kind) {
         LayerSpec spec = spec(layer);
         Check.notNull("kind", kind);
-        Views.inputs("inputs", spec, inputs);
-        Views.outputs("signal", spec, signal, inputs.size(0));
-        if (spec.isPositional()) {
-            observeImages(layer, inputs, signal, kind);
-            return;
-        }
+        TensorChecks.inputs("inputs", spec, inputs);
+        TensorChecks.outputs("signal", spec, signal, inputs.size(0));
+        boolean matrices =
+                !spec.isPositional()
+                        && inputs.kind() == MemoryKind.HOST
+                        && signal.kind() == MemoryKind.HOST;
         lngd_optimizer optimizer = handle.enter();
         int status;
         try {
             status =
-                    lngd.lngd_observe_strided(
-                            optimizer,
-                            layer,
-                            inputs.size(0),
-                            inputsPointer.at(Views.address(inputs)),
-                            inputs.stride(0),
-                            inputs.stride(1),
-                            signalPointer.at(Views.address(signal)),
-                            signal.stride(0),
-                            signal.stride(1),
-                            kind.code());
+                    matrices
+                            ? observeMatrices(optimizer, layer, inputs, signal, kind)
+                            : observeTensors(optimizer, layer, inputs, signal, kind);
         } finally {
             handle.exit();
         }
@@ -161,42 +158,39 @@ public final class LngdOptimizer extends OptimizerReadOuts implements AutoClosea
     }
 
     /**
-     * The same for tensors that ND4J does not own. Those in host memory are copied before this
-     * returns. Those in memory of the device are read in the order of {@link #stream(long)} and
-     * must stay unchanged until the next step of this layer was called: what the caller's stream
-     * does after that step comes after the last read. Allocates nothing.
-     *
-     * @param layer index of the layer, from 0
-     * @param inputs inputs of the layer, N x d_w, without the constant 1 of a bias; any strides
-     * @param signal what {@code kind} says, N x m; any strides
-     * @param kind what the second matrix holds
-     * @throws org.lngd4j.nativelib.LngdArgumentException for another shape, or memory that the
-     *     device does not reach
-     * @throws org.lngd4j.nativelib.LngdDeviceException if the device fails
+     * Matrices in host memory: numbers instead of structs, for the JNI call is most of the cost.
      */
-    public void observe(int layer, DeviceTensor inputs, DeviceTensor signal, Signal kind) {
-        LayerSpec spec = spec(layer);
-        Check.notNull("kind", kind);
-        Views.inputs("inputs", spec, inputs);
-        Views.outputs("signal", spec, signal, inputs.size(0));
-        lngd_optimizer optimizer = handle.enter();
-        int status;
-        try {
-            makeStructs();
-            status =
-                    lngd.lngd_observe(
-                            optimizer,
-                            layer,
-                            inputsStruct.set(inputs),
-                            signalStruct.set(signal),
-                            kind.code());
-        } finally {
-            handle.exit();
+    private int observeMatrices(
+            lngd_optimizer optimizer,
+            int layer,
+            TensorView inputs,
+            TensorView signal,
+            Signal kind) {
+        return lngd.lngd_observe_strided(
+                optimizer,
+                layer,
+                inputs.size(0),
+                inputsPointer.at(inputs.address()),
+                inputs.stride(0),
+                inputs.stride(1),
+                signalPointer.at(signal.address()),
+                signal.stride(0),
+                signal.stride(1),
+                kind.code());
+    }
+
+    private int observeTensors(
+            lngd_optimizer optimizer,
+            int layer,
+            TensorView inputs,
+            TensorView signal,
+            Signal kind) {
+        if (inputsStruct == null) {
+            inputsStruct = new TensorStruct();
+            signalStruct = new TensorStruct();
         }
-        Reference.reachabilityFence(inputs);
-        Reference.reachabilityFence(signal);
-        Reference.reachabilityFence(this);
-        Status.check(status);
+        return lngd.lngd_observe(
+                optimizer, layer, inputsStruct.set(inputs), signalStruct.set(signal), kind.code());
     }
 
     /**
@@ -219,34 +213,6 @@ public final class LngdOptimizer extends OptimizerReadOuts implements AutoClosea
     public void discard(int layer) {
         spec(layer);
         call(optimizer -> lngd.lngd_discard(optimizer, layer));
-    }
-
-    private void observeImages(int layer, INDArray inputs, INDArray signal, Signal kind) {
-        lngd_optimizer optimizer = handle.enter();
-        int status;
-        try {
-            makeStructs();
-            status =
-                    lngd.lngd_observe(
-                            optimizer,
-                            layer,
-                            inputsStruct.set(inputs),
-                            signalStruct.set(signal),
-                            kind.code());
-        } finally {
-            handle.exit();
-        }
-        Reference.reachabilityFence(inputs);
-        Reference.reachabilityFence(signal);
-        Reference.reachabilityFence(this);
-        Status.check(status);
-    }
-
-    private void makeStructs() {
-        if (inputsStruct == null) {
-            inputsStruct = new TensorStruct();
-            signalStruct = new TensorStruct();
-        }
     }
 
     /**
@@ -319,18 +285,18 @@ public final class LngdOptimizer extends OptimizerReadOuts implements AutoClosea
     }
 
     /**
-     * Prepares steps over some layers: checks the arrays once, so that a step neither checks nor
-     * allocates.
+     * Prepares steps over some layers: checks the tensors once, so that a step checks their
+     * addresses only and allocates nothing.
      *
-     * @param tensors arrays of the layers ({@link LayerTensors}), or tensors that ND4J does not own
-     *     ({@link DeviceLayerTensors}), each layer at most once; the plan keeps them, and they must
-     *     keep their memory
+     * @param tensors tensors of the layers, each layer at most once; the plan keeps them, and they
+     *     must keep their memory, or be replaced by {@link StepPlan#rebind}
      * @param mode how the update is handed out
      * @return the plan; close it, or close the optimizer
-     * @throws org.lngd4j.nativelib.LngdArgumentException for a wrong type, shape or overlap
+     * @throws org.lngd4j.nativelib.LngdArgumentException for another shape, memory that the device
+     *     does not reach, or an overlap
      */
-    public StepPlan plan(List<? extends PlanTensors> tensors, UpdateMode mode) {
-        return PlanBindings.create(this, tensors, mode);
+    public StepPlan plan(List<LayerTensors> tensors, UpdateMode mode) {
+        return PlanTensors.plan(this, tensors, mode);
     }
 
     /**

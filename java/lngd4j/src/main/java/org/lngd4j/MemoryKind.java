@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j;
 
-/** Where the memory of a {@link DeviceTensor} lies: the kinds of DLPack that are known here. */
+/** Where the memory of a {@link TensorView} lies: the kinds of DLPack that are known here. */
 public enum MemoryKind {
     /** Ordinary memory of the process ({@code kDLCPU}). */
     HOST(1),

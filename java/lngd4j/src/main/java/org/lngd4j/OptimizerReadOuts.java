@@ -2,10 +2,9 @@
 package org.lngd4j;
 
 import java.lang.ref.Reference;
+import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.javacpp.BytePointer;
-import org.bytedeco.javacpp.FloatPointer;
-import org.bytedeco.javacpp.LongPointer;
 import org.lngd4j.nativelib.LngdStateException;
 import org.lngd4j.nativelib.Status;
 import org.lngd4j.nativelib.global.lngd;
@@ -13,15 +12,15 @@ import org.lngd4j.nativelib.global.lngd_health;
 import org.lngd4j.nativelib.global.lngd_memory;
 import org.lngd4j.nativelib.global.lngd_optimizer;
 import org.lngd4j.nativelib.global.lngd_times;
-import org.nd4j.linalg.api.buffer.DataType;
-import org.nd4j.linalg.api.ndarray.INDArray;
-import org.nd4j.linalg.factory.Nd4j;
 
 /**
  * What can be asked of an {@link LngdOptimizer}, saved and put back; apart from observe and step
  * for the sake of short files.
  */
 abstract class OptimizerReadOuts {
+    /** What every JVM can allocate. */
+    private static final int LARGEST_ARRAY = Integer.MAX_VALUE - 8;
+
     final OptimizerHandle handle;
     final ScheduledSettings scheduled;
     private final LngdOptions options;
@@ -105,13 +104,13 @@ abstract class OptimizerReadOuts {
      * training goes on with the same bits.
      *
      * @return the state
-     * @throws LngdStateException between {@link #observe} and the step, and while averages are
-     *     swapped in
+     * @throws LngdStateException between {@link LngdOptimizer#observe} and the step, and while
+     *     averages are swapped in
      */
     public byte[] saveState() {
         long[] size = new long[1];
         call(optimizer -> lngd.lngd_state_size(optimizer, size));
-        if (size[0] > Integer.MAX_VALUE - 8) {
+        if (size[0] > LARGEST_ARRAY) {
             throw new LngdStateException(
                     "the state has " + size[0] + " bytes, more than a Java array can hold");
         }
@@ -141,28 +140,42 @@ abstract class OptimizerReadOuts {
     }
 
     /**
+     * The shape of an array of a layer.
+     *
+     * @param layer index of the layer, from 0
+     * @param field which array
+     * @return its sizes, of 1 to 3 dimensions, as {@link Field} tells them
+     */
+    public long[] shape(int layer, Field field) {
+        return Check.notNull("field", field).shape(spec(layer), options().approximation());
+    }
+
+    /**
      * Reads an array of a layer.
      *
      * @param layer index of the layer, from 0
      * @param field which array
-     * @return a new float32 array in 'c' order, outside of any workspace
-     * @throws LngdStateException if there is nothing to read yet
+     * @return its values, row-major, in a new array; {@link #shape} tells its sizes
+     * @throws LngdStateException if there is nothing to read yet, or more than a Java array can
+     *     hold
      */
-    public INDArray read(int layer, Field field) {
-        long[] shape = Check.notNull("field", field).shape(spec(layer), options().approximation());
-        INDArray result = Nd4j.createUninitializedDetached(DataType.FLOAT, 'c', shape);
-        AddressPointer target = new AddressPointer().at(Views.address(result));
+    public float[] read(int layer, Field field) {
+        long count = elements(layer, field);
+        if (count > LARGEST_ARRAY) {
+            throw new LngdStateException(
+                    field
+                            + " of layer \""
+                            + spec(layer).name()
+                            + "\" has "
+                            + count
+                            + " values, more than a Java array can hold");
+        }
+        float[] values = new float[(int) count];
         call(
                 optimizer ->
                         lngd.lngd_layer_read(
-                                optimizer,
-                                layer,
-                                field.code(),
-                                target,
-                                result.length(),
-                                (LongPointer) null));
-        Reference.reachabilityFence(result);
-        return result;
+                                optimizer, layer, field.code(), values, count, (long[]) null));
+        return values;
     }
 
     /**
@@ -172,20 +185,30 @@ abstract class OptimizerReadOuts {
      * @param layer index of the layer, from 0
      * @param field {@link Field#PHI} (symmetric), {@link Field#PSI}, {@link Field#MOMENTUM} or
      *     {@link Field#AVERAGE}
-     * @param values finite float32 values of the shape that {@link #read} gives; any view
-     * @throws org.lngd4j.nativelib.LngdArgumentException for another field, type, shape or values
+     * @param values finite values, row-major, as many as {@link #read} gives
+     * @throws org.lngd4j.nativelib.LngdArgumentException for another field, number or values
      */
-    public void write(int layer, Field field, INDArray values) {
-        LayerSpec spec = spec(layer);
-        long[] shape = Check.notNull("field", field).shape(spec, options().approximation());
-        Views.shaped("values", spec, values, shape);
-        INDArray compact = values.dup('c');
-        AddressPointer source = new AddressPointer().at(Views.address(compact));
-        call(
-                optimizer ->
-                        lngd.lngd_layer_write(
-                                optimizer, layer, field.code(), source, compact.length()));
-        Reference.reachabilityFence(compact);
+    public void write(int layer, Field field, float[] values) {
+        long count = elements(layer, field);
+        if (Check.notNull("values", values).length != count) {
+            throw Check.bad(
+                    "the number of values for "
+                            + field
+                            + " of layer \""
+                            + spec(layer).name()
+                            + "\"",
+                    values.length,
+                    count + ", of shape " + Arrays.toString(shape(layer, field)));
+        }
+        call(optimizer -> lngd.lngd_layer_write(optimizer, layer, field.code(), values, count));
+    }
+
+    private long elements(int layer, Field field) {
+        long count = 1;
+        for (long size : shape(layer, field)) {
+            count *= size;
+        }
+        return count;
     }
 
     /**
@@ -194,33 +217,35 @@ abstract class OptimizerReadOuts {
      *
      * @param layer index of the layer, from 0
      * @param step the step of the layer that keys {@link Fisher#SAMPLED}, at least 0
-     * @param inputs as for {@link #observe}
-     * @param signal as for {@link #observe}
-     * @param kind as for {@link #observe}
+     * @param inputs as for {@link LngdOptimizer#observe}
+     * @param signal as for {@link LngdOptimizer#observe}
+     * @param kind as for {@link LngdOptimizer#observe}
      * @return q, r and c
+     * @throws org.lngd4j.nativelib.LngdArgumentException for another shape, or more rows than a
+     *     Java array can hold the squares of
      */
     public FisherRows fisherRows(
-            int layer, long step, INDArray inputs, INDArray signal, Signal kind) {
+            int layer, long step, TensorView inputs, TensorView signal, Signal kind) {
         LayerSpec spec = spec(layer);
         Check.atLeast("step", step, 0L);
         Check.notNull("kind", kind);
-        Views.inputs("inputs", spec, inputs);
-        Views.outputs("signal", spec, signal, inputs.size(0));
+        TensorChecks.inputs("inputs", spec, inputs);
+        TensorChecks.outputs("signal", spec, signal, inputs.size(0));
         long n = inputs.size(0);
         for (int axis = 2; axis < signal.rank(); axis++) {
             n *= signal.size(axis);
         }
-        long[] each = spec.groups() == 1 ? new long[] {n} : new long[] {n, spec.groups()};
-        FisherRows rows =
-                new FisherRows(
-                        Nd4j.createUninitializedDetached(DataType.FLOAT, 'c', n, spec.outputs()),
-                        Nd4j.createUninitializedDetached(DataType.FLOAT, 'c', each),
-                        Nd4j.createUninitializedDetached(DataType.FLOAT, 'c', each));
+        if (n > LARGEST_ARRAY / Math.max(spec.outputs(), spec.groups())) {
+            throw Check.bad(
+                    "the number of rows",
+                    n,
+                    "so many that their squares, " + spec.outputs() + " a row, fit a Java array");
+        }
+        float[] q = new float[Math.toIntExact(n * spec.outputs())];
+        float[] r = new float[Math.toIntExact(n * spec.groups())];
+        float[] c = new float[r.length];
         try (TensorStruct a = new TensorStruct();
                 TensorStruct s = new TensorStruct()) {
-            FloatPointer q = new AddressPointer().at(Views.address(rows.q()));
-            FloatPointer r = new AddressPointer().at(Views.address(rows.r()));
-            FloatPointer c = new AddressPointer().at(Views.address(rows.c()));
             call(
                     optimizer ->
                             lngd.lngd_fisher_rows(
@@ -236,8 +261,7 @@ abstract class OptimizerReadOuts {
         }
         Reference.reachabilityFence(inputs);
         Reference.reachabilityFence(signal);
-        Reference.reachabilityFence(rows);
-        return rows;
+        return new FisherRows(q, r, c);
     }
 
     /**
@@ -267,7 +291,14 @@ abstract class OptimizerReadOuts {
         return layers.length;
     }
 
-    LayerSpec spec(int layer) {
+    /**
+     * One of the layers that this optimizer was made with.
+     *
+     * @param layer index of the layer, from 0
+     * @return the layer
+     * @throws org.lngd4j.nativelib.LngdArgumentException if there is no such layer
+     */
+    public LayerSpec spec(int layer) {
         if (layer < 0 || layer >= layers.length) {
             throw Check.bad("layer", layer, "0 to " + (layers.length - 1));
         }

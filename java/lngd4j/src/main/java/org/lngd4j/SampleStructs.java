@@ -21,17 +21,12 @@ final class SampleStructs {
         }
     }
 
-    /** Takes over the addresses and extents of matrices that were checked. */
-    lngd_samples set(List<? extends StepSamples> data) {
+    /** Takes over the addresses and extents of tensors that were checked. */
+    lngd_samples set(List<LayerSamples> data) {
         for (int i = 0; i < inputs.length; i++) {
-            StepSamples samples = data.get(i);
-            if (samples instanceof LayerSamples arrays) {
-                inputs[i].set(arrays.inputs());
-                deltas[i].set(arrays.deltas());
-            } else if (samples instanceof DeviceLayerSamples tensors) {
-                inputs[i].set(tensors.inputs());
-                deltas[i].set(tensors.deltas());
-            }
+            LayerSamples samples = data.get(i);
+            inputs[i].set(samples.inputs());
+            deltas[i].set(samples.deltas());
         }
         return structs;
     }

@@ -2,7 +2,6 @@
 package org.lngd4j;
 
 import java.lang.ref.Reference;
-import java.util.Arrays;
 import java.util.List;
 import org.bytedeco.javacpp.IntPointer;
 import org.lngd4j.nativelib.LngdHandleException;
@@ -10,44 +9,63 @@ import org.lngd4j.nativelib.LngdStateException;
 import org.lngd4j.nativelib.Status;
 import org.lngd4j.nativelib.global.lngd;
 import org.lngd4j.nativelib.global.lngd_plan;
-import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
- * Steps over some layers of an {@link LngdOptimizer}, prepared once. Keeps the arrays that it was
- * made with, which must keep their memory: a step on an array that was closed or given other data
- * is refused. The rule of one thread at a time is that of the optimizer, whose close ends its plans
- * too.
+ * Steps over some layers of an {@link LngdOptimizer}, prepared once. Keeps the tensors that it was
+ * made with, which must keep their memory: a step on one that lies elsewhere now is refused, until
+ * {@link #rebind} has told the plan. The rule of one thread at a time is that of the optimizer,
+ * whose close ends its plans too.
  */
 public final class StepPlan implements AutoCloseable {
     private final LngdOptimizer optimizer;
     private final lngd_plan pointer;
-    private final int[] layers;
-
-    /** Kept reachable, since the native plan has their addresses. */
-    private final List<PlanTensors> tensors;
-
-    /** Those that ND4J could move or close. */
-    private final INDArray[] arrays;
-
-    private final long[] addresses;
+    private final PlanTensors tensors;
     private final Leaks.Registration registration;
     private final IntPointer allowed = new IntPointer(1);
     private SampleStructs samples;
     private boolean closed;
 
-    StepPlan(LngdOptimizer optimizer, lngd_plan pointer, List<? extends PlanTensors> tensors) {
+    StepPlan(LngdOptimizer optimizer, lngd_plan pointer, PlanTensors tensors) {
         this.optimizer = optimizer;
         this.pointer = pointer;
-        this.layers = tensors.stream().mapToInt(PlanTensors::layer).toArray();
-        this.tensors = List.copyOf(tensors);
-        this.arrays = PlanBindings.arrays(tensors);
-        this.addresses = Arrays.stream(arrays).mapToLong(Views::address).toArray();
+        this.tensors = tensors;
         OptimizerHandle handle = optimizer.handle;
         this.registration =
                 Leaks.register(
                         this,
-                        "StepPlan of " + layers.length + " layers",
+                        "StepPlan of " + tensors.count() + " layers",
                         () -> handle.release(o -> lngd.lngd_plan_destroy(pointer)));
+    }
+
+    /**
+     * Tells the plan where its tensors lie now, as a framework needs that frees its gradients after
+     * each step. Cheap enough for every step: checks, and one native call that neither plans nor
+     * allocates. The plan keeps the new tensors in place of the old ones.
+     *
+     * <p>Tensors in memory of the device: in the order of the optimizer's stream, so that steps
+     * before it still use the old addresses, which have to stay valid until the device is past
+     * them, and graphs launched after it use the new ones.
+     *
+     * @param tensors the same layers in the order of the plan, each tensor of the same shape,
+     *     strides and kind of memory as the plan was made with; what lies where it lay may be the
+     *     same view. Weights are taken as they lie at the new address
+     * @throws org.lngd4j.nativelib.LngdArgumentException for another layer, shape, stride or kind
+     *     of memory, or an overlap; nothing is changed then
+     * @throws LngdStateException while the stream is being captured
+     * @throws org.lngd4j.nativelib.LngdDeviceException if the device fails; the plan then takes no
+     *     step until a rebind has succeeded
+     */
+    public void rebind(List<LayerTensors> tensors) {
+        optimizer.handle.enter();
+        try {
+            checkOpen();
+            Status.check(this.tensors.rebind(optimizer, pointer, tensors));
+            this.tensors.take();
+        } finally {
+            optimizer.handle.exit();
+        }
+        Reference.reachabilityFence(tensors);
+        Reference.reachabilityFence(this);
     }
 
     /**
@@ -57,8 +75,8 @@ public final class StepPlan implements AutoCloseable {
      * LngdOptimizer#health} tells. Allocates nothing.
      *
      * @param factor value of the schedule, which multiplies the learning rate; finite, at least 0
-     * @throws LngdStateException while averages are swapped in, and in a capture of a CUDA graph
-     *     that is not possible
+     * @throws LngdStateException while averages are swapped in, where a tensor has moved since the
+     *     plan was made or rebound, and in a capture of a CUDA graph that is not possible
      * @throws org.lngd4j.nativelib.LngdArgumentException if the factor is not allowed, or samples
      *     are needed
      * @throws org.lngd4j.nativelib.LngdDeviceException if the device fails; nothing has moved then,
@@ -79,39 +97,31 @@ public final class StepPlan implements AutoCloseable {
      * @throws LngdStateException while averages are swapped in
      * @throws org.lngd4j.nativelib.LngdArgumentException for a wrong type or shape
      */
-    public void step(double factor, List<? extends StepSamples> data) {
-        if (Check.notNull("data", data).size() != layers.length) {
+    public void step(double factor, List<LayerSamples> data) {
+        int count = tensors.count();
+        if (Check.notNull("data", data).size() != count) {
             throw Check.bad(
                     "the number of samples entries",
                     data.size(),
-                    layers.length + ", one for each layer of the plan");
+                    count + ", one for each layer of the plan");
         }
-        for (int i = 0; i < layers.length; i++) {
-            LayerSpec spec = optimizer.spec(layers[i]);
-            check(spec, Check.notNull("samples entry", data.get(i)));
+        for (int i = 0; i < count; i++) {
+            LayerSpec spec = optimizer.spec(tensors.layer(i));
+            LayerSamples entry = Check.notNull("samples entry", data.get(i));
+            TensorChecks.inputs("inputs of the samples", spec, entry.inputs());
+            TensorChecks.outputs(
+                    "deltas of the samples", spec, entry.deltas(), entry.inputs().size(0));
         }
         run(factor, data);
     }
 
-    private static void check(LayerSpec spec, StepSamples samples) {
-        String inputs = "inputs of the samples";
-        String deltas = "deltas of the samples";
-        if (samples instanceof LayerSamples s) {
-            Views.inputs(inputs, spec, s.inputs());
-            Views.outputs(deltas, spec, s.deltas(), s.inputs().size(0));
-        } else if (samples instanceof DeviceLayerSamples s) {
-            Views.inputs(inputs, spec, s.inputs());
-            Views.outputs(deltas, spec, s.deltas(), s.inputs().size(0));
-        }
-    }
-
-    private void run(double factor, List<? extends StepSamples> data) {
+    private void run(double factor, List<LayerSamples> data) {
         optimizer.handle.enter();
         int status;
         try {
-            checkUsable();
+            checkUsable(true);
             if (data != null && samples == null) {
-                samples = new SampleStructs(layers.length);
+                samples = new SampleStructs(tensors.count());
             }
             status = lngd.lngd_step(pointer, factor, data == null ? null : samples.set(data));
         } finally {
@@ -136,7 +146,7 @@ public final class StepPlan implements AutoCloseable {
         optimizer.handle.enter();
         int status;
         try {
-            checkUsable();
+            checkOpen(); // reads no tensor of the plan: gradients need not be there yet
             status = lngd.lngd_refresh(pointer);
         } finally {
             optimizer.handle.exit();
@@ -164,7 +174,7 @@ public final class StepPlan implements AutoCloseable {
         int status;
         boolean result;
         try {
-            checkUsable();
+            checkUsable(true);
             status = lngd.lngd_replay(pointer, factor, allowed);
             result = allowed.get() != 0;
         } finally {
@@ -176,18 +186,18 @@ public final class StepPlan implements AutoCloseable {
     }
 
     /**
-     * Exchanges the weights of this plan's arrays with the averaged weights that the optimizer
-     * keeps; a second call exchanges them back, to the same bits. Before the first step nothing is
+     * Exchanges the weights of this plan with the averaged weights that the optimizer keeps; a
+     * second call exchanges them back, to the same bits. Before the first step nothing is
      * exchanged.
      *
-     * @return whether the averages are in the arrays now
+     * @return whether the averages are in the weights now
      * @throws LngdStateException where averaging is off
      */
     public boolean swapAverages() {
         int[] swapped = new int[1];
         optimizer.handle.enter();
         try {
-            checkUsable();
+            checkUsable(false);
             Status.check(lngd.lngd_swap_averages(pointer, swapped));
         } finally {
             optimizer.handle.exit();
@@ -196,19 +206,15 @@ public final class StepPlan implements AutoCloseable {
         return swapped[0] != 0;
     }
 
-    /**
-     * The native side writes to the addresses it was given: they must still be those of the arrays.
-     */
-    private void checkUsable() {
+    private void checkOpen() {
         if (closed) {
             throw new LngdHandleException("the plan was closed");
         }
-        for (int i = 0; i < arrays.length; i++) {
-            if (arrays[i].wasClosed() || Views.address(arrays[i]) != addresses[i]) {
-                throw new LngdStateException(
-                        "an array of the plan was closed or has moved since the plan was made");
-            }
-        }
+    }
+
+    private void checkUsable(boolean gradients) {
+        checkOpen();
+        tensors.checkUnmoved(gradients);
     }
 
     /**
@@ -221,7 +227,7 @@ public final class StepPlan implements AutoCloseable {
     }
 
     /**
-     * Frees the plan; its arrays stay as they are. A second call, or one after the optimizer's
+     * Frees the plan; its tensors stay as they are. A second call, or one after the optimizer's
      * close, does nothing.
      */
     @Override
@@ -233,8 +239,8 @@ public final class StepPlan implements AutoCloseable {
     @Override
     public String toString() {
         StringBuilder text = new StringBuilder("StepPlan[");
-        for (int i = 0; i < layers.length; i++) {
-            text.append(i == 0 ? "" : ", ").append(optimizer.spec(layers[i]).name());
+        for (int i = 0; i < tensors.count(); i++) {
+            text.append(i == 0 ? "" : ", ").append(optimizer.spec(tensors.layer(i)).name());
         }
         return text.append(closed ? ", closed]" : "]").toString();
     }

@@ -4,11 +4,10 @@ package org.lngd4j;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.lngd4j.nativelib.global.lngd_tensor;
-import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
  * An {@code lngd_tensor} with the memory of its sizes and strides, made once and filled for each
- * call; filling allocates nothing. Whoever fills it keeps the array reachable until the call is
+ * call; filling allocates nothing. Whoever fills it keeps the tensor reachable until the call is
  * over.
  */
 final class TensorStruct implements AutoCloseable {
@@ -23,45 +22,24 @@ final class TensorStruct implements AutoCloseable {
     /** On a struct that is a part of another one, whose owner outlives this object. */
     TensorStruct(lngd_tensor struct) {
         this.struct = struct;
-        this.extents = new LongPointer(2L * DeviceTensor.MAX_RANK);
+        this.extents = new LongPointer(2L * NativeTensor.MAX_RANK);
         Pointer.memset(struct, 0, struct.sizeof());
         struct.dtype_code(Dlpack.FLOAT).dtype_bits((byte) Float.SIZE).dtype_lanes((short) 1);
         struct.shape(extents);
-        extents.position(DeviceTensor.MAX_RANK);
+        extents.position(NativeTensor.MAX_RANK);
         struct.strides(extents);
         extents.position(0);
     }
 
-    /** An array that was checked. */
-    lngd_tensor set(INDArray a) {
-        int rank = a.rank();
+    /** A tensor that was checked, of a rank that has room. */
+    lngd_tensor set(TensorView t) {
+        int rank = t.rank();
         for (int i = 0; i < rank; i++) {
-            extent(i, a.size(i), a.stride(i));
+            extents.put(i, t.size(i));
+            extents.put((long) NativeTensor.MAX_RANK + i, t.stride(i));
         }
-        return place(MemoryKind.HOST, 0, rank, Views.address(a));
-    }
-
-    /** An array that was checked to be a vector, of one of the shapes that are allowed for it. */
-    lngd_tensor setVector(INDArray a) {
-        extent(0, a.length(), Views.vectorStride(a));
-        return place(MemoryKind.HOST, 0, 1, Views.address(a));
-    }
-
-    lngd_tensor set(DeviceTensor t) {
-        for (int i = 0; i < t.rank(); i++) {
-            extent(i, t.size(i), t.stride(i));
-        }
-        return place(t.kind(), t.device(), t.rank(), t.address());
-    }
-
-    private void extent(int dimension, long size, long stride) {
-        extents.put(dimension, size);
-        extents.put((long) DeviceTensor.MAX_RANK + dimension, stride);
-    }
-
-    private lngd_tensor place(MemoryKind kind, int device, int rank, long element) {
-        struct.device_type(kind.code()).device_id(device).ndim(rank);
-        struct.data(address.at(element));
+        struct.device_type(t.kind().code()).device_id(t.deviceIndex()).ndim(rank);
+        struct.data(address.at(t.address()));
         return struct;
     }
 

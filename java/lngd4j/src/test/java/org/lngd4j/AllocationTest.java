@@ -8,7 +8,6 @@ import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
-import org.nd4j.linalg.api.ndarray.INDArray;
 
 /** A training loop of observe and step allocates nothing on the Java heap. */
 class AllocationTest {
@@ -50,7 +49,7 @@ class AllocationTest {
         Data data = new Data(1);
         List<LayerTensors> tensors = new ArrayList<>();
         List<LayerSamples> samples = new ArrayList<>();
-        INDArray[] signals = new INDArray[layers.size()];
+        TensorView[] signals = new TensorView[layers.size()];
         for (int i = 0; i < signals.length; i++) {
             LayerSpec l = layers.get(i);
             tensors.add(
@@ -91,7 +90,7 @@ class AllocationTest {
             LngdOptimizer optimizer,
             StepPlan plan,
             List<LayerSamples> samples,
-            INDArray[] signals,
+            TensorView[] signals,
             int from,
             int to) {
         for (int t = from; t < to; t++) {

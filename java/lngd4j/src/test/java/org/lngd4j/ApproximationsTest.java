@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.assertj.core.data.Percentage;
 import org.junit.jupiter.api.Test;
@@ -12,8 +13,6 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.lngd4j.nativelib.DeviceLibrary;
 import org.lngd4j.nativelib.LngdArgumentException;
-import org.nd4j.linalg.api.ndarray.INDArray;
-import org.nd4j.linalg.factory.Nd4j;
 
 /** KFAC and its kin through the Java API. The matrices themselves are tested in native/test. */
 class ApproximationsTest {
@@ -52,30 +51,80 @@ class ApproximationsTest {
                 row[j] = (float) (row[j] * Math.pow(100, -j / (INPUTS - 1.0)));
             }
         }
-        INDArray a = Data.array(scaled);
-        INDArray wanted = a.mmul(data.floats(INPUTS, OUTPUTS));
-        INDArray w = Nd4j.zeros(OUTPUTS, INPUTS);
-        INDArray b = Nd4j.zeros(OUTPUTS);
-        INDArray dw = Nd4j.zeros(OUTPUTS, INPUTS);
-        INDArray db = Nd4j.zeros(OUTPUTS);
-        double first = wanted.norm2Number().doubleValue();
+        HostArray a = Data.array(scaled);
+        double[][] wanted = product(scaled, data.matrix(INPUTS, OUTPUTS));
+        HostArray w = HostArray.zeros(OUTPUTS, INPUTS);
+        HostArray b = HostArray.zeros(OUTPUTS);
+        HostArray dw = HostArray.zeros(OUTPUTS, INPUTS);
+        HostArray db = HostArray.zeros(OUTPUTS);
+        double first = norm(wanted);
         try (LngdOptimizer optimizer =
                         LngdOptimizer.create(options(preset).build(), List.of(LAYER));
                 StepPlan plan =
                         optimizer.plan(
                                 List.of(new LayerTensors(0, w, b, dw, db)), UpdateMode.WEIGHTS)) {
             for (int step = 0; step < 40; step++) {
-                INDArray error = a.mmul(w.transpose()).addRowVector(b).sub(wanted);
+                double[][] error = error(scaled, w.values(), b.values(), wanted);
                 optimizer.observe(0, a, data.floats(SAMPLES, OUTPUTS), Signal.GRADIENTS);
-                dw.assign(error.transpose().mmul(a).div(SAMPLES));
-                db.assign(error.mean(0));
+                double[][] gradient = product(transpose(error), Data.withOnes(scaled, true));
+                for (double[] row : gradient) {
+                    Arrays.setAll(row, j -> row[j] / SAMPLES);
+                }
+                dw.set(Data.columns(gradient, 0, INPUTS).values());
+                db.set(Data.lastColumn(gradient).values());
                 plan.step(1);
             }
             assertThat(optimizer.health(0).skippedSteps()).isZero();
-            assertThat(optimizer.read(0, Field.PSI).shape()).containsExactly(OUTPUTS, OUTPUTS);
+            assertThat(optimizer.shape(0, Field.PSI)).containsExactly(OUTPUTS, OUTPUTS);
+            assertThat(optimizer.read(0, Field.PSI)).hasSize(OUTPUTS * OUTPUTS);
         }
-        INDArray error = a.mmul(w.transpose()).addRowVector(b).sub(wanted);
-        assertThat(error.norm2Number().doubleValue()).isLessThan(1e-3 * first);
+        assertThat(norm(error(scaled, w.values(), b.values(), wanted))).isLessThan(1e-3 * first);
+    }
+
+    /** a W^T + b - wanted. */
+    private static double[][] error(double[][] a, float[] w, float[] b, double[][] wanted) {
+        double[][] error = new double[a.length][OUTPUTS];
+        for (int n = 0; n < a.length; n++) {
+            for (int i = 0; i < OUTPUTS; i++) {
+                error[n][i] = b[i] - wanted[n][i];
+                for (int j = 0; j < INPUTS; j++) {
+                    error[n][i] += a[n][j] * w[i * INPUTS + j];
+                }
+            }
+        }
+        return error;
+    }
+
+    private static double[][] product(double[][] a, double[][] b) {
+        double[][] c = new double[a.length][b[0].length];
+        for (int i = 0; i < a.length; i++) {
+            for (int k = 0; k < b.length; k++) {
+                for (int j = 0; j < c[i].length; j++) {
+                    c[i][j] += a[i][k] * b[k][j];
+                }
+            }
+        }
+        return c;
+    }
+
+    private static double[][] transpose(double[][] a) {
+        double[][] t = new double[a[0].length][a.length];
+        for (int i = 0; i < a.length; i++) {
+            for (int j = 0; j < t.length; j++) {
+                t[j][i] = a[i][j];
+            }
+        }
+        return t;
+    }
+
+    private static double norm(double[][] a) {
+        double sum = 0;
+        for (double[] row : a) {
+            for (double x : row) {
+                sum += x * x;
+            }
+        }
+        return Math.sqrt(sum);
     }
 
     /**
@@ -95,8 +144,13 @@ class ApproximationsTest {
             assertThat(optimizer.get(Setting.SIGNAL_REFERENCE)).isZero();
             for (int i = 0; i < 2; i++) {
                 LayerSpec spec = layers.get(i);
-                INDArray a = data.floats(SAMPLES, spec.inputs());
-                INDArray g = data.floats(SAMPLES, spec.outputs()).muli(i + 1);
+                HostArray a = data.floats(SAMPLES, spec.inputs());
+                HostArray g = data.floats(SAMPLES, spec.outputs());
+                float[] scaled = g.values();
+                for (int k = 0; k < scaled.length; k++) {
+                    scaled[k] *= i + 1;
+                }
+                g.set(scaled);
                 optimizer.observe(i, a, g, Signal.GRADIENTS);
                 double constants = spec.bias() ? SAMPLES : 0;
                 double alpha = (square(a) + constants) / SAMPLES / spec.columns();
@@ -124,7 +178,7 @@ class ApproximationsTest {
         for (int i = 0; i < optimizer.layerCount(); i++) {
             LayerSpec spec = optimizer.layers().get(i);
             long m = spec.outputs();
-            INDArray bias = spec.bias() ? data.vector(m) : null;
+            HostArray bias = spec.bias() ? data.vector(m) : null;
             tensors.add(
                     new LayerTensors(
                             i,
@@ -136,9 +190,9 @@ class ApproximationsTest {
         return optimizer.plan(tensors, UpdateMode.WEIGHTS);
     }
 
-    private static double square(INDArray a) {
+    private static double square(HostArray a) {
         double sum = 0;
-        for (float x : Data.bits(a)) {
+        for (float x : a.values()) {
             sum += (double) x * x;
         }
         return sum;

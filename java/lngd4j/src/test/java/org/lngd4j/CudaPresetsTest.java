@@ -49,10 +49,10 @@ class CudaPresetsTest {
     @Test
     void memoryOfThePresetsBecomesATensor() {
         FloatPointer memory = new AddressPointer().at(0x7f0000004560L);
-        DeviceTensor t = CudaInterop.tensor(1, memory, 3, 5);
+        NativeTensor t = CudaInterop.tensor(1, memory, 3, 5);
         assertThat(t.address()).isEqualTo(0x7f0000004560L);
         assertThat(t.kind()).isEqualTo(MemoryKind.CUDA);
-        assertThat(t.device()).isEqualTo(1);
+        assertThat(t.deviceIndex()).isEqualTo(1);
     }
 
     @Test

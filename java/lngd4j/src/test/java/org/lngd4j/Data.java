@@ -2,9 +2,6 @@
 package org.lngd4j;
 
 import java.util.Random;
-import org.nd4j.linalg.api.buffer.DataType;
-import org.nd4j.linalg.api.ndarray.INDArray;
-import org.nd4j.linalg.factory.Nd4j;
 
 /**
  * Numbers for tests; every double is exactly a float, so that the oracle and the library see the
@@ -28,7 +25,7 @@ final class Data {
     }
 
     float[] matrixOf(int values) {
-        return bits(floats(1, values));
+        return flat(matrix(1, values));
     }
 
     static double[][] withOnes(double[][] a, boolean bias) {
@@ -43,12 +40,12 @@ final class Data {
         return b;
     }
 
-    static INDArray array(double[][] a) {
-        return Nd4j.createFromArray(a).castTo(DataType.FLOAT);
+    static HostArray array(double[][] a) {
+        return new HostArray(flat(a), a.length, a[0].length);
     }
 
-    /** The leading columns as a compact array. */
-    static INDArray columns(double[][] a, int from, int to) {
+    /** Some columns as a compact tensor. */
+    static HostArray columns(double[][] a, int from, int to) {
         double[][] b = new double[a.length][];
         for (int i = 0; i < a.length; i++) {
             b[i] = java.util.Arrays.copyOfRange(a[i], from, to);
@@ -57,27 +54,41 @@ final class Data {
     }
 
     /** The last column as a vector. */
-    static INDArray lastColumn(double[][] a) {
-        float[] v = new float[a.length];
-        for (int i = 0; i < a.length; i++) {
-            v[i] = (float) a[i][a[i].length - 1];
-        }
-        return Nd4j.createFromArray(v);
+    static HostArray lastColumn(double[][] a) {
+        return new HostArray(columns(a, a[0].length - 1, a[0].length).values(), a.length);
     }
 
-    INDArray floats(long rows, long columns) {
+    static float[] flat(double[][] a) {
+        int columns = a[0].length;
+        float[] values = new float[a.length * columns];
+        for (int i = 0; i < values.length; i++) {
+            values[i] = (float) a[i / columns][i % columns];
+        }
+        return values;
+    }
+
+    static double largest(float[] a) {
+        double largest = 0;
+        for (float x : a) {
+            // Written so that NaN is the largest.
+            largest = Math.abs(x) <= largest ? largest : Math.abs(x);
+        }
+        return largest;
+    }
+
+    static float[] difference(float[] a, float[] b) {
+        float[] c = a.clone();
+        for (int i = 0; i < c.length; i++) {
+            c[i] -= b[i];
+        }
+        return c;
+    }
+
+    HostArray floats(long rows, long columns) {
         return array(matrix((int) rows, (int) columns));
     }
 
-    INDArray vector(long n) {
+    HostArray vector(long n) {
         return lastColumn(matrix((int) n, 1));
-    }
-
-    /**
-     * All values in 'c' order, to be compared bit by bit: INDArray.equals allows a difference of
-     * 1e-5.
-     */
-    static float[] bits(INDArray a) {
-        return a.dup('c').data().asFloat();
     }
 }

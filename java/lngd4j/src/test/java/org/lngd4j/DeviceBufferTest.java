@@ -14,7 +14,6 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.lngd4j.nativelib.LngdArgumentException;
 import org.lngd4j.nativelib.LngdHandleException;
 import org.lngd4j.nativelib.LngdOutOfMemoryException;
-import org.nd4j.linalg.api.ndarray.INDArray;
 
 /** Memory of the device, and training on it. */
 @Tag(TestDevice.TAG)
@@ -81,31 +80,28 @@ class DeviceBufferTest {
         open.close();
     }
 
-    /** The same bits as with ND4J arrays in host memory, whatever the strides are. */
+    /** The same bits as with tensors in host memory, whatever the strides are. */
     @ParameterizedTest
     @EnumSource(UpdateMode.class)
     void trainingOnTheDeviceGivesTheBitsOfTrainingOnTheHost(UpdateMode mode) {
         LngdOptimizerTest.Net host = net();
-        LayerTensors arrays =
-                new LayerTensors(
-                        0,
-                        net.tensors.weights().dup(),
-                        net.tensors.bias().dup(),
-                        net.tensors.weightGradients().dup(),
-                        net.tensors.biasGradients().dup());
+        HostArray weights = net.w.dup();
+        HostArray bias = net.b.dup();
+        HostArray gradients = net.g.dup();
+        HostArray biasGradients = net.gb.dup();
+        LayerTensors arrays = new LayerTensors(0, weights, bias, gradients, biasGradients);
         LngdOptimizer device = net.optimizer;
         // Weights as inputs x outputs, as DL4J has them; gradients with a gap after each row.
-        DeviceTensor w = moved(device, arrays.weights().transpose()).transpose();
-        DeviceTensor b = moved(device, arrays.bias());
+        NativeTensor w = moved(device, weights.transposed()).transpose();
+        NativeTensor b = moved(device, bias);
         DeviceBuffer gaps = device.allocate(3 * 8);
-        gaps.write(spread(arrays.weightGradients(), 8));
-        DeviceTensor g = gaps.tensor(0, new long[] {3, 5}, new long[] {8, 1});
-        DeviceTensor gb = moved(device, arrays.biasGradients());
-        DeviceTensor a = moved(device, net.a);
-        DeviceTensor s = moved(device, net.s);
+        gaps.write(spread(gradients, 8));
+        NativeTensor g = gaps.tensor(0, new long[] {3, 5}, new long[] {8, 1});
+        NativeTensor gb = moved(device, biasGradients);
+        NativeTensor a = moved(device, net.a);
+        NativeTensor s = moved(device, net.s);
         try (StepPlan onHost = host.optimizer.plan(List.of(arrays), mode);
-                StepPlan onDevice =
-                        device.plan(List.of(new DeviceLayerTensors(0, w, b, g, gb)), mode)) {
+                StepPlan onDevice = device.plan(List.of(new LayerTensors(0, w, b, g, gb)), mode)) {
             for (int i = 0; i < 3; i++) {
                 host.optimizer.observe(0, host.a, host.s, Signal.PRE_ACTIVATIONS);
                 onHost.step(1);
@@ -117,7 +113,7 @@ class DeviceBufferTest {
             }
             device.synchronize();
             assertThat(device.saveState()).isEqualTo(host.optimizer.saveState());
-            assertThat(gaps.read(24)).isEqualTo(spread(arrays.weightGradients(), 8));
+            assertThat(gaps.read(24)).isEqualTo(spread(gradients, 8));
             // Nothing is due at once after a step with statistics every step: no graph may be
             // launched without observing.
             assertThat(onDevice.replay(1)).isFalse();
@@ -131,19 +127,19 @@ class DeviceBufferTest {
         for (int i = 0; i < 2; i++) {
             LngdOptimizerTest.Net one = new LngdOptimizerTest.Net(LngdOptions.recipeEmpirical(100));
             one.optimizer.observe(0, one.a, one.s, Signal.PRE_ACTIVATIONS);
-            try (StepPlan plan = one.plan(one.tensors.weights(), one.tensors.bias())) {
+            try (StepPlan plan = one.plan(one.w, one.b)) {
                 plan.step(
                         1,
                         List.of(
                                 i == 0
                                         ? new LayerSamples(one.a, one.s)
-                                        : new DeviceLayerSamples(
+                                        : new LayerSamples(
                                                 moved(one.optimizer, one.a),
                                                 moved(one.optimizer, one.s))));
                 curvatures[i] = one.optimizer.health(0).curvature();
-                DeviceTensor a = moved(one.optimizer, one.a);
-                refused(() -> plan.step(1, List.of(new DeviceLayerSamples(a, a))), "deltas");
-                refused(() -> plan.step(1, List.of(new DeviceLayerSamples(null, a))), "inputs");
+                NativeTensor a = moved(one.optimizer, one.a);
+                refused(() -> plan.step(1, List.of(new LayerSamples(a, a))), "deltas");
+                refused(() -> plan.step(1, List.of(new LayerSamples(null, a))), "inputs");
             }
             one.optimizer.close();
         }
@@ -153,43 +149,44 @@ class DeviceBufferTest {
     @Test
     void tensorsOfOtherShapesOrPlacesAreRefused() {
         LngdOptimizer o = net.optimizer;
-        DeviceTensor a = moved(o, net.a);
-        DeviceTensor s = moved(o, net.s);
+        NativeTensor a = moved(o, net.a);
+        NativeTensor s = moved(o, net.s);
         Signal kind = Signal.PRE_ACTIVATIONS;
         refused(() -> o.observe(0, a.transpose(), s, kind), "inputs", "hidden", "5]");
         refused(() -> o.observe(0, a, a, kind), "signal", "3]");
-        refused(() -> o.observe(0, (DeviceTensor) null, s, kind), "inputs", "null");
+        refused(() -> o.observe(0, null, s, kind), "inputs", "null");
         refused(() -> o.observe(0, a, s, null), "kind");
         refused(() -> o.observe(3, a, s, kind), "layer");
         refused(
-                () -> o.observe(0, DeviceTensor.at(MemoryKind.CUDA, 7, 64, 4, 5), s, kind),
+                () -> o.observe(0, NativeTensor.at(MemoryKind.CUDA, 7, 64, 4, 5), s, kind),
                 "inputs");
-        DeviceTensor w = moved(o, net.tensors.weights());
-        DeviceTensor b = moved(o, net.tensors.bias());
-        refused(() -> plan(new DeviceLayerTensors(0, w.transpose(), b, w, b)), "weights", "[3, 5]");
-        refused(() -> plan(new DeviceLayerTensors(0, w, null, w, b)), "bias", "null");
-        refused(() -> plan(new DeviceLayerTensors(0, w, w, w, b)), "bias", "[3]");
-        refused(() -> plan(new DeviceLayerTensors(9, w, b, w, b)), "layer", "9");
+        NativeTensor w = moved(o, net.w);
+        NativeTensor b = moved(o, net.b);
+        refused(() -> plan(new LayerTensors(0, w.transpose(), b, w, b)), "weights", "[3, 5]");
+        refused(() -> plan(new LayerTensors(0, w, null, w, b)), "bias", "null");
+        refused(() -> plan(new LayerTensors(0, w, w, w, b)), "bias", "[3]");
+        refused(() -> plan(new LayerTensors(9, w, b, w, b)), "layer", "9");
         if (o.device() == Device.CPU) {
             refused(() -> o.stream(0x1000), "stream");
         }
         o.stream(0);
     }
 
-    private StepPlan plan(DeviceLayerTensors tensors) {
+    private StepPlan plan(LayerTensors tensors) {
         return net.optimizer.plan(List.of(tensors), UpdateMode.WEIGHTS);
     }
 
     /** Freed with the optimizer. */
-    private static DeviceTensor moved(LngdOptimizer optimizer, INDArray a) {
-        DeviceBuffer buffer = optimizer.allocate(a.length());
-        buffer.write(Data.bits(a));
+    private static NativeTensor moved(LngdOptimizer optimizer, HostArray a) {
+        float[] values = a.values();
+        DeviceBuffer buffer = optimizer.allocate(values.length);
+        buffer.write(values);
         return buffer.tensor(a.shape());
     }
 
-    private static float[] spread(INDArray matrix, int pitch) {
+    private static float[] spread(HostArray matrix, int pitch) {
         int columns = (int) matrix.size(1);
-        float[] compact = Data.bits(matrix);
+        float[] compact = matrix.values();
         float[] wide = new float[(int) matrix.size(0) * pitch];
         for (int i = 0; i < matrix.size(0); i++) {
             System.arraycopy(compact, i * columns, wide, i * pitch, columns);

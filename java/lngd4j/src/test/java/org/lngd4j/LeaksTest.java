@@ -73,7 +73,7 @@ class LeaksTest {
         LngdOptimizerTest.Net net = new LngdOptimizerTest.Net(LngdOptions.recipe(10));
         long before = net.optimizer.memory().total();
         for (int i = 0; i < 50; i++) {
-            net.plan(net.tensors.weights(), net.tensors.bias());
+            net.plan(net.w, net.b);
         }
         collectUntil(() -> records.size() == 50);
         assertThat(records.get(0).getMessage()).contains("StepPlan");
@@ -86,7 +86,7 @@ class LeaksTest {
     void whatIsClosedIsNotReported() {
         for (int i = 0; i < 20; i++) {
             LngdOptimizerTest.Net net = new LngdOptimizerTest.Net(LngdOptions.recipe(10));
-            try (StepPlan plan = net.plan(net.tensors.weights(), net.tensors.bias())) {
+            try (StepPlan plan = net.plan(net.w, net.b)) {
                 assertThat(plan.optimizer()).isSameAs(net.optimizer);
             }
             net.optimizer.close();

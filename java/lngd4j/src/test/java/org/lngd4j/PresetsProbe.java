@@ -20,10 +20,10 @@ final class PresetsProbe {
             optimizer.stream(0);
             w.write(1, 2, 3, 4);
             g.write(4, 3, 2, 1);
-            DeviceTensor tensor = w.tensor(2, 2);
+            NativeTensor tensor = w.tensor(2, 2);
             try (StepPlan plan =
                     optimizer.plan(
-                            List.of(new DeviceLayerTensors(0, tensor, null, g.tensor(2, 2), null)),
+                            List.of(new LayerTensors(0, tensor, null, g.tensor(2, 2), null)),
                             UpdateMode.WEIGHTS)) {
                 optimizer.observe(0, tensor, tensor, Signal.PRE_ACTIVATIONS);
                 plan.refresh();

@@ -13,8 +13,6 @@ import org.assertj.core.data.Percentage;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
-import org.nd4j.linalg.api.ndarray.INDArray;
-import org.nd4j.linalg.factory.Nd4j;
 
 /**
  * Runs of several steps through the Java API against the oracle in double precision, over options
@@ -154,6 +152,10 @@ class TwinTest {
         private final LayerSpec spec;
         private final LngdOptions options;
         private final LngdTwin twin;
+        private final HostArray weights;
+        private final HostArray bias;
+        private final HostArray gradients;
+        private final HostArray biasGradients;
         private final LayerTensors tensors;
         private int steps;
 
@@ -164,14 +166,11 @@ class TwinTest {
             double[][] w = data.matrix((int) spec.outputs(), (int) spec.columns());
             twin = new LngdTwin(options, spec, index, layers, w);
             int dw = (int) spec.inputs();
-            INDArray g = Data.columns(w, 0, dw).mul(0);
-            tensors =
-                    new LayerTensors(
-                            index,
-                            Data.columns(w, 0, dw),
-                            spec.bias() ? Data.lastColumn(w) : null,
-                            g,
-                            spec.bias() ? Data.lastColumn(w).mul(0) : null);
+            weights = Data.columns(w, 0, dw);
+            bias = spec.bias() ? Data.lastColumn(w) : null;
+            gradients = HostArray.zeros(spec.outputs(), dw);
+            biasGradients = spec.bias() ? HostArray.zeros(spec.outputs()) : null;
+            tensors = new LayerTensors(index, weights, bias, gradients, biasGradients);
         }
 
         private static void shrink(double[][] g) {
@@ -192,11 +191,11 @@ class TwinTest {
             if (steps++ % 3 == 2) {
                 shrink(g); // so that the soft trust ratio has something to do
             }
-            tensors.weightGradients().assign(Data.columns(g, 0, (int) spec.inputs()));
+            gradients.set(Data.columns(g, 0, (int) spec.inputs()).values());
             if (spec.bias()) {
-                tensors.biasGradients().assign(Data.lastColumn(g));
+                biasGradients.set(Data.lastColumn(g).values());
             }
-            INDArray inputs = Data.array(a);
+            HostArray inputs = Data.array(a);
             Signal kind =
                     options.fisher() == Fisher.PROVIDED ? Signal.GRADIENTS : Signal.PRE_ACTIVATIONS;
             optimizer.observe(index, inputs, Data.array(s), kind);
@@ -206,17 +205,17 @@ class TwinTest {
 
         void check(LngdOptimizer optimizer) {
             int dw = (int) spec.inputs();
-            close("weights", tensors.weights(), Data.columns(twin.w, 0, dw));
+            close("weights", weights.values(), Data.columns(twin.w, 0, dw).values());
             if (spec.bias()) {
-                close("bias", tensors.bias(), Data.lastColumn(twin.w));
+                close("bias", bias.values(), Data.lastColumn(twin.w).values());
             }
-            close("Phi", optimizer.read(index, Field.PHI), Data.array(twin.phi));
+            close("Phi", optimizer.read(index, Field.PHI), Data.flat(twin.phi));
             boolean kfac = options.approximation() == Approximation.KFAC;
-            INDArray psi = kfac ? Data.array(twin.psi) : diagonal(twin.psi);
+            float[] psi = kfac ? Data.flat(twin.psi) : diagonal(twin.psi);
             close("psi", optimizer.read(index, Field.PSI), psi);
-            close("momentum", optimizer.read(index, Field.MOMENTUM), Data.array(twin.momentum));
-            close("average", optimizer.read(index, Field.AVERAGE), Data.array(twin.average));
-            close("inverse", optimizer.read(index, Field.PHI_INVERSE), Data.array(twin.phiInverse));
+            close("momentum", optimizer.read(index, Field.MOMENTUM), Data.flat(twin.momentum));
+            close("average", optimizer.read(index, Field.AVERAGE), Data.flat(twin.average));
+            close("inverse", optimizer.read(index, Field.PHI_INVERSE), Data.flat(twin.phiInverse));
             LayerHealth health = optimizer.health(index);
             assertThat(health.steps()).isEqualTo(STEPS);
             assertThat(health.skippedSteps()).isZero();
@@ -229,17 +228,17 @@ class TwinTest {
             }
         }
 
-        private static INDArray diagonal(double[][] matrix) {
+        private static float[] diagonal(double[][] matrix) {
             float[] values = new float[matrix.length];
             for (int i = 0; i < values.length; i++) {
                 values[i] = (float) matrix[i][i];
             }
-            return Nd4j.createFromArray(values);
+            return values;
         }
 
-        private void close(String what, INDArray actual, INDArray expected) {
-            double difference = actual.sub(expected).amaxNumber().doubleValue();
-            assertThat(difference / expected.amaxNumber().doubleValue())
+        private void close(String what, float[] actual, float[] expected) {
+            double difference = Data.largest(Data.difference(actual, expected));
+            assertThat(difference / Data.largest(expected))
                     .as("%s of layer %s", what, spec.name())
                     .isLessThan(TOLERANCE);
         }

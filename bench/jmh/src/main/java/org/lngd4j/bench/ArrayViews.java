@@ -5,12 +5,11 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.lngd4j.Field;
 import org.lngd4j.LayerSpec;
-import org.lngd4j.LayerTensors;
-import org.lngd4j.LngdOptimizer;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.Signal;
 import org.lngd4j.StepPlan;
 import org.lngd4j.UpdateMode;
+import org.lngd4j.nd4j.Nd4jOptimizer;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.linalg.indexing.NDArrayIndex;
@@ -46,7 +45,7 @@ public class ArrayViews {
     @Param("1")
     public int threads;
 
-    private LngdOptimizer optimizer;
+    private Nd4jOptimizer optimizer;
     private StepPlan plan;
     private INDArray inputs;
     private INDArray signal;
@@ -68,7 +67,7 @@ public class ArrayViews {
         steps();
         INDArray phi = optimizer.read(0, Field.PHI);
         INDArray psi = optimizer.read(0, Field.PSI);
-        optimizer.close();
+        optimizer.core().close();
         INDArray weights = image ? w.dup() : viewOf(w);
         attach(image, viewOf(a), viewOf(z), weights, image ? g : viewOf(g));
         steps();
@@ -114,8 +113,11 @@ public class ArrayViews {
                         .statisticsInterval(1)
                         .threads(threads)
                         .build();
-        optimizer = LngdOptimizer.create(options, List.of(spec));
-        plan = optimizer.plan(List.of(new LayerTensors(0, w, null, g, null)), UpdateMode.WEIGHTS);
+        optimizer = Nd4jOptimizer.create(options, List.of(spec));
+        plan =
+                optimizer
+                        .core()
+                        .plan(List.of(optimizer.tensors(0, w, null, g, null)), UpdateMode.WEIGHTS);
         inputs = a;
         signal = z;
     }
@@ -154,6 +156,6 @@ public class ArrayViews {
 
     @TearDown
     public void close() {
-        optimizer.close();
+        optimizer.core().close();
     }
 }

@@ -8,12 +8,12 @@ import org.ejml.dense.row.factory.LinearSolverFactory_FDRM;
 import org.ejml.interfaces.linsol.LinearSolverDense;
 import org.lngd4j.Field;
 import org.lngd4j.LayerSpec;
-import org.lngd4j.LayerTensors;
 import org.lngd4j.LngdOptimizer;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.Signal;
 import org.lngd4j.StepPlan;
 import org.lngd4j.UpdateMode;
+import org.lngd4j.nd4j.Nd4jOptimizer;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.linalg.inverse.InvertMatrix;
@@ -58,6 +58,7 @@ public class InversePeer {
     public int threads;
 
     private LngdOptimizer optimizer;
+    private Nd4jOptimizer arrays;
     private StepPlan plan;
     private INDArray inputs;
     private INDArray signal;
@@ -114,18 +115,18 @@ public class InversePeer {
                         .inverseInterval(1)
                         .threads(threads)
                         .build();
-        optimizer =
-                LngdOptimizer.create(options, List.of(LayerSpec.dense("one", n, 1).bias(false)));
+        arrays = Nd4jOptimizer.create(options, List.of(LayerSpec.dense("one", n, 1).bias(false)));
+        optimizer = arrays.core();
         INDArray weights = Nd4j.randn(1, n);
         plan =
                 optimizer.plan(
-                        List.of(new LayerTensors(0, weights, null, weights.dup(), null)),
+                        List.of(arrays.tensors(0, weights, null, weights.dup(), null)),
                         UpdateMode.WEIGHTS);
         inputs = Nd4j.randn(16, n);
         signal = Nd4j.ones(16, 1);
         step();
         // What the library has inverted: Phi + lambda I.
-        damped = optimizer.read(0, Field.PHI);
+        damped = arrays.read(0, Field.PHI);
         damped.addi(Nd4j.eye(n).muli(optimizer.health(0).lambdaPhiMax()));
         double[][] rows = damped.toDoubleMatrix();
         switch (by) {
@@ -150,7 +151,7 @@ public class InversePeer {
     }
 
     private void step() {
-        optimizer.observe(0, inputs, signal, Signal.PRE_ACTIVATIONS);
+        arrays.observe(0, inputs, signal, Signal.PRE_ACTIVATIONS);
         plan.step(1e-6);
     }
 
@@ -200,8 +201,8 @@ public class InversePeer {
         } else if (result instanceof INDArray a) {
             x = a;
         } else {
-            x = optimizer.read(0, Field.PHI_INVERSE);
-            damped = optimizer.read(0, Field.PHI);
+            x = arrays.read(0, Field.PHI_INVERSE);
+            damped = arrays.read(0, Field.PHI);
             damped.addi(Nd4j.eye(n).muli(optimizer.health(0).lambdaPhiMax()));
         }
         double residual =

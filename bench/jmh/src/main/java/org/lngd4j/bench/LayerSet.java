@@ -16,6 +16,7 @@ import org.lngd4j.OutputModel;
 import org.lngd4j.Signal;
 import org.lngd4j.StepPlan;
 import org.lngd4j.UpdateMode;
+import org.lngd4j.nd4j.Nd4jOptimizer;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 
@@ -45,6 +46,7 @@ final class LayerSet implements AutoCloseable {
 
     final List<Layer> layers;
     final LngdOptimizer optimizer;
+    private final Nd4jOptimizer arrays;
     final StepPlan plan;
     private final List<INDArray> inputs = new ArrayList<>();
     private final List<INDArray> signals = new ArrayList<>();
@@ -56,12 +58,13 @@ final class LayerSet implements AutoCloseable {
      */
     LayerSet(String name, LngdOptions options, int samples) {
         layers = read(Path.of(System.getProperty("lngd.layers", "../layers"), name + ".csv"));
+        arrays = Nd4jOptimizer.create(options, layers.stream().map(Layer::spec).toList());
+        optimizer = arrays.core();
         Nd4j.getRandom().setSeed(1);
         List<LayerTensors> tensors = new ArrayList<>();
         for (int i = 0; i < layers.size(); i++) {
             tensors.add(tensors(i, samples));
         }
-        optimizer = LngdOptimizer.create(options, layers.stream().map(Layer::spec).toList());
         plan = optimizer.plan(tensors, UpdateMode.WEIGHTS);
     }
 
@@ -83,7 +86,7 @@ final class LayerSet implements AutoCloseable {
         inputs.add(Nd4j.randn(image));
         signals.add(Nd4j.randn(result));
         boolean bias = spec.bias();
-        return new LayerTensors(
+        return arrays.tensors(
                 index,
                 w,
                 bias ? Nd4j.zeros(out) : null,
@@ -95,7 +98,7 @@ final class LayerSet implements AutoCloseable {
     void step() {
         for (int i = 0; i < layers.size(); i++) {
             if (optimizer.needsStatistics(i)) {
-                optimizer.observe(i, inputs.get(i), signals.get(i), Signal.PRE_ACTIVATIONS);
+                arrays.observe(i, inputs.get(i), signals.get(i), Signal.PRE_ACTIVATIONS);
             }
         }
         plan.step(1e-6);

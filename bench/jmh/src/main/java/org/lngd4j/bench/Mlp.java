@@ -12,12 +12,14 @@ import org.lngd4j.OutputModel;
 import org.lngd4j.Signal;
 import org.lngd4j.StepPlan;
 import org.lngd4j.UpdateMode;
+import org.lngd4j.nd4j.Nd4jOptimizer;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 
 /** The layers of a fully connected network with random data in them, and one optimizer over all. */
 final class Mlp implements AutoCloseable {
     final LngdOptimizer optimizer;
+    private final Nd4jOptimizer arrays;
     final StepPlan plan;
     private final INDArray[] inputs;
     private final INDArray[] signals;
@@ -30,7 +32,7 @@ final class Mlp implements AutoCloseable {
         Nd4j.getRandom().setSeed(1);
         int count = widths.length - 1;
         List<LayerSpec> specs = new ArrayList<>();
-        List<LayerTensors> tensors = new ArrayList<>();
+        List<INDArray[]> tensors = new ArrayList<>();
         inputs = new INDArray[count];
         signals = new INDArray[count];
         for (int i = 0; i < count; i++) {
@@ -42,17 +44,23 @@ final class Mlp implements AutoCloseable {
                             .activation(last ? Activation.IDENTITY : Activation.RELU);
             specs.add(last ? spec.output(OutputModel.SOFTMAX) : spec);
             tensors.add(
-                    new LayerTensors(
-                            i,
-                            Nd4j.randn('f', in, out).muli(0.05).transpose(),
-                            Nd4j.zeros(out),
-                            Nd4j.randn('f', in, out).muli(0.01).transpose(),
-                            Nd4j.randn(new long[] {out}).muli(0.01)));
+                    new INDArray[] {
+                        Nd4j.randn('f', in, out).muli(0.05).transpose(),
+                        Nd4j.zeros(out),
+                        Nd4j.randn('f', in, out).muli(0.01).transpose(),
+                        Nd4j.randn(new long[] {out}).muli(0.01)
+                    });
             inputs[i] = Nd4j.randn('c', batch, in);
             signals[i] = Nd4j.randn('c', batch, out);
         }
-        optimizer = LngdOptimizer.create(options, specs);
-        plan = optimizer.plan(tensors, UpdateMode.WEIGHTS);
+        arrays = Nd4jOptimizer.create(options, specs);
+        optimizer = arrays.core();
+        List<LayerTensors> bound = new ArrayList<>();
+        for (int i = 0; i < count; i++) {
+            INDArray[] t = tensors.get(i);
+            bound.add(arrays.tensors(i, t[0], t[1], t[2], t[3]));
+        }
+        plan = optimizer.plan(bound, UpdateMode.WEIGHTS);
     }
 
     /**
@@ -63,7 +71,7 @@ final class Mlp implements AutoCloseable {
     void step() {
         for (int i = 0; i < inputs.length; i++) {
             if (optimizer.needsStatistics(i)) {
-                optimizer.observe(i, inputs[i], signals[i], Signal.PRE_ACTIVATIONS);
+                arrays.observe(i, inputs[i], signals[i], Signal.PRE_ACTIVATIONS);
             }
         }
         plan.step(1e-6);

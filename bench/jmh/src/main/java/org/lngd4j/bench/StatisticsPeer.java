@@ -5,11 +5,11 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.lngd4j.Field;
 import org.lngd4j.LayerSpec;
-import org.lngd4j.LayerTensors;
 import org.lngd4j.LngdOptimizer;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.Signal;
 import org.lngd4j.UpdateMode;
+import org.lngd4j.nd4j.Nd4jOptimizer;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.convolution.Convolution;
@@ -71,6 +71,7 @@ public class StatisticsPeer {
     private INDArray inputs;
     private INDArray signal;
     private LngdOptimizer optimizer;
+    private Nd4jOptimizer arrays;
     private INDArray psi;
 
     @Setup
@@ -109,9 +110,10 @@ public class StatisticsPeer {
                         .inverseInterval(1)
                         .threads(threads)
                         .build();
-        optimizer = LngdOptimizer.create(options, List.of(spec));
+        arrays = Nd4jOptimizer.create(options, List.of(spec));
+        optimizer = arrays.core();
         long workspace = optimizer.memory().workspace();
-        optimizer.observe(0, inputs, signal, Signal.PRE_ACTIVATIONS);
+        arrays.observe(0, inputs, signal, Signal.PRE_ACTIVATIONS);
         System.out.printf(
                 "  [factors %.2f MiB, workspace of the statistics %.2f MiB, of the layer %.2f MiB] ",
                 optimizer.memory().factors() / MIB,
@@ -119,7 +121,7 @@ public class StatisticsPeer {
                 workspace / MIB);
         optimizer
                 .plan(
-                        List.of(new LayerTensors(0, weights, null, weights.dup(), null)),
+                        List.of(arrays.tensors(0, weights, null, weights.dup(), null)),
                         UpdateMode.WEIGHTS)
                 .step(1e-6);
         check(plain());
@@ -131,7 +133,7 @@ public class StatisticsPeer {
             return plain();
         }
         // No step follows: each call adds the batch to the same sums.
-        optimizer.observe(0, inputs, signal, Signal.PRE_ACTIVATIONS);
+        arrays.observe(0, inputs, signal, Signal.PRE_ACTIVATIONS);
         return optimizer;
     }
 
@@ -159,14 +161,14 @@ public class StatisticsPeer {
     // Both are float sums of up to 65,536 terms; ours in pieces of up to 1024, ND4J's as its GEMM
     // orders them.
     private void check(INDArray phi) {
-        INDArray seen = optimizer.read(0, Field.PHI);
+        INDArray seen = arrays.read(0, Field.PHI);
         long d = phi.size(0);
         long block = by.equals("lngd-blocks") ? 128 : d;
         for (long begin = 0; begin < d; begin += block) {
             var part = NDArrayIndex.interval(begin, Math.min(d, begin + block));
             agree("Phi from " + begin, seen.get(part, part), phi.get(part, part));
         }
-        agree("psi", optimizer.read(0, Field.PSI), psi);
+        agree("psi", arrays.read(0, Field.PSI), psi);
     }
 
     private static void agree(String what, INDArray seen, INDArray expected) {

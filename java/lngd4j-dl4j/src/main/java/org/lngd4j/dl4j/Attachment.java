@@ -19,6 +19,7 @@ import org.lngd4j.StepPlan;
 import org.lngd4j.TrustRatio;
 import org.lngd4j.nativelib.LngdException;
 import org.lngd4j.nativelib.LngdStateException;
+import org.lngd4j.nd4j.Nd4jOptimizer;
 import org.nd4j.linalg.api.memory.MemoryWorkspace;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
@@ -38,6 +39,7 @@ final class Attachment {
     private final LngdOptions options;
     private final AttachOptions attachOptions;
     private final LngdOptimizer optimizer;
+    private final Nd4jOptimizer arrays;
     private final Captures captures = new Captures();
     private final List<Decoration> decorations = new ArrayList<>();
     private final Set<Trainable> firstOrder = Collections.newSetFromMap(new IdentityHashMap<>());
@@ -68,10 +70,10 @@ final class Attachment {
         List<LayerChoice> ours =
                 choices.stream().filter(c -> c.treatment() == Treatment.LNGD).toList();
         List<LayerSpec> specs = ours.stream().map(LayerChoice::spec).toList();
-        this.optimizer = LngdOptimizer.create(options, specs);
+        this.arrays = Nd4jOptimizer.create(options, specs);
+        this.optimizer = arrays.core();
         for (LayerChoice choice : ours) {
-            LayerCapture capture =
-                    new LayerCapture(this, optimizer, captures.list().size(), choice);
+            LayerCapture capture = new LayerCapture(this, arrays, captures.list().size(), choice);
             captures.add(capture);
             decorations.add(new Decoration(capture.layer, capture));
         }
@@ -339,6 +341,11 @@ final class Attachment {
 
     LngdOptimizer optimizer() {
         return optimizer;
+    }
+
+    /** The optimizer, as it takes arrays. */
+    Nd4jOptimizer arrays() {
+        return arrays;
     }
 
     long steps() {

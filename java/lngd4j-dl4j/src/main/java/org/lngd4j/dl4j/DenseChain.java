@@ -57,7 +57,7 @@ final class DenseChain {
         this.seed = options.seed();
         for (LayerCapture capture : captures) {
             activations.add(activation(capture.layer));
-            buffers.add(new SampleBuffer());
+            buffers.add(new SampleBuffer(attachment.arrays(), capture.lngdIndex));
             seen.add(null);
         }
     }

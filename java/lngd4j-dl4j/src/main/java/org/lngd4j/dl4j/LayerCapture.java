@@ -4,8 +4,8 @@ package org.lngd4j.dl4j;
 import org.deeplearning4j.nn.api.Layer;
 import org.lngd4j.Fisher;
 import org.lngd4j.LayerSamples;
-import org.lngd4j.LngdOptimizer;
 import org.lngd4j.Signal;
+import org.lngd4j.nd4j.Nd4jOptimizer;
 import org.nd4j.linalg.activations.IActivation;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.memory.MemoryWorkspace;
@@ -22,7 +22,7 @@ final class LayerCapture implements BackpropWatch {
     final Layer layer;
     final String name;
     private final Attachment attachment;
-    private final LngdOptimizer optimizer;
+    private final Nd4jOptimizer arrays;
     private final ArrayForm form;
     private final long outputs;
     private final IActivation derivative;
@@ -35,17 +35,16 @@ final class LayerCapture implements BackpropWatch {
     private LayerSamples samples;
     private boolean observed;
 
-    LayerCapture(
-            Attachment attachment, LngdOptimizer optimizer, int lngdIndex, LayerChoice choice) {
+    LayerCapture(Attachment attachment, Nd4jOptimizer arrays, int lngdIndex, LayerChoice choice) {
         this.attachment = attachment;
-        this.optimizer = optimizer;
+        this.arrays = arrays;
         this.lngdIndex = lngdIndex;
         this.layer = choice.layer();
         this.name = choice.name();
         this.form = choice.form();
         this.outputs = choice.spec().outputs();
         this.derivative = choice.derivative();
-        this.buffer = new SampleBuffer();
+        this.buffer = new SampleBuffer(arrays, lngdIndex);
         this.provided = attachment.options().fisher() == Fisher.PROVIDED;
         this.limit = attachment.options().statisticsSamples();
     }
@@ -57,8 +56,8 @@ final class LayerCapture implements BackpropWatch {
 
     /** Asks what the coming step wants to see. */
     void prepare() {
-        wantsStatistics = !attachment.ended() && optimizer.needsStatistics(lngdIndex);
-        wantsDeltas = !attachment.ended() && optimizer.needsDeltas(lngdIndex);
+        wantsStatistics = !attachment.ended() && arrays.core().needsStatistics(lngdIndex);
+        wantsDeltas = !attachment.ended() && arrays.core().needsDeltas(lngdIndex);
         samples = null;
         observed = false;
     }
@@ -113,17 +112,17 @@ final class LayerCapture implements BackpropWatch {
         a = form.spread(a, limit);
         g = form.spread(g, limit);
         if (a.dataType() == DataType.FLOAT) {
-            optimizer.observe(lngdIndex, a, g, Signal.GRADIENTS);
+            arrays.observe(lngdIndex, a, g, Signal.GRADIENTS);
             return;
         }
         try (MemoryWorkspace outside = Nd4j.getMemoryManager().scopeOutOfWorkspaces()) {
-            optimizer.observe(lngdIndex, a.castTo(DataType.FLOAT), g, Signal.GRADIENTS);
+            arrays.observe(lngdIndex, a.castTo(DataType.FLOAT), g, Signal.GRADIENTS);
         }
     }
 
     /** The same of this layer itself, in memory that is no workspace's. */
     void observeGradients(LayerSamples sampled) {
-        optimizer.observe(lngdIndex, sampled.inputs(), sampled.deltas(), Signal.GRADIENTS);
+        arrays.core().observe(lngdIndex, sampled.inputs(), sampled.deltas(), Signal.GRADIENTS);
     }
 
     /** Whether the step must be given samples. */
@@ -146,18 +145,17 @@ final class LayerCapture implements BackpropWatch {
         if (derivative == null && inputs.dataType() == DataType.FLOAT) {
             // The memory belongs to a workspace, but the library reads it before this call returns:
             // no copy.
-            optimizer.observe(
-                    lngdIndex, inputs, form.signal(preActivations), Signal.PRE_ACTIVATIONS);
+            arrays.observe(lngdIndex, inputs, form.signal(preActivations), Signal.PRE_ACTIVATIONS);
             return;
         }
         try (MemoryWorkspace outside = Nd4j.getMemoryManager().scopeOutOfWorkspaces()) {
             INDArray floats = inputs.castTo(DataType.FLOAT);
             if (derivative == null) {
-                optimizer.observe(
+                arrays.observe(
                         lngdIndex, floats, form.signal(preActivations), Signal.PRE_ACTIVATIONS);
             } else {
                 INDArray slope = ActivationModel.slope(derivative, preActivations);
-                optimizer.observe(lngdIndex, floats, form.signal(slope), Signal.GRADIENTS);
+                arrays.observe(lngdIndex, floats, form.signal(slope), Signal.GRADIENTS);
             }
         }
     }

@@ -151,12 +151,14 @@ final class LngdUpdate {
             INDArray w = c.layer.getParam(DefaultParamInitializer.WEIGHT_KEY);
             weights.add(w);
             tensors.add(
-                    new LayerTensors(
-                            c.lngdIndex,
-                            c.weights(w),
-                            c.layer.getParam(DefaultParamInitializer.BIAS_KEY),
-                            c.weights(slopes.get(DefaultParamInitializer.WEIGHT_KEY)),
-                            slopes.get(DefaultParamInitializer.BIAS_KEY)));
+                    attachment
+                            .arrays()
+                            .tensors(
+                                    c.lngdIndex,
+                                    c.weights(w),
+                                    c.layer.getParam(DefaultParamInitializer.BIAS_KEY),
+                                    c.weights(slopes.get(DefaultParamInitializer.WEIGHT_KEY)),
+                                    slopes.get(DefaultParamInitializer.BIAS_KEY)));
         }
         return attachment.optimizer().plan(tensors, UpdateMode.GRADIENTS);
     }

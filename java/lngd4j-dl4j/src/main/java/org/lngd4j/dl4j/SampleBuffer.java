@@ -3,6 +3,7 @@ package org.lngd4j.dl4j;
 
 import java.util.Arrays;
 import org.lngd4j.LayerSamples;
+import org.lngd4j.nd4j.Nd4jOptimizer;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.memory.MemoryWorkspace;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -16,24 +17,36 @@ import org.nd4j.linalg.indexing.NDArrayIndex;
  */
 @SuppressWarnings("try") // scopes that are only opened and closed
 final class SampleBuffer {
+    private final Nd4jOptimizer arrays;
+    private final int layer;
+    // The memory, and the first samples of it that this batch has.
     private INDArray inputs;
     private INDArray deltas;
+    private INDArray firstInputs;
+    private INDArray firstDeltas;
     private LayerSamples current;
+
+    SampleBuffer(Nd4jOptimizer arrays, int layer) {
+        this.arrays = arrays;
+        this.layer = layer;
+    }
 
     LayerSamples put(INDArray a, INDArray delta, INDArray mask) {
         if (current == null
-                || !Arrays.equals(current.deltas().shape(), delta.shape())
-                || !Arrays.equals(current.inputs().shape(), a.shape())) {
+                || !Arrays.equals(firstDeltas.shape(), delta.shape())
+                || !Arrays.equals(firstInputs.shape(), a.shape())) {
             try (MemoryWorkspace outside = Nd4j.getMemoryManager().scopeOutOfWorkspaces()) {
                 inputs = room(inputs, a);
                 deltas = room(deltas, delta);
-                current = new LayerSamples(first(inputs, a), first(deltas, delta));
+                firstInputs = first(inputs, a);
+                firstDeltas = first(deltas, delta);
+                current = arrays.samples(layer, firstInputs, firstDeltas);
             }
         }
-        current.inputs().assign(a);
-        current.deltas().assign(delta);
+        firstInputs.assign(a);
+        firstDeltas.assign(delta);
         if (mask != null) {
-            ArrayForm.mask(current.deltas(), mask.castTo(DataType.FLOAT));
+            ArrayForm.mask(firstDeltas, mask.castTo(DataType.FLOAT));
         }
         return current;
     }

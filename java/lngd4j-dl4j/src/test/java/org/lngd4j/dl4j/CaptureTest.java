@@ -144,8 +144,8 @@ class CaptureTest {
                 // Before the updater, DL4J's gradients are sums over the batch.
                 INDArray dW = net.gradient().getGradientFor(capture.layer.getIndex() + "_W");
                 INDArray db = net.gradient().getGradientFor(capture.layer.getIndex() + "_b");
-                assertClose(s.inputs().transpose().mmul(s.deltas()), dW);
-                assertClose(s.deltas().sum(0), db.reshape(db.length()));
+                assertClose(Nets.inputs(s).transpose().mmul(Nets.deltas(s)), dW);
+                assertClose(Nets.deltas(s).sum(0), db.reshape(db.length()));
                 assertThat(dW.amaxNumber().doubleValue()).isGreaterThan(1e-4);
             }
             return lngd.report();

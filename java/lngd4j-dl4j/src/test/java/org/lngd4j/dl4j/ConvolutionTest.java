@@ -238,7 +238,7 @@ class ConvolutionTest {
             INDArray dW = capture.weights(net.gradient().getGradientFor("0_W"));
             assertThat(dW.shape()).containsExactly(spec.outputs(), spec.weightColumns());
             double[][] mine =
-                    gradient(spec, capture.samples().inputs(), capture.samples().deltas());
+                    gradient(spec, Nets.inputs(capture.samples()), Nets.deltas(capture.samples()));
             double largest = dW.amaxNumber().doubleValue();
             assertThat(largest).isGreaterThan(1e-4);
             for (int i = 0; i < spec.outputs(); i++) {
@@ -256,7 +256,7 @@ class ConvolutionTest {
             assertThat(net.params()).isNotEqualTo(before);
             assertThat(lngd.optimizer().health(0).lastStepSkipped()).isFalse();
             // One Phi for each group, symmetric, with a positive diagonal.
-            INDArray phi = lngd.optimizer().read(0, Field.PHI);
+            INDArray phi = Nets.read(lngd, 0, Field.PHI);
             long d = spec.columns();
             assertThat(phi.length()).isEqualTo(spec.groups() * d * d);
             assertThat(phi.reshape(spec.groups(), d, d).getDouble(0, 0, 0)).isGreaterThan(0);

@@ -111,8 +111,7 @@ class DenseChainTest {
         try (LngdTraining lngd = Lngd.attach(net, OPTIONS)) {
             assertThat(lngd.shadowed()).isTrue();
             net.fit(Nets.data(SAMPLES, 5, 1));
-            assertThat(lngd.optimizer().read(0, Field.PHI).amaxNumber().doubleValue())
-                    .isGreaterThan(0);
+            assertThat(Nets.read(lngd, 0, Field.PHI).amaxNumber().doubleValue()).isGreaterThan(0);
         }
     }
 }

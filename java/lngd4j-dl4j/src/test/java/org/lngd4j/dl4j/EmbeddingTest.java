@@ -167,11 +167,11 @@ class EmbeddingTest {
             INDArray db = net.gradient().getGradientFor("0_b");
             INDArray expected = Nd4j.zeros(DataType.FLOAT, VOCABULARY, WIDTH);
             INDArray expectedBias = Nd4j.zeros(DataType.FLOAT, WIDTH);
-            long length = s.inputs().size(1);
-            INDArray deltas = s.deltas().reshape('c', s.inputs().size(0), WIDTH, length);
-            for (long n = 0; n < s.inputs().size(0); n++) {
+            long length = Nets.inputs(s).size(1);
+            INDArray deltas = Nets.deltas(s).reshape('c', Nets.inputs(s).size(0), WIDTH, length);
+            for (long n = 0; n < Nets.inputs(s).size(0); n++) {
                 for (long t = 0; t < length; t++) {
-                    long index = s.inputs().getLong(n, t);
+                    long index = Nets.inputs(s).getLong(n, t);
                     for (long i = 0; i < WIDTH; i++) {
                         double delta = deltas.getDouble(n, i, t);
                         expected.putScalar(index, i, expected.getDouble(index, i) + delta);
@@ -189,7 +189,7 @@ class EmbeddingTest {
             net.fit(new DataSet(data.getFeatures(), data.getLabels(), mask, null));
             assertThat(lngd.optimizer().health(0).skippedSteps()).isZero();
             assertThat(lngd.optimizer().health(0).statisticsUpdates()).isEqualTo(1);
-            INDArray phi = lngd.optimizer().read(0, Field.PHI);
+            INDArray phi = Nets.read(lngd, 0, Field.PHI);
             assertThat(phi.length()).isEqualTo(VOCABULARY + (bias ? 1 : 0));
             assertThat(phi.getDouble(0)).isPositive();
             assertThat(phi.getDouble(VOCABULARY - 1)).isZero();

@@ -140,7 +140,9 @@ class GraphTest {
             for (LayerCapture capture : lngd.captures()) {
                 INDArray dW = graph.gradient().getGradientFor(capture.name + "_W");
                 INDArray mine =
-                        capture.samples().inputs().transpose().mmul(capture.samples().deltas());
+                        Nets.inputs(capture.samples())
+                                .transpose()
+                                .mmul(Nets.deltas(capture.samples()));
                 double largest = dW.amaxNumber().doubleValue();
                 assertThat(largest).as(capture.name).isGreaterThan(1e-4);
                 assertThat(mine.sub(dW).amaxNumber().doubleValue())

@@ -9,6 +9,10 @@ import org.deeplearning4j.nn.conf.layers.DenseLayer;
 import org.deeplearning4j.nn.conf.layers.Layer;
 import org.deeplearning4j.nn.conf.layers.OutputLayer;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.lngd4j.Field;
+import org.lngd4j.LayerSamples;
+import org.lngd4j.nd4j.Nd4jOptimizer;
+import org.lngd4j.nd4j.Nd4jTensor;
 import org.nd4j.linalg.activations.Activation;
 import org.nd4j.linalg.activations.IActivation;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -24,6 +28,19 @@ final class Nets {
     static final int CLASSES = 4;
 
     private Nets() {}
+
+    /** A field of the optimizer of an attached network. */
+    static INDArray read(LngdTraining lngd, int layer, Field field) {
+        return new Nd4jOptimizer(lngd.optimizer()).read(layer, field);
+    }
+
+    static INDArray inputs(LayerSamples samples) {
+        return ((Nd4jTensor) samples.inputs()).get();
+    }
+
+    static INDArray deltas(LayerSamples samples) {
+        return ((Nd4jTensor) samples.deltas()).get();
+    }
 
     static MultiLayerNetwork of(IUpdater updater, Layer... layers) {
         NeuralNetConfiguration.ListBuilder list =

@@ -184,7 +184,7 @@ class SampledFisherRunTest {
             assertThat(lngd.report().with(Treatment.LNGD)).hasSize(2);
             net.fit(data);
             for (int i = 0; i < 2; i++) {
-                INDArray phi = lngd.optimizer().read(i, Field.PHI);
+                INDArray phi = Nets.read(lngd, i, Field.PHI);
                 assertThat(phi.amaxNumber().doubleValue()).isGreaterThan(1e-4);
             }
         }

@@ -34,6 +34,7 @@ import org.lngd4j.LngdOptions;
 import org.lngd4j.Signal;
 import org.lngd4j.StepPlan;
 import org.lngd4j.UpdateMode;
+import org.lngd4j.nd4j.Nd4jOptimizer;
 import org.nd4j.linalg.activations.Activation;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -133,8 +134,8 @@ class SampledFisherTest {
                 for (LayerCapture capture : lngd.captures()) {
                     rows.add(
                             List.of(
-                                    capture.samples().inputs().dup(),
-                                    capture.samples().deltas().mul(scale)));
+                                    Nets.inputs(capture.samples()).dup(),
+                                    Nets.deltas(capture.samples()).mul(scale)));
                 }
             }
             int layers = lngd.captures().size();
@@ -161,26 +162,27 @@ class SampledFisherTest {
         List<LayerSpec> specs =
                 lngd.report().with(Treatment.LNGD).stream().map(LayerRegistration::spec).toList();
         assertThat(rows).hasSameSizeAs(specs);
-        try (LngdOptimizer twin = LngdOptimizer.create(options, specs)) {
+        try (LngdOptimizer core = LngdOptimizer.create(options, specs)) {
+            Nd4jOptimizer twin = new Nd4jOptimizer(core);
             List<LayerTensors> tensors = new ArrayList<>();
             for (int i = 0; i < specs.size(); i++) {
                 LayerSpec s = specs.get(i);
                 twin.observe(i, rows.get(i).get(0), rows.get(i).get(1), Signal.GRADIENTS);
                 tensors.add(
-                        new LayerTensors(
+                        twin.tensors(
                                 i,
                                 Nd4j.ones(DataType.FLOAT, s.outputs(), s.weightColumns()),
                                 s.bias() ? Nd4j.ones(DataType.FLOAT, s.outputs()) : null,
                                 Nd4j.ones(DataType.FLOAT, s.outputs(), s.weightColumns()),
                                 s.bias() ? Nd4j.ones(DataType.FLOAT, s.outputs()) : null));
             }
-            try (StepPlan plan = twin.plan(tensors, UpdateMode.WEIGHTS)) {
+            try (StepPlan plan = core.plan(tensors, UpdateMode.WEIGHTS)) {
                 plan.step(0);
             }
             for (int i = 0; i < specs.size(); i++) {
                 for (Field field : new Field[] {Field.PHI, Field.PSI}) {
                     INDArray expected = twin.read(i, field);
-                    INDArray actual = lngd.optimizer().read(i, field);
+                    INDArray actual = Nets.read(lngd, i, field);
                     double largest = expected.amaxNumber().doubleValue();
                     assertThat(largest).as("%s of layer %d", field, i).isGreaterThan(1e-9);
                     // Another batch size makes GEMMs round otherwise; squares of float32 results.
@@ -307,7 +309,7 @@ class SampledFisherTest {
             twin.setLabels(classes, far);
             twin.computeGradientAndScore();
             for (LayerCapture c : lngd.captures()) {
-                rows.add(List.of(c.samples().inputs().dup(), c.samples().deltas().dup()));
+                rows.add(List.of(Nets.inputs(c.samples()).dup(), Nets.deltas(c.samples()).dup()));
             }
         }
         try (LngdTraining lngd = Lngd.attach(net, whole)) {
@@ -378,7 +380,7 @@ class SampledFisherTest {
             twin.setLayerMaskArrays(mask, null);
             twin.computeGradientAndScore();
             for (LayerCapture c : lngd.captures()) {
-                rows.add(List.of(c.samples().inputs().dup(), c.samples().deltas().dup()));
+                rows.add(List.of(Nets.inputs(c.samples()).dup(), Nets.deltas(c.samples()).dup()));
             }
         }
         try (LngdTraining lngd = Lngd.attach(net, whole)) {

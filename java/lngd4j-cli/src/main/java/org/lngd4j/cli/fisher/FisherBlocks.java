@@ -15,6 +15,7 @@ import org.lngd4j.OutputModel;
 import org.lngd4j.Signal;
 import org.lngd4j.StepPlan;
 import org.lngd4j.UpdateMode;
+import org.lngd4j.nd4j.Nd4jOptimizer;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 
@@ -106,28 +107,27 @@ record FisherBlocks(
         if (output) {
             spec = spec.activation(Activation.IDENTITY).output(OutputModel.SOFTMAX);
         }
-        try (LngdOptimizer optimizer = LngdOptimizer.create(options, List.of(spec));
-                StepPlan plan =
-                        optimizer.plan(
-                                List.of(
-                                        new LayerTensors(
-                                                0,
-                                                Nd4j.ones(m, d - 1),
-                                                Nd4j.ones(m),
-                                                Nd4j.ones(m, d - 1),
-                                                Nd4j.ones(m))),
-                                UpdateMode.WEIGHTS)) {
+        try (LngdOptimizer core = LngdOptimizer.create(options, List.of(spec))) {
+            Nd4jOptimizer optimizer = new Nd4jOptimizer(core);
+            LayerTensors tensors =
+                    optimizer.tensors(
+                            0,
+                            Nd4j.ones(m, d - 1),
+                            Nd4j.ones(m),
+                            Nd4j.ones(m, d - 1),
+                            Nd4j.ones(m));
+            StepPlan plan = core.plan(List.of(tensors), UpdateMode.WEIGHTS);
             optimizer.observe(
                     0,
                     array(inputs, d - 1),
                     array(signal, m),
                     fisher == Fisher.PROVIDED ? Signal.GRADIENTS : Signal.PRE_ACTIVATIONS);
             plan.step(0); // takes the statistics; weights of a step of length 0 stay
-            double[][] phi = square(optimizer.read(0, Field.PHI), d);
-            INDArray psi = optimizer.read(0, Field.PSI);
+            double[][] phi = square(core.read(0, Field.PHI), d);
+            float[] psi = core.read(0, Field.PSI);
             double[] diagonal = new double[m];
             for (int i = 0; i < m; i++) {
-                diagonal[i] = psi.getDouble(i);
+                diagonal[i] = psi[i];
             }
             return Matrices.kronecker(phi, Matrices.diagonal(diagonal));
         }
@@ -143,12 +143,11 @@ record FisherBlocks(
         return Nd4j.createFromArray(values);
     }
 
-    private static double[][] square(INDArray values, int n) {
-        INDArray flat = values.reshape(n, n);
+    private static double[][] square(float[] values, int n) {
         double[][] result = new double[n][n];
         for (int i = 0; i < n; i++) {
             for (int j = 0; j < n; j++) {
-                result[i][j] = flat.getDouble(i, j);
+                result[i][j] = values[i * n + j];
             }
         }
         return result;

@@ -16,6 +16,7 @@ import org.lngd4j.Signal;
 import org.lngd4j.StepPlan;
 import org.lngd4j.TrustRatio;
 import org.lngd4j.UpdateMode;
+import org.lngd4j.nd4j.Nd4jOptimizer;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 
@@ -121,11 +122,12 @@ final class QuickCheck {
         INDArray bias = columns(start, inputs, inputs + 1).reshape(outputs);
         INDArray weightGradients = weights.ulike();
         INDArray biasGradients = bias.ulike();
-        LayerTensors tensors = new LayerTensors(0, weights, bias, weightGradients, biasGradients);
-        try (LngdOptimizer optimizer =
-                        LngdOptimizer.create(
-                                options, List.of(LayerSpec.dense("selftest", inputs, outputs)));
-                StepPlan plan = optimizer.plan(List.of(tensors), UpdateMode.WEIGHTS)) {
+        LayerSpec layer = LayerSpec.dense("selftest", inputs, outputs);
+        try (LngdOptimizer core = LngdOptimizer.create(options, List.of(layer))) {
+            Nd4jOptimizer optimizer = new Nd4jOptimizer(core);
+            LayerTensors tensors =
+                    optimizer.tensors(0, weights, bias, weightGradients, biasGradients);
+            StepPlan plan = core.plan(List.of(tensors), UpdateMode.WEIGHTS);
             for (int t = 0; t < batches.size(); t++) {
                 optimizer.observe(
                         0,

@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import org.lngd4j.cli.CliException;
-import org.lngd4j.golden.GoldenField;
+import org.lngd4j.cli.golden.GoldenField;
 
 /** The outcome of a self-test: a line for each check, or one JSON object, and the exit status. */
 final class Report {

@@ -18,9 +18,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.lngd4j.Device;
 import org.lngd4j.LngdInfo;
+import org.lngd4j.cli.golden.GoldenFile;
 import org.lngd4j.cli.support.Json;
 import org.lngd4j.cli.train.CommandResult;
-import org.lngd4j.golden.GoldenFile;
 
 class SelfTestTest {
     private static final String NAME = "lngd_relu_expected.json";

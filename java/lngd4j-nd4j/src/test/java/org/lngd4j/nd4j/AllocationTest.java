@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.nd4j;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.sun.management.ThreadMXBean;
+import java.lang.management.ManagementFactory;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.lngd4j.Activation;
+import org.lngd4j.LayerSamples;
+import org.lngd4j.LayerSpec;
+import org.lngd4j.LayerTensors;
+import org.lngd4j.LngdOptimizer;
+import org.lngd4j.LngdOptions;
+import org.lngd4j.OutputModel;
+import org.lngd4j.Signal;
+import org.lngd4j.StepPlan;
+import org.lngd4j.UpdateMode;
+import org.nd4j.linalg.api.ndarray.INDArray;
+
+/** A training loop of observe and step on ND4J arrays allocates nothing on the Java heap. */
+class AllocationTest {
+    private static final int WARM_UP = 3000;
+    private static final int STEPS = 2000;
+    private static final int ROUNDS = 5;
+
+    @Test
+    void observeAndStepAllocateNothing() {
+        assertThat(allocatedBy(LngdOptions.recipe(10_000))).isZero();
+    }
+
+    @Test
+    void stepsWithSamplesAllocateNothing() {
+        assertThat(allocatedBy(LngdOptions.recipeEmpirical(10_000))).isZero();
+    }
+
+    /**
+     * Bytes that {@value #STEPS} steps allocate in this thread, of which nothing is rounded away:
+     * the least of {@value #ROUNDS} rounds. What a step allocates shows in every round; what the
+     * JVM allocates in this thread once, when it links a class or a call site late, in one.
+     */
+    private static long allocatedBy(LngdOptions.Builder options) {
+        List<LayerSpec> layers =
+                List.of(
+                        LayerSpec.dense("first", 8, 6),
+                        LayerSpec.dense("second", 6, 4).activation(Activation.TANH),
+                        LayerSpec.dense("last", 4, 3).output(OutputModel.SOFTMAX));
+        Data data = new Data(1);
+        LngdOptimizer core =
+                LngdOptimizer.create(
+                        options.device(TestDevice.get()).threads(1).statisticsInterval(2).build(),
+                        layers);
+        Nd4jOptimizer optimizer = new Nd4jOptimizer(core);
+        List<LayerTensors> tensors = new ArrayList<>();
+        List<LayerSamples> samples = new ArrayList<>();
+        INDArray[] inputs = new INDArray[layers.size()];
+        INDArray[] signals = new INDArray[layers.size()];
+        for (int i = 0; i < signals.length; i++) {
+            LayerSpec l = layers.get(i);
+            tensors.add(
+                    optimizer.tensors(
+                            i,
+                            data.floats(l.outputs(), l.inputs()),
+                            data.vector(l.outputs()),
+                            data.floats(l.outputs(), l.inputs()),
+                            data.vector(l.outputs())));
+            signals[i] = data.floats(5, l.outputs());
+            inputs[i] = data.floats(5, l.inputs());
+            samples.add(optimizer.samples(i, inputs[i], data.floats(5, l.outputs())));
+        }
+        try (core;
+                StepPlan plan = core.plan(tensors, UpdateMode.WEIGHTS)) {
+            run(optimizer, plan, samples, inputs, signals, 0, WARM_UP);
+            ThreadMXBean bean = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+            long thread = Thread.currentThread().getId();
+            // The bean's own first call allocates.
+            bean.getThreadAllocatedBytes(thread);
+            long least = Long.MAX_VALUE;
+            for (int round = 0; round < ROUNDS; round++) {
+                int start = WARM_UP + round * STEPS;
+                long before = bean.getThreadAllocatedBytes(thread);
+                run(optimizer, plan, samples, inputs, signals, start, start + STEPS);
+                least = Math.min(least, bean.getThreadAllocatedBytes(thread) - before);
+            }
+            return least;
+        }
+    }
+
+    private static void run(
+            Nd4jOptimizer optimizer,
+            StepPlan plan,
+            List<LayerSamples> samples,
+            INDArray[] inputs,
+            INDArray[] signals,
+            int from,
+            int to) {
+        for (int t = from; t < to; t++) {
+            boolean deltas = false;
+            for (int i = 0; i < signals.length; i++) {
+                if (optimizer.core().needsStatistics(i)) {
+                    optimizer.observe(i, inputs[i], signals[i], Signal.PRE_ACTIVATIONS);
+                }
+                deltas |= optimizer.core().needsDeltas(i);
+            }
+            double factor = optimizer.core().schedule(t, 0);
+            if (deltas) {
+                plan.step(factor, samples);
+            } else {
+                plan.step(factor);
+            }
+        }
+    }
+}
