@@ -46,7 +46,7 @@ public final class LngdOptimizer extends OptimizerReadOuts implements AutoClosea
     private final Device device;
     private final AddressPointer inputsPointer = new AddressPointer();
     private final AddressPointer signalPointer = new AddressPointer();
-    private final IntPointer bits = new IntPointer(1);
+    private final IntPointer bits = new IntPointer(1).retainReference();
     private TensorStruct inputsStruct;
     private TensorStruct signalStruct;
 

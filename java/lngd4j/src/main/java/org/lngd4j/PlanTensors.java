@@ -40,7 +40,7 @@ final class PlanTensors {
             }
         }
         for (int k = 0; k < NAMES.length; k++) {
-            addresses[k] = new LongPointer(count).fill(0);
+            addresses[k] = new LongPointer(count).fill(0).retainReference();
             arrays[k] = new PointerPointer<>(addresses[k]);
         }
     }

@@ -11,7 +11,7 @@ final class SampleStructs {
     private final TensorStruct[] deltas;
 
     SampleStructs(int layers) {
-        structs = new lngd_samples(layers);
+        structs = new lngd_samples(layers).retainReference();
         inputs = new TensorStruct[layers];
         deltas = new TensorStruct[layers];
         for (int i = 0; i < layers; i++) {

@@ -21,7 +21,7 @@ public final class StepPlan implements AutoCloseable {
     private final lngd_plan pointer;
     private final PlanTensors tensors;
     private final Leaks.Registration registration;
-    private final IntPointer allowed = new IntPointer(1);
+    private final IntPointer allowed = new IntPointer(1).retainReference();
     private SampleStructs samples;
     private boolean closed;
 

@@ -8,7 +8,8 @@ import org.lngd4j.nativelib.global.lngd_tensor;
 /**
  * An {@code lngd_tensor} with the memory of its sizes and strides, made once and filled for each
  * call; filling allocates nothing. Whoever fills it keeps the tensor reachable until the call is
- * over.
+ * over. Like all native memory that an optimizer keeps, it holds a reference to itself: the end of
+ * a {@code PointerScope} that the caller had open when it was made would free it otherwise.
  */
 final class TensorStruct implements AutoCloseable {
     private final lngd_tensor struct;
@@ -16,13 +17,13 @@ final class TensorStruct implements AutoCloseable {
     private final AddressPointer address = new AddressPointer();
 
     TensorStruct() {
-        this(new lngd_tensor());
+        this(new lngd_tensor().retainReference());
     }
 
     /** On a struct that is a part of another one, whose owner outlives this object. */
     TensorStruct(lngd_tensor struct) {
         this.struct = struct;
-        this.extents = new LongPointer(2L * NativeTensor.MAX_RANK);
+        this.extents = new LongPointer(2L * NativeTensor.MAX_RANK).retainReference();
         Pointer.memset(struct, 0, struct.sizeof());
         struct.dtype_code(Dlpack.FLOAT).dtype_bits((byte) Float.SIZE).dtype_lanes((short) 1);
         struct.shape(extents);

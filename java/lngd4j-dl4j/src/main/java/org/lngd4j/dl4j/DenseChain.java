@@ -10,6 +10,7 @@ import org.deeplearning4j.nn.layers.feedforward.dense.DenseLayer;
 import org.deeplearning4j.nn.params.DefaultParamInitializer;
 import org.lngd4j.LayerSamples;
 import org.lngd4j.LngdOptions;
+import org.lngd4j.adapter.TargetNoise;
 import org.nd4j.linalg.activations.IActivation;
 import org.nd4j.linalg.activations.impl.ActivationRReLU;
 import org.nd4j.linalg.api.memory.MemoryWorkspace;

@@ -3,6 +3,7 @@ package org.lngd4j.dl4j;
 
 import org.deeplearning4j.nn.api.Layer;
 import org.lngd4j.LayerSpec;
+import org.lngd4j.Treatment;
 import org.nd4j.linalg.activations.IActivation;
 
 /**

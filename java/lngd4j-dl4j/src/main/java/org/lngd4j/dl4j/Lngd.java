@@ -12,6 +12,7 @@ import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.lngd4j.Fisher;
 import org.lngd4j.LayerSpec;
 import org.lngd4j.LngdOptions;
+import org.lngd4j.Treatment;
 import org.lngd4j.nativelib.LngdArgumentException;
 import org.lngd4j.nativelib.LngdStateException;
 import org.nd4j.linalg.api.buffer.DataType;

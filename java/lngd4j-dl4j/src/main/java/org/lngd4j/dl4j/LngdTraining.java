@@ -13,6 +13,8 @@ import org.lngd4j.KernelTimes;
 import org.lngd4j.LayerHealth;
 import org.lngd4j.LngdOptimizer;
 import org.lngd4j.LngdOptions;
+import org.lngd4j.RegistrationReport;
+import org.lngd4j.Treatment;
 import org.lngd4j.nativelib.LngdHandleException;
 import org.lngd4j.nativelib.LngdStateException;
 

@@ -8,7 +8,10 @@ import org.deeplearning4j.nn.conf.BackpropType;
 import org.deeplearning4j.nn.conf.layers.BaseLayer;
 import org.deeplearning4j.nn.conf.layers.BatchNormalization;
 import org.lngd4j.Fisher;
+import org.lngd4j.LayerRegistration;
 import org.lngd4j.LngdOptions;
+import org.lngd4j.RegistrationReport;
+import org.lngd4j.Treatment;
 import org.nd4j.linalg.learning.config.IUpdater;
 
 /** Makes the registration report of an attachment. */

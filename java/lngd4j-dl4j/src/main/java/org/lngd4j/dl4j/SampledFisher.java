@@ -14,6 +14,7 @@ import org.deeplearning4j.nn.conf.layers.wrapper.BaseWrapperLayer;
 import org.deeplearning4j.nn.layers.FrozenLayer;
 import org.deeplearning4j.nn.layers.FrozenLayerWithBackprop;
 import org.lngd4j.LngdOptions;
+import org.lngd4j.adapter.TargetNoise;
 import org.lngd4j.nativelib.LngdArgumentException;
 import org.nd4j.linalg.activations.IActivation;
 import org.nd4j.linalg.api.memory.MemoryWorkspace;

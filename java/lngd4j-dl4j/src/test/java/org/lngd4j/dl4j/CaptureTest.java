@@ -15,6 +15,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.lngd4j.LayerSamples;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.OutputModel;
+import org.lngd4j.RegistrationReport;
+import org.lngd4j.Treatment;
 import org.nd4j.linalg.activations.Activation;
 import org.nd4j.linalg.activations.impl.ActivationELU;
 import org.nd4j.linalg.activations.impl.ActivationReLU;

@@ -25,6 +25,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.lngd4j.Field;
 import org.lngd4j.LayerSamples;
 import org.lngd4j.LngdOptions;
+import org.lngd4j.Treatment;
 import org.nd4j.linalg.activations.Activation;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;

@@ -17,6 +17,7 @@ import org.lngd4j.LayerSpec;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.OutputModel;
 import org.lngd4j.Preset;
+import org.lngd4j.Treatment;
 import org.lngd4j.nativelib.LngdArgumentException;
 import org.nd4j.linalg.activations.Activation;
 import org.nd4j.linalg.api.ndarray.INDArray;

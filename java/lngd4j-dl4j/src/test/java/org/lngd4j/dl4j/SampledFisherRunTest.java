@@ -29,6 +29,7 @@ import org.lngd4j.Field;
 import org.lngd4j.Fisher;
 import org.lngd4j.LayerRate;
 import org.lngd4j.LngdOptions;
+import org.lngd4j.Treatment;
 import org.lngd4j.nativelib.LngdArgumentException;
 import org.lngd4j.nativelib.LngdStateException;
 import org.nd4j.common.primitives.Pair;

@@ -12,6 +12,7 @@ import org.deeplearning4j.datasets.iterator.utilty.ListDataSetIterator;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.junit.jupiter.api.Test;
 import org.lngd4j.LngdOptions;
+import org.lngd4j.adapter.HealthWatch;
 import org.lngd4j.nativelib.LngdArgumentException;
 import org.lngd4j.nativelib.LngdStateException;
 import org.nd4j.linalg.api.ndarray.INDArray;

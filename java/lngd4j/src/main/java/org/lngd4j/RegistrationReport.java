@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package org.lngd4j.dl4j;
+package org.lngd4j;
 
 import java.util.ArrayList;
 import java.util.List;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-package org.lngd4j.dl4j;
+package org.lngd4j;
 
-/** What is done with a layer of a network while LNGD is attached. */
+/** What an adapter does with a layer of a network while LNGD is attached to it. */
 public enum Treatment {
     /** Its weights and bias are trained by LNGD. */
     LNGD,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package org.lngd4j.dl4j;
+package org.lngd4j.adapter;
 
 import java.util.ArrayList;
 import java.util.List;
@@ -13,7 +13,7 @@ import org.lngd4j.LayerHealth;
  * the first step, every 50 steps, and at the end (asking a device at every step would make it
  * wait), and says what is new: the first time at once, then ever more rarely.
  */
-final class HealthWatch {
+public final class HealthWatch {
     private static final long EVERY = 50;
 
     private final Supplier<Map<String, LayerHealth>> layers;
@@ -23,16 +23,22 @@ final class HealthWatch {
     private long told;
 
     /**
+     * A watch that has not looked yet.
+     *
      * @param layers the health of each by name
      * @param say where a line goes
      */
-    HealthWatch(Supplier<Map<String, LayerHealth>> layers, Consumer<String> say) {
+    public HealthWatch(Supplier<Map<String, LayerHealth>> layers, Consumer<String> say) {
         this.layers = layers;
         this.say = say;
     }
 
-    /** Called after each step. */
-    void stepped(long steps) {
+    /**
+     * Called after each step.
+     *
+     * @param steps steps done
+     */
+    public void stepped(long steps) {
         if (steps < nextLook) {
             return;
         }
@@ -42,8 +48,12 @@ final class HealthWatch {
         }
     }
 
-    /** Says what has not been said yet. */
-    boolean tell() {
+    /**
+     * Says what has not been said yet.
+     *
+     * @return whether there was anything
+     */
+    public boolean tell() {
         Map<String, LayerHealth> health = layers.get();
         long now = health.values().stream().mapToLong(HealthWatch::trouble).sum();
         if (now == told) {
@@ -59,8 +69,12 @@ final class HealthWatch {
         return true;
     }
 
-    /** A restored state has counts of its own, which are no news. */
-    void restored(long steps) {
+    /**
+     * A restored state has counts of its own, which are no news.
+     *
+     * @param steps steps done
+     */
+    public void restored(long steps) {
         nextLook = steps + 1;
         nextWord = 0;
         told = layers.get().values().stream().mapToLong(HealthWatch::trouble).sum();
