@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.pytorch;
+
+import java.util.List;
+import java.util.Map;
+import org.bytedeco.pytorch.Module;
+import org.lngd4j.KernelTimes;
+import org.lngd4j.LayerHealth;
+import org.lngd4j.LayerSpec;
+import org.lngd4j.LngdOptimizer;
+import org.lngd4j.LngdOptions;
+import org.lngd4j.RegistrationReport;
+import org.lngd4j.nativelib.LngdArgumentException;
+import org.lngd4j.nativelib.LngdHandleException;
+import org.lngd4j.nativelib.LngdStateException;
+
+/**
+ * LNGD attached to a PyTorch model, in the role of an optimizer: after each backward pass {@link
+ * #step()} moves the parameters. The layers to be trained by LNGD are made as {@link LngdLinear}
+ * and {@link LngdConv2d}.
+ *
+ * <pre>{@code
+ * LngdLinear hidden = new LngdLinear(784, 256);
+ * LngdLinear output = new LngdLinear(256, 10).output(OutputModel.SOFTMAX);
+ * // register_module both in a Module with a forward of its own, called model here
+ * LngdOptions options = LngdTorch.recommended(model, steps, batch);
+ * try (LngdTorch lngd = LngdTorch.attach(model, options)) {
+ *     for (Batch b : batches) {
+ *         try (PointerScope scope = new PointerScope()) {
+ *             torch.cross_entropy_loss(model.forward(b.images()), b.labels()).backward();
+ *             lngd.step();
+ *             lngd.zeroGrad();
+ *         }
+ *     }
+ * }
+ * }</pre>
+ *
+ * <p>Nothing is copied: weights and gradients are read and written where PyTorch has them, on the
+ * host or on a device. The loss has to be the mean over the batch. Gradients of several backward
+ * passes before one step add up, as PyTorch has it, and so does what the layers have seen. In
+ * evaluation mode and under {@code NoGradGuard} nothing is looked at, and what a forward pass has
+ * shown counts only if a backward pass came by.
+ *
+ * <p>Where the targets of the statistics are drawn from the model ({@code Fisher.PROVIDED}), the
+ * forward pass of an output layer runs one more backward pass, without gradients of weights, before
+ * a step that takes statistics. Hooks that were registered on tensors of the graph see that pass
+ * too.
+ *
+ * <p>Not thread-safe: it belongs to the thread that attached it, which has to train the model.
+ */
+public final class LngdTorch implements AutoCloseable {
+    private final TorchAttachment attachment;
+    private boolean closed;
+
+    private LngdTorch(TorchAttachment attachment) {
+        this.attachment = attachment;
+    }
+
+    /**
+     * Attaches LNGD to a model.
+     *
+     * @param model the model, with float32 parameters on one device, registered under their names;
+     *     it is not changed
+     * @param options what LNGD shall do. {@code Device.AUTO} is the device of the parameters
+     * @return the attachment; close it
+     * @throws LngdArgumentException if the model cannot be trained by LNGD with these options; the
+     *     message says what stands in the way
+     * @throws LngdStateException if LNGD is attached to one of its layers already
+     */
+    public static LngdTorch attach(Module model, LngdOptions options) {
+        if (model == null || options == null) {
+            throw new LngdArgumentException((model == null ? "model" : "options") + " is null");
+        }
+        return new LngdTorch(TorchAttachment.start(model, options));
+    }
+
+    /**
+     * What is recommended for a model, by the rule of {@link LngdOptions#recommended} on the layers
+     * that {@link #attach} would train. {@link LngdOptions#reason()} tells what was chosen and why.
+     *
+     * @param model the model
+     * @param totalSteps length of the run in steps, at least 1
+     * @param batch samples of a step, at least 1
+     * @return the options
+     * @throws LngdArgumentException if the model has no layer for LNGD, or a number is out of its
+     *     range
+     */
+    public static LngdOptions recommended(Module model, long totalSteps, int batch) {
+        if (model == null) {
+            throw new LngdArgumentException("model is null");
+        }
+        List<LayerSpec> specs =
+                Registration.of(model).trained().stream().map(Registration.Layer::spec).toList();
+        return LngdOptions.recommended(specs, totalSteps, batch);
+    }
+
+    /**
+     * Moves the parameters by one step of LNGD. Layers that the backward pass did not reach stay
+     * where they are.
+     *
+     * @throws LngdStateException if no parameter has a gradient, if a parameter was moved since
+     *     {@link #attach}, and while averaged weights are in the model; nothing is changed then
+     * @throws org.lngd4j.nativelib.LngdDeviceException if a device fails
+     */
+    public void step() {
+        checkOpen();
+        attachment.step();
+    }
+
+    /** Frees the gradients of the model, as {@code zero_grad} with {@code set_to_none} does. */
+    public void zeroGrad() {
+        checkOpen();
+        attachment.model().zero_grad(true);
+    }
+
+    /**
+     * Tells the epoch, for schedules by epoch.
+     *
+     * @param epoch whole epochs done, from 0
+     */
+    public void epoch(int epoch) {
+        checkOpen();
+        attachment.epoch(epoch);
+    }
+
+    /**
+     * What is done with every parameter of the model.
+     *
+     * @return the report; print it
+     */
+    public RegistrationReport report() {
+        return attachment.report();
+    }
+
+    /**
+     * How each layer is doing: skipped steps, failed inverses, damping, norms. What is wrong is
+     * also logged (System.Logger {@code org.lngd4j.pytorch}, WARNING) when it first happens, and
+     * then rarely.
+     *
+     * @return by name of the layer, as in the report, in forward order
+     */
+    public Map<String, LayerHealth> health() {
+        checkOpen();
+        return attachment.health();
+    }
+
+    /**
+     * Steps that were asked for after the schedule had ended: nothing has moved in them.
+     *
+     * @return how many
+     */
+    public long stepsPastEnd() {
+        return attachment.stepsPastEnd();
+    }
+
+    /**
+     * The optimizer behind it: memory, settings. Its layers are those of the report with {@code
+     * Treatment.LNGD}, in that order.
+     *
+     * @return the optimizer; do not close it
+     */
+    public LngdOptimizer optimizer() {
+        return attachment.optimizer();
+    }
+
+    /**
+     * The options that LNGD was attached with, with the device that was chosen.
+     *
+     * @return the options
+     */
+    public LngdOptions options() {
+        return attachment.options();
+    }
+
+    /**
+     * Steps done since the attachment, or since the one that was restored.
+     *
+     * @return how many
+     */
+    public long steps() {
+        return attachment.steps();
+    }
+
+    /**
+     * Where LNGD's time went.
+     *
+     * @return nanoseconds by kernel since the attachment
+     */
+    public KernelTimes times() {
+        checkOpen();
+        return attachment.optimizer().times();
+    }
+
+    /**
+     * Puts the averaged weights into the model until the result is closed. Buffers, such as the
+     * running mean of a batch normalisation, are not averaged.
+     *
+     * @return what to close
+     * @throws LngdStateException if they are in the model already, or averaging is off in the
+     *     options
+     */
+    public AveragedWeights averagedWeights() {
+        checkOpen();
+        return attachment.swapIn();
+    }
+
+    /**
+     * Everything that the next steps depend on but the model's parameters and buffers, which {@code
+     * Module.save} writes. With both restored, and the same data, training goes on with the bits
+     * that it would have had.
+     *
+     * @return the state
+     * @throws LngdStateException while averaged weights are in the model, and between a backward
+     *     pass and its step
+     */
+    public byte[] saveState() {
+        checkOpen();
+        return attachment.saveState();
+    }
+
+    /**
+     * Goes back to a saved state.
+     *
+     * @param state what {@link #saveState()} gave
+     * @throws org.lngd4j.nativelib.LngdStateDataException if it is damaged, or belongs to other
+     *     layers or options; nothing is changed then
+     */
+    public void restoreState(byte[] state) {
+        checkOpen();
+        attachment.restoreState(state);
+    }
+
+    /**
+     * Whether {@link #close()} leaves the averaged weights in the model, where the options have
+     * averaging on: true unless this says otherwise.
+     *
+     * @param leave false: the weights of the last step are left
+     * @return this
+     */
+    public LngdTorch leaveAverages(boolean leave) {
+        checkOpen();
+        attachment.leaveAverages(leave);
+        return this;
+    }
+
+    /**
+     * Gives the model back. Where averaging is on, its parameters are then the averages, unless
+     * {@link #leaveAverages} says otherwise. A second call does nothing.
+     */
+    @Override
+    public void close() {
+        if (!closed) {
+            closed = true;
+            attachment.close();
+        }
+    }
+
+    private void checkOpen() {
+        if (closed) {
+            throw new LngdHandleException("this LngdTorch was closed");
+        }
+    }
+
+    @Override
+    public String toString() {
+        return "LngdTorch["
+                + attachment.optimizer().layerCount()
+                + " layers, "
+                + steps()
+                + " steps"
+                + (closed ? ", closed]" : "]");
+    }
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.pytorch;
+
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.lngd4j.nativelib.LngdStateException;
+
+/**
+ * A parameter that LNGD moves, and its gradient. The gradient is looked up through the slot that
+ * the parameter has for it, which stays while PyTorch frees and makes the tensor in it ({@code
+ * zero_grad} with {@code set_to_none}).
+ */
+final class Parameter {
+    private final String name;
+    private final Tensor tensor;
+    private final TorchTensor value;
+    private final Tensor slot;
+    private final TorchTensor gradient;
+
+    /**
+     * @param name as in {@code named_parameters()}
+     * @param tensor the parameter
+     * @param form how LNGD sees it; null: as it is
+     */
+    Parameter(String name, Tensor tensor, LayerForm form) {
+        this.name = name;
+        this.tensor = tensor;
+        TorchTensor.check(name, tensor);
+        Tensor view = form == null ? tensor.detach() : form.matrix(tensor.detach());
+        value = TorchTensor.of(name, view);
+        // They outlive the caller's PointerScope.
+        tensor.retainReference();
+        view.retainReference();
+        slot = tensor.mutable_grad();
+        gradient = value.like(slot);
+    }
+
+    String name() {
+        return name;
+    }
+
+    TorchTensor value() {
+        return value;
+    }
+
+    TorchTensor gradient() {
+        return gradient;
+    }
+
+    boolean hasGradient() {
+        return slot.defined();
+    }
+
+    /** Where weight and gradient lie now; whether one of them has moved. */
+    boolean refresh() {
+        if (tensor.data_ptr().address() != value.address()) {
+            throw new LngdStateException(
+                    "parameter "
+                            + name
+                            + " was moved after LNGD was attached (to(...), set_data): close LNGD and"
+                            + " attach it again");
+        }
+        if (!slot.is_contiguous()) {
+            slot.put(slot.contiguous());
+        }
+        return gradient.refresh();
+    }
+
+    /** A gradient of zeros, in memory of its own. */
+    TorchTensor zeros() {
+        Tensor zeros = torch.zeros_like(value.tensor());
+        zeros.retainReference();
+        return TorchTensor.of(name, zeros);
+    }
+
+    /** Tells autograd that the parameter was changed in place, as PyTorch's own optimizers do. */
+    void changed() {
+        tensor.unsafeGetTensorImpl().bump_version();
+    }
+
+    @Override
+    public String toString() {
+        return name;
+    }
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.pytorch;
+
+import java.util.ArrayList;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.BoolOptional;
+import org.bytedeco.pytorch.GradMode;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.lngd4j.Fisher;
+import org.lngd4j.LngdOptimizer;
+import org.lngd4j.LngdOptions;
+import org.lngd4j.OutputModel;
+import org.lngd4j.Signal;
+
+/**
+ * The forward passes since the last step, where the coming step takes statistics. What a pass has
+ * shown goes into the statistics at the step, and only if a backward pass has come by: an
+ * evaluation that forgot {@code NoGradGuard}, or a pass whose backward pass failed, leaves nothing
+ * behind.
+ *
+ * <p>In such passes a layer hands a copy of its output on. An activation that works in place
+ * ({@code relu_}) then leaves alone what is remembered, and the gradient that is asked for is that
+ * of the pre-activations.
+ */
+@SuppressWarnings("try") // scopes that are only opened and closed
+final class Passes {
+    private final LngdOptimizer optimizer;
+    private final LngdOptions options;
+    private final List<LayerCapture> captures;
+    private final Map<LayerCapture, Integer> index = new IdentityHashMap<>();
+    private final List<Sighting> sightings = new ArrayList<>();
+    private final Runnable checkThread;
+    private long step;
+    private int outputs; // of this step, so that each draws targets of its own
+
+    Passes(
+            LngdOptimizer optimizer,
+            LngdOptions options,
+            List<LayerCapture> captures,
+            Runnable checkThread) {
+        this.optimizer = optimizer;
+        this.options = options;
+        this.captures = captures;
+        this.checkThread = checkThread;
+        captures.forEach(capture -> index.put(capture, index.size()));
+    }
+
+    /** Tells each layer whether the coming step wants to know what it sees. */
+    void prepare(long comingStep) {
+        step = comingStep;
+        outputs = 0;
+        for (int i = 0; i < captures.size(); i++) {
+            captures.get(i).due(optimizer.needsStatistics(i) ? this : null);
+        }
+    }
+
+    /** A layer's forward pass. What it gives is what the model goes on with. */
+    Tensor seen(LayerCapture capture, Tensor input, Tensor output) {
+        if (!capture.training() || !GradMode.is_enabled() || !output.requires_grad()) {
+            return output;
+        }
+        checkThread.run();
+        Sighting sighting;
+        try (PointerScope scope = new PointerScope()) {
+            sighting = new Sighting(index.get(capture), capture, new Tensor(input), output);
+            sightings.add(sighting);
+            if (options.fisher() == Fisher.PROVIDED) {
+                if (capture.output() != OutputModel.HIDDEN) {
+                    sample(sighting);
+                }
+            } else {
+                Tensor rows = capture.form().outputs(output.detach());
+                long samples = samples(output, rows.size(0));
+                sighting.observed(
+                        samples, capture.form().outputs(output.detach().narrow(0, 0, samples)));
+                output.retain_grad();
+                sighting.witnessedBy(output);
+            }
+        }
+        return output.clone();
+    }
+
+    /** Samples of a batch that give at least as many rows as the statistics want. */
+    private long samples(Tensor batch, long rows) {
+        long all = batch.size(0);
+        long wanted = options.statisticsSamples();
+        if (wanted == 0 || rows <= wanted) {
+            return all;
+        }
+        return Math.min(all, (wanted * all + rows - 1) / rows);
+    }
+
+    /**
+     * {@code Fisher.PROVIDED}: g = d(-log p(y | x)) / d s of every layer below an output, with y
+     * drawn from the model's own prediction, as KFAC has it. The graph of the pass is there, so
+     * that one call of autograd gives them, without gradients of weights. It runs over the whole
+     * batch: a second forward pass of the first samples alone would be cheaper, but would draw
+     * another dropout and normalise by another batch.
+     */
+    private void sample(Sighting top) {
+        Tensor logits = top.output();
+        LayerForm form = top.capture().form();
+        Tensor rows = form.outputs(logits.detach());
+        long samples = samples(logits, rows.size(0));
+        Tensor some = form.outputs(logits.detach().narrow(0, 0, samples));
+        Tensor delta =
+                SampledTargets.gradient(
+                        top.capture().output(), some, options.seed(), step, outputs++);
+        List<Sighting> below = new ArrayList<>();
+        TensorVector at = new TensorVector();
+        for (Sighting s : sightings) {
+            if (s != top && s.signal() == null && s.output() != null) {
+                below.add(s);
+                at.push_back(s.output());
+            }
+        }
+        if (!below.isEmpty()) {
+            Tensor whole = torch.zeros_like(logits);
+            form.outputs(whole.narrow(0, 0, samples)).copy_(delta);
+            TensorVector gradients =
+                    torch.grad(
+                            new TensorVector(logits),
+                            at,
+                            new TensorVector(whole),
+                            new BoolOptional(true), // the user's backward pass is still to come
+                            false,
+                            true);
+            for (int i = 0; i < below.size(); i++) {
+                Tensor g = gradients.get(i);
+                if (g.defined()) {
+                    Sighting s = below.get(i);
+                    s.observed(
+                            samples, s.capture().form().outputs(g.narrow(0, 0, samples)).clone());
+                }
+            }
+        }
+        top.observed(samples, delta);
+        // After the call above, which would leave the sampled gradient in it.
+        logits.retain_grad();
+        for (Sighting s : below) {
+            if (s.signal() != null) {
+                s.witnessedBy(logits);
+            }
+        }
+        top.witnessedBy(logits);
+    }
+
+    /**
+     * Hands what belongs to the gradients of this step to the optimizer, and forgets everything.
+     */
+    void observe() {
+        if (sightings.isEmpty()) {
+            return;
+        }
+        Signal kind =
+                options.fisher() == Fisher.PROVIDED ? Signal.GRADIENTS : Signal.PRE_ACTIVATIONS;
+        try (PointerScope scope = new PointerScope()) {
+            for (Sighting s : sightings) {
+                if (s.signal() != null && s.passedBackward()) {
+                    optimizer.observe(
+                            s.layer(),
+                            TorchTensor.of("inputs", s.inputs()),
+                            TorchTensor.of("signal", s.signal()),
+                            kind);
+                }
+            }
+        } finally {
+            forget();
+        }
+    }
+
+    /** Forgets all passes since the last step. */
+    void forget() {
+        sightings.forEach(Sighting::close);
+        sightings.clear();
+    }
+}

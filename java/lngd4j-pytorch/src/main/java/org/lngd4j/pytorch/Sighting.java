@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.pytorch;
+
+import org.bytedeco.pytorch.Tensor;
+
+/**
+ * What one layer saw in one forward pass. Tensors are held by a reference count of our own, so that
+ * neither the end of the caller's {@code PointerScope} nor the garbage collector decides how long
+ * they live.
+ */
+final class Sighting {
+    private final int layer;
+    private final LayerCapture capture;
+    private Tensor inputs; // the batch; after sampling, a copy of the first samples
+    private Tensor output; // the layer's own result, of which the model got a copy
+    private Tensor signal; // what is observed with the inputs; null: not known yet
+    private Tensor witness; // has a gradient once the backward pass has come by
+
+    Sighting(int layer, LayerCapture capture, Tensor inputs, Tensor output) {
+        this.layer = layer;
+        this.capture = capture;
+        this.inputs = keep(inputs);
+        this.output = keep(output);
+    }
+
+    private static Tensor keep(Tensor t) {
+        t.retainReference();
+        return t;
+    }
+
+    private static void drop(Tensor t) {
+        if (t != null) {
+            t.releaseReference();
+        }
+    }
+
+    int layer() {
+        return layer;
+    }
+
+    LayerCapture capture() {
+        return capture;
+    }
+
+    Tensor inputs() {
+        return inputs;
+    }
+
+    Tensor output() {
+        return output;
+    }
+
+    /** What the statistics are made of; null where this pass has not given it. */
+    Tensor signal() {
+        return signal;
+    }
+
+    /** Copies the first {@code samples} of the inputs, and keeps the signal that goes with them. */
+    void observed(long samples, Tensor ofOutputs) {
+        Tensor all = inputs;
+        inputs = keep(capture.form().inputs(all.detach().narrow(0, 0, samples)).clone());
+        drop(all);
+        signal = keep(ofOutputs);
+    }
+
+    /** From now on only the witness tells of the pass; the graph above the output may go. */
+    void witnessedBy(Tensor tensor) {
+        witness = keep(tensor);
+        drop(output);
+        output = null;
+    }
+
+    /** Whether a backward pass came by. */
+    boolean passedBackward() {
+        return witness != null && witness.grad().defined();
+    }
+
+    void close() {
+        drop(inputs);
+        drop(output);
+        drop(signal);
+        drop(witness);
+        inputs = null;
+        output = null;
+        signal = null;
+        witness = null;
+    }
+}

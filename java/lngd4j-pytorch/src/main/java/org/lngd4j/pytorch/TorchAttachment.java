@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.pytorch;
+
+import java.nio.ByteBuffer;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Module;
+import org.lngd4j.Device;
+import org.lngd4j.LayerHealth;
+import org.lngd4j.LngdOptimizer;
+import org.lngd4j.LngdOptions;
+import org.lngd4j.MemoryKind;
+import org.lngd4j.RegistrationReport;
+import org.lngd4j.adapter.HealthWatch;
+import org.lngd4j.nativelib.LngdException;
+import org.lngd4j.nativelib.LngdStateDataException;
+import org.lngd4j.nativelib.LngdStateException;
+
+/** What stands between a model and the optimizer; {@link LngdTorch} is what the user holds. */
+@SuppressWarnings("try") // scopes that are only opened and closed
+final class TorchAttachment {
+    private static final System.Logger LOGGER = System.getLogger("org.lngd4j.pytorch");
+    private static final int MAGIC = 0x4C4E4754;
+    private static final int FORMAT = 1;
+
+    private final Module model;
+    private final LngdOptions options;
+    private final LngdOptimizer optimizer;
+    private final RegistrationReport report;
+    private final List<LayerCapture> captures = new ArrayList<>();
+    private final List<BoundLayer> layers = new ArrayList<>();
+    private final Plans plans;
+    private final Passes passes;
+    private final Thread owner = Thread.currentThread();
+    private final HealthWatch watch =
+            new HealthWatch(this::health, line -> LOGGER.log(System.Logger.Level.WARNING, line));
+    private AveragedWeights averaged; // while they are in the model
+    private boolean leaveAverages = true;
+    private long steps;
+    private long stepsPastEnd;
+    private int epoch;
+
+    private TorchAttachment(Module model, LngdOptions options, Registration registration) {
+        this.model = model;
+        List<Registration.Layer> trained = registration.trained();
+        for (Registration.Layer layer : trained) {
+            Parameter weight =
+                    new Parameter(
+                            layer.weight().name(), layer.weight().tensor(), layer.capture().form());
+            Parameter bias =
+                    layer.bias() == null
+                            ? null
+                            : new Parameter(layer.bias().name(), layer.bias().tensor(), null);
+            captures.add(layer.capture());
+            layers.add(new BoundLayer(layers.size(), weight, bias));
+        }
+        this.options = onDevice(options, layers);
+        this.report = new RegistrationReport(registration.entries(), List.of());
+        this.optimizer =
+                LngdOptimizer.create(
+                        this.options, trained.stream().map(Registration.Layer::spec).toList());
+        this.plans = new Plans(optimizer, layers);
+        this.passes = new Passes(optimizer, this.options, captures, this::checkThread);
+    }
+
+    /**
+     * Checks everything first: the model's layers are only touched when nothing can fail any more.
+     */
+    static TorchAttachment start(Module model, LngdOptions options) {
+        try (PointerScope scope = new PointerScope()) {
+            Registration registration = Registration.of(model);
+            Requirements.check(registration, options);
+            TorchAttachment made = new TorchAttachment(model, options, registration);
+            made.captures.forEach(LayerCapture::attach);
+            made.prepare();
+            return made;
+        }
+    }
+
+    /** AUTO is where the parameters are: copying them to another device would only cost. */
+    private static LngdOptions onDevice(LngdOptions options, List<BoundLayer> layers) {
+        TorchTensor first = layers.get(0).weight().value();
+        if (options.device() != Device.AUTO) {
+            return options;
+        }
+        return first.kind() == MemoryKind.CUDA
+                ? options.toBuilder().device(Device.CUDA, first.deviceIndex()).build()
+                : options.toBuilder().device(Device.CPU).build();
+    }
+
+    private void prepare() {
+        optimizer.schedule(steps, epoch);
+        passes.prepare(steps);
+    }
+
+    // ---- a step ----
+
+    void step() {
+        checkThread();
+        checkNotSwapped("the next step");
+        if (steps >= options.schedule().end()) {
+            passEnd();
+            return;
+        }
+        plans.look();
+        try {
+            passes.observe();
+            plans.step(optimizer.schedule(steps, epoch));
+        } catch (RuntimeException | Error e) {
+            discard();
+            throw e;
+        }
+        steps++;
+        watch.stepped(steps);
+        prepare();
+    }
+
+    /** What was observed belongs to gradients that nobody steps any more. */
+    private void discard() {
+        try {
+            optimizer.discard();
+        } catch (LngdException e) { // a device that is lost has said so already
+            LOGGER.log(System.Logger.Level.DEBUG, "nothing to discard", e);
+        }
+    }
+
+    private void passEnd() {
+        passes.forget();
+        if (stepsPastEnd++ == 0) {
+            LOGGER.log(
+                    System.Logger.Level.WARNING,
+                    "the schedule {0} has ended: from step {1} on nothing is trained any more. Tell"
+                            + " LngdOptions the length of the whole run",
+                    options.schedule(),
+                    Long.toString(steps));
+        }
+    }
+
+    private void checkThread() {
+        if (Thread.currentThread() != owner) {
+            throw new LngdStateException(
+                    "thread "
+                            + Thread.currentThread().getName()
+                            + " trains the model, allowed is the one that attached LNGD, "
+                            + owner.getName());
+        }
+    }
+
+    // ---- averaged weights ----
+
+    private void checkNotSwapped(String what) {
+        if (averaged != null) {
+            throw new LngdStateException(
+                    "the model holds averaged weights: close AveragedWeights before " + what);
+        }
+    }
+
+    AveragedWeights swapIn() {
+        checkThread();
+        if (!options.averaging()) {
+            throw new LngdStateException(
+                    "averaging is off: switch it on with LngdOptions.Builder.averaging(true)");
+        }
+        checkNotSwapped("asking for them again");
+        if (steps > 0) {
+            plans.swapAverages();
+        }
+        averaged = new AveragedWeights(this);
+        return averaged;
+    }
+
+    void release(AveragedWeights weights) {
+        if (averaged == weights) {
+            averaged = null;
+            if (steps > 0) {
+                plans.swapAverages();
+            }
+        }
+    }
+
+    void leaveAverages(boolean leave) {
+        leaveAverages = leave;
+    }
+
+    // ---- saving, the end ----
+
+    byte[] saveState() {
+        checkNotSwapped("saving");
+        byte[] state = optimizer.saveState();
+        return ByteBuffer.allocate(2 * Integer.BYTES + Long.BYTES + Integer.BYTES + state.length)
+                .putInt(MAGIC)
+                .putInt(FORMAT)
+                .putLong(steps)
+                .putInt(epoch)
+                .put(state)
+                .array();
+    }
+
+    void restoreState(byte[] state) {
+        checkNotSwapped("restoring");
+        ByteBuffer from = ByteBuffer.wrap(state);
+        if (state.length < 2 * Integer.BYTES + Long.BYTES + Integer.BYTES
+                || from.getInt() != MAGIC) {
+            throw new LngdStateDataException(
+                    "the state has "
+                            + state.length
+                            + " bytes and does not begin as one of LngdTorch");
+        }
+        int format = from.getInt();
+        if (format != FORMAT) {
+            throw new LngdStateDataException(
+                    "the state has the format " + format + ", allowed is " + FORMAT);
+        }
+        long savedSteps = from.getLong();
+        int savedEpoch = from.getInt();
+        byte[] rest = new byte[from.remaining()];
+        from.get(rest);
+        passes.forget();
+        optimizer.restoreState(rest);
+        steps = savedSteps;
+        epoch = savedEpoch;
+        stepsPastEnd = 0;
+        watch.restored(steps);
+        prepare();
+    }
+
+    void close() {
+        try {
+            tellAtClose();
+            boolean leave = leaveAverages && options.averaging();
+            if (averaged != null && !leave) {
+                averaged.close();
+            } else if (averaged == null && leave && steps > 0) {
+                plans.swapAverages();
+            }
+        } finally {
+            averaged = null;
+            captures.forEach(LayerCapture::detach);
+            passes.forget();
+            optimizer.close();
+        }
+    }
+
+    private void tellAtClose() {
+        try {
+            watch.tell();
+        } catch (LngdException e) { // a device that is lost: closing goes on
+            LOGGER.log(
+                    System.Logger.Level.WARNING,
+                    "the health of the layers cannot be read: " + e.getMessage());
+        }
+        if (stepsPastEnd > 0) {
+            LOGGER.log(
+                    System.Logger.Level.WARNING,
+                    "{0} steps after the end of the schedule {1} have moved nothing",
+                    Long.toString(stepsPastEnd),
+                    options.schedule());
+        }
+    }
+
+    // ---- what it knows ----
+
+    Map<String, LayerHealth> health() {
+        Map<String, LayerHealth> health = new LinkedHashMap<>();
+        for (int i = 0; i < layers.size(); i++) {
+            health.put(optimizer.layers().get(i).name(), optimizer.health(i));
+        }
+        return health;
+    }
+
+    Module model() {
+        return model;
+    }
+
+    LngdOptimizer optimizer() {
+        return optimizer;
+    }
+
+    LngdOptions options() {
+        return options;
+    }
+
+    RegistrationReport report() {
+        return report;
+    }
+
+    long steps() {
+        return steps;
+    }
+
+    long stepsPastEnd() {
+        return stepsPastEnd;
+    }
+
+    void epoch(int value) {
+        epoch = value;
+    }
+}
