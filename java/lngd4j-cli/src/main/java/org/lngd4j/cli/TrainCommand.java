@@ -44,6 +44,12 @@ final class TrainCommand implements Callable<Integer> {
     private String model;
 
     @Option(
+            names = "--engine",
+            paramLabel = "dl4j|pytorch",
+            description = "What computes the network: Deeplearning4j (default) or PyTorch.")
+    private String engine;
+
+    @Option(
             names = "--optimizer",
             paramLabel = "NAME",
             defaultValue = "lngd",
@@ -225,16 +231,25 @@ final class TrainCommand implements Callable<Integer> {
         PrintStream error = System.err;
         if (resume != null) {
             refuseOthers();
-            return TrainRun.resumed(resume, threads, data, standard, error, StopSignal::ofProcess)
+            return TrainRun.resumed(
+                            resume,
+                            threads,
+                            data,
+                            standard,
+                            error,
+                            StopSignal::ofProcess,
+                            Engines::of)
                     .execute();
         }
-        return TrainRun.fresh(settings(), out, standard, error, StopSignal::ofProcess).execute();
+        return TrainRun.fresh(settings(), out, standard, error, StopSignal::ofProcess, Engines::of)
+                .execute();
     }
 
     private TrainSettings settings() {
         return new TrainSettings(
                 data,
                 model,
+                engine,
                 OptimizerKind.parse("--optimizer", optimizer),
                 preset,
                 epochs,

@@ -10,8 +10,8 @@ import org.lngd4j.LngdOptions;
 import org.lngd4j.cli.CliException;
 import org.lngd4j.cli.data.Dataset;
 import org.lngd4j.cli.data.LabelledImages;
+import org.lngd4j.cli.model.Dl4jNetwork;
 import org.lngd4j.cli.model.MlpSpec;
-import org.lngd4j.cli.model.Network;
 import org.lngd4j.dl4j.Lngd;
 import org.lngd4j.dl4j.LngdTraining;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -80,8 +80,8 @@ final class FisherStudy {
     Result run(int steps, int samples) {
         MlpSpec spec = new MlpSpec(widths());
         // All of it is LNGD's: nothing falls back to an updater.
-        Network net = spec.build(seed, new NoOp());
-        MultiLayerNetwork model = ((Network.Chain) net).model();
+        Dl4jNetwork net = spec.build(seed, new NoOp());
+        MultiLayerNetwork model = ((Dl4jNetwork.Chain) net).model();
         if (steps > 0) {
             train(net, model, steps);
         }
@@ -100,7 +100,7 @@ final class FisherStudy {
     }
 
     @SuppressWarnings("try") // an attachment that is only opened and closed
-    private void train(Network net, MultiLayerNetwork model, int steps) {
+    private void train(Dl4jNetwork net, MultiLayerNetwork model, int steps) {
         LabelledImages images = data.training();
         Random random = new Random(seed);
         LngdOptions options = LngdOptions.recipe(steps).device(Device.CPU).threads(1).build();

@@ -72,7 +72,7 @@ public record AutoencoderSpec(List<Integer> encoder) implements ModelSpec {
     }
 
     @Override
-    public Network build(long seed, IUpdater updater) {
+    public Dl4jNetwork build(long seed, IUpdater updater) {
         NeuralNetConfiguration.ListBuilder layers =
                 new NeuralNetConfiguration.Builder()
                         .seed(seed)
@@ -98,10 +98,11 @@ public record AutoencoderSpec(List<Integer> encoder) implements ModelSpec {
                         .build());
         MultiLayerNetwork net = new MultiLayerNetwork(layers.build());
         net.init();
-        return Network.of(net);
+        return Dl4jNetwork.of(net);
     }
 
-    private List<Integer> mirrored() {
+    /** The widths of all layers, decoder included. */
+    public List<Integer> mirrored() {
         List<Integer> widths = new ArrayList<>(encoder);
         for (int i = encoder.size() - 2; i >= 0; i--) {
             widths.add(encoder.get(i));

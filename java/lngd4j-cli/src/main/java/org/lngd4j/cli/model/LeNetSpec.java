@@ -25,10 +25,16 @@ import org.nd4j.linalg.lossfunctions.LossFunctions;
  * @param classes the outputs
  */
 public record LeNetSpec(ImageShape image, int classes) implements ModelSpec {
+    /** Channels of the first convolution. */
+    public static final int FIRST = 20;
+
+    /** Channels of the second convolution. */
+    public static final int SECOND = 50;
+
+    /** Units of the dense layer. */
+    public static final int HIDDEN = 500;
+
     private static final int KERNEL = 5;
-    private static final int FIRST = 20;
-    private static final int SECOND = 50;
-    private static final int HIDDEN = 500;
     private static final int SMALLEST = 16;
 
     /** Refuses images that the two convolutions would leave nothing of. */
@@ -53,11 +59,15 @@ public record LeNetSpec(ImageShape image, int classes) implements ModelSpec {
     @Override
     public long parameters() {
         long area = KERNEL * KERNEL;
-        long pooled = (long) SECOND * left(image.height()) * left(image.width());
         return FIRST * (image.channels() * area + 1)
                 + SECOND * (FIRST * area + 1)
-                + HIDDEN * (pooled + 1)
+                + HIDDEN * (pooled() + 1)
                 + classes * (HIDDEN + 1L);
+    }
+
+    /** Numbers of an image after the second halving. */
+    public long pooled() {
+        return (long) SECOND * left(image.height()) * left(image.width());
     }
 
     // What two 5x5 convolutions without padding and two halvings leave of a side.
@@ -67,7 +77,7 @@ public record LeNetSpec(ImageShape image, int classes) implements ModelSpec {
     }
 
     @Override
-    public Network build(long seed, IUpdater updater) {
+    public Dl4jNetwork build(long seed, IUpdater updater) {
         MultiLayerConfiguration configuration =
                 new NeuralNetConfiguration.Builder()
                         .seed(seed)
@@ -93,7 +103,7 @@ public record LeNetSpec(ImageShape image, int classes) implements ModelSpec {
                         .build();
         MultiLayerNetwork net = new MultiLayerNetwork(configuration);
         net.init();
-        return Network.of(net);
+        return Dl4jNetwork.of(net);
     }
 
     private static SubsamplingLayer pooling() {

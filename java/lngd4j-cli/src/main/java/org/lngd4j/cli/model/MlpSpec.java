@@ -83,10 +83,10 @@ public record MlpSpec(List<Integer> widths) implements ModelSpec {
     }
 
     @Override
-    public Network build(long seed, IUpdater updater) {
+    public Dl4jNetwork build(long seed, IUpdater updater) {
         MultiLayerNetwork net = new MultiLayerNetwork(configuration(seed, updater));
         net.init();
-        return Network.of(net);
+        return Dl4jNetwork.of(net);
     }
 
     private MultiLayerConfiguration configuration(long seed, IUpdater updater) {

@@ -20,5 +20,5 @@ public interface ModelSpec {
      * @param seed decides the weights
      * @param updater DL4J's updater of all layers
      */
-    Network build(long seed, IUpdater updater);
+    Dl4jNetwork build(long seed, IUpdater updater);
 }

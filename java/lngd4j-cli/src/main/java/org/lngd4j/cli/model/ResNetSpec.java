@@ -64,11 +64,11 @@ public record ResNetSpec(
     }
 
     @Override
-    public Network build(long seed, IUpdater updater) {
+    public Dl4jNetwork build(long seed, IUpdater updater) {
         ComputationGraph graph =
                 new ComputationGraph(new ResNetGraph(this, seed, updater).configuration());
         graph.init();
-        return Network.of(graph);
+        return Dl4jNetwork.of(graph);
     }
 
     /** For example {@code resnet20 3x32x32 to 10}. */

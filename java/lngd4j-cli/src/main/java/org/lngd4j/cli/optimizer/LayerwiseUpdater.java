@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Map;
 import org.deeplearning4j.nn.api.Trainable;
 import org.deeplearning4j.nn.updater.UpdaterBlock;
-import org.lngd4j.cli.model.Network;
+import org.lngd4j.cli.model.Dl4jNetwork;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.indexing.NDArrayIndex;
 import org.nd4j.linalg.learning.GradientUpdater;
@@ -50,7 +50,7 @@ public abstract class LayerwiseUpdater implements GradientUpdater<LayerwiseConfi
     }
 
     /** Shows the weights to all updaters of this kind that the network has. */
-    public static void bind(Network network) {
+    public static void bind(Dl4jNetwork network) {
         for (UpdaterBlock block : network.updaterBlocks()) {
             if (block.getGradientUpdater() instanceof LayerwiseUpdater updater) {
                 updater.bind(network.params(), block);

@@ -29,13 +29,18 @@ public final class WeightAverage {
         this.trained = weights.ulike();
     }
 
+    /** The share that the weights after step {@code t}, counted from 0, have in the average. */
+    public static double share(long t) {
+        return C / (C + t);
+    }
+
     /** Takes the weights after a step into the average. */
     public void afterStep() {
         if (swapped) {
             throw new IllegalStateException(
                     "a step was taken while the averaged weights are in the network");
         }
-        double share = C / (C + steps);
+        double share = share(steps);
         // avg + share (W - avg) without a temporary array: both passes are in place.
         average.muli(1 - share);
         Nd4j.getBlasWrapper().level1().axpy(weights.length(), share, weights, average);

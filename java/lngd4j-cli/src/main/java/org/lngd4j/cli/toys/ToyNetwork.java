@@ -12,8 +12,8 @@ import org.deeplearning4j.nn.conf.layers.OutputLayer;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.deeplearning4j.nn.weights.WeightInit;
 import org.lngd4j.cli.data.ImageShape;
+import org.lngd4j.cli.model.Dl4jNetwork;
 import org.lngd4j.cli.model.ModelSpec;
-import org.lngd4j.cli.model.Network;
 import org.nd4j.linalg.activations.Activation;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.learning.config.IUpdater;
@@ -98,7 +98,7 @@ record ToyNetwork(
     }
 
     @Override
-    public Network build(long seed, IUpdater updater) {
+    public Dl4jNetwork build(long seed, IUpdater updater) {
         WeightInit begin = hidden == Activation.RELU ? WeightInit.RELU : WeightInit.XAVIER;
         NeuralNetConfiguration.ListBuilder layers =
                 new NeuralNetConfiguration.Builder()
@@ -131,7 +131,7 @@ record ToyNetwork(
                                 image.height(), image.width(), image.channels()));
         MultiLayerNetwork net = new MultiLayerNetwork(layers.build());
         net.init();
-        return Network.of(net);
+        return Dl4jNetwork.of(net);
     }
 
     /** For example {@code 20-64-2 relu, softmax} or {@code 12x12, conv 8-16, 4 relu, softmax}. */

@@ -4,7 +4,7 @@ package org.lngd4j.cli.toys;
 import java.util.ArrayList;
 import java.util.List;
 import org.lngd4j.cli.data.SampleOrder;
-import org.lngd4j.cli.model.Network;
+import org.lngd4j.cli.model.Dl4jNetwork;
 import org.lngd4j.cli.train.EvaluationPlan;
 import org.lngd4j.cli.train.Methods;
 import org.lngd4j.cli.train.MetricsRow;
@@ -21,7 +21,7 @@ final class ToyRun {
     private final Output output;
     private final Problem.Data data;
     private final INDArray testFeatures;
-    private final Network net;
+    private final Dl4jNetwork net;
     private final TrainingMethod method;
     private final List<MetricsRow> rows = new ArrayList<>();
     private long nanos;
@@ -58,7 +58,7 @@ final class ToyRun {
         }
     }
 
-    private ToyRun(Problem problem, Problem.Data data, Network net, TrainingMethod method) {
+    private ToyRun(Problem problem, Problem.Data data, Dl4jNetwork net, TrainingMethod method) {
         this.problem = problem;
         this.output = problem.network().output();
         this.data = data;
@@ -75,7 +75,8 @@ final class ToyRun {
      */
     static Result of(Problem problem, Problem.Data data, TrainSettings settings) {
         long steps = problem.totalSteps();
-        Network net = problem.network().build(settings.seed(), Methods.updater(settings, steps));
+        Dl4jNetwork net =
+                problem.network().build(settings.seed(), Methods.updater(settings, steps));
         try (TrainingMethod method = Methods.attach(settings, net, steps)) {
             ToyRun run = new ToyRun(problem, data, net, method);
             boolean complete = run.train(settings);

@@ -8,12 +8,10 @@ import java.io.DataOutputStream;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.function.Supplier;
-import org.lngd4j.cli.model.Network;
+import org.lngd4j.cli.model.Dl4jNetwork;
 import org.lngd4j.cli.optimizer.CosineSchedule;
 import org.lngd4j.cli.optimizer.LayerwiseConfig;
 import org.lngd4j.cli.optimizer.LayerwiseConfig.Rule;
@@ -33,37 +31,44 @@ import org.nd4j.linalg.learning.config.NoOp;
  * weights.
  */
 final class FirstOrder implements TrainingMethod {
-    private static final double MOMENTUM = 0.9;
-    // Of Muon, and beta1 of SOAP: their authors'.
-    private static final double LONG_MOMENTUM = 0.95;
-
-    private final Network net;
+    private final Dl4jNetwork net;
     private final TrainSettings settings;
+    private final FirstOrderSettings told;
     private final WeightAverage average;
     private final List<String> notices;
 
     /**
      * @param net made with {@link #updater}
      */
-    FirstOrder(Network net, TrainSettings settings, long totalSteps) {
+    FirstOrder(Dl4jNetwork net, TrainSettings settings, long totalSteps) {
         LayerwiseUpdater.bind(net);
         this.notices = install(net, settings, totalSteps);
         this.net = net;
         this.settings = settings;
+        this.told = numbers(settings);
         this.average =
                 settings.averagedWeights() == Boolean.FALSE
                         ? null
                         : new WeightAverage(net.params());
     }
 
-    private static List<String> install(Network net, TrainSettings settings, long totalSteps) {
+    private static FirstOrderSettings numbers(TrainSettings settings) {
+        return new FirstOrderSettings(settings);
+    }
+
+    private static List<String> install(Dl4jNetwork net, TrainSettings settings, long totalSteps) {
         OptimizerKind kind = settings.optimizer();
         if (!LibraryUpdaters.has(kind)) {
             return List.of();
         }
-        CosineSchedule rate = new CosineSchedule(learningRate(settings), totalSteps);
+        CosineSchedule rate = new CosineSchedule(numbers(settings).learningRate(), totalSteps);
         UpdaterReport report =
-                LibraryUpdaters.install(kind, rate, momentum(settings), weightDecay(settings), net);
+                LibraryUpdaters.install(
+                        kind,
+                        rate,
+                        numbers(settings).momentum(),
+                        numbers(settings).weightDecay(),
+                        net);
         return LibraryUpdaters.notices(kind, report);
     }
 
@@ -72,13 +77,13 @@ final class FirstOrder implements TrainingMethod {
         if (LibraryUpdaters.has(settings.optimizer())) {
             return new NoOp(); // until the shapes of the layers are known: the constructor
         }
-        CosineSchedule rate = new CosineSchedule(learningRate(settings), totalSteps);
+        CosineSchedule rate = new CosineSchedule(numbers(settings).learningRate(), totalSteps);
         return switch (settings.optimizer()) {
             case ADAM -> Adam.builder().learningRateSchedule(rate).build();
             case SGD ->
                     Nesterovs.builder()
                             .learningRateSchedule(rate)
-                            .momentum(momentum(settings))
+                            .momentum(numbers(settings).momentum())
                             .build();
             case LARS -> layerwise(Rule.LARS, rate, settings);
             case LAMB -> layerwise(Rule.LAMB, rate, settings);
@@ -87,7 +92,8 @@ final class FirstOrder implements TrainingMethod {
     }
 
     private static IUpdater layerwise(Rule rule, CosineSchedule rate, TrainSettings settings) {
-        return new LayerwiseConfig(rule, rate, momentum(settings), weightDecay(settings));
+        return new LayerwiseConfig(
+                rule, rate, numbers(settings).momentum(), numbers(settings).weightDecay());
     }
 
     /**
@@ -96,32 +102,11 @@ final class FirstOrder implements TrainingMethod {
      */
     static IUpdater plainUpdater(TrainSettings settings) {
         return switch (settings.optimizer()) {
-            case ADAM, ADAMW, LAMB, MUON, MUON_DECAY, SOAP -> new Adam(learningRate(settings));
-            default -> new Nesterovs(learningRate(settings), momentum(settings));
+            case ADAM, ADAMW, LAMB, MUON, MUON_DECAY, SOAP ->
+                    new Adam(numbers(settings).learningRate());
+            default ->
+                    new Nesterovs(numbers(settings).learningRate(), numbers(settings).momentum());
         };
-    }
-
-    // Defaults from the reference runs: where the tuning begins.
-    private static double learningRate(TrainSettings settings) {
-        return settings.learningRate() != null
-                ? settings.learningRate()
-                : settings.optimizer().axes().get(0).start();
-    }
-
-    private static double momentum(TrainSettings settings) {
-        if (settings.momentum() != null) {
-            return settings.momentum();
-        }
-        return switch (settings.optimizer()) {
-            case MUON, MUON_DECAY, SOAP -> LONG_MOMENTUM;
-            default -> MOMENTUM;
-        };
-    }
-
-    private static double weightDecay(TrainSettings settings) {
-        return settings.weightDecay() == null
-                ? settings.optimizer().start("weight-decay")
-                : settings.weightDecay();
     }
 
     @Override
@@ -131,37 +116,15 @@ final class FirstOrder implements TrainingMethod {
 
     @Override
     public String describe() {
-        String rate =
-                String.format(Locale.ROOT, "learning rate %s, cosine to 0", learningRate(settings));
         return switch (settings.optimizer()) {
-            case ADAM -> "DL4J Adam, " + rate;
-            case SGD -> "DL4J SGD with Nesterov momentum " + momentum(settings) + ", " + rate;
-            case LARS, LAMB -> settings.optimizer().name() + ", " + rate;
-            default -> {
-                double decay = weightDecay(settings);
-                yield settings.optimizer()
-                        + ", "
-                        + rate
-                        + (decay > 0 ? ", weight decay " + decay : "");
-            }
+            case ADAM, SGD -> "DL4J " + told.describe();
+            default -> told.describe();
         };
     }
 
     @Override
     public Map<String, Object> details() {
-        Map<String, Object> details = new LinkedHashMap<>();
-        details.put("learningRate", learningRate(settings));
-        details.put("schedule", "cosine to 0");
-        switch (settings.optimizer()) {
-            case SGD -> details.put("nesterovMomentum", momentum(settings));
-            case LARS, MUON, MUON_DECAY -> details.put("momentum", momentum(settings));
-            case LAMB, ADAMW, SOAP -> details.put("beta1", momentum(settings));
-            default -> {}
-        }
-        if (settings.optimizer().takesWeightDecay()) {
-            details.put("weightDecay", weightDecay(settings));
-        }
-        return details;
+        return told.details();
     }
 
     @Override

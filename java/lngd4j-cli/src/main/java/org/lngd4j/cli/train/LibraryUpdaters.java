@@ -5,7 +5,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import org.lngd4j.cli.model.Network;
+import org.lngd4j.cli.model.Dl4jNetwork;
 import org.lngd4j.dl4j.updater.AdamW;
 import org.lngd4j.dl4j.updater.Muon;
 import org.lngd4j.dl4j.updater.NetworkUpdater;
@@ -52,11 +52,15 @@ final class LibraryUpdaters {
     }
 
     static UpdaterReport install(
-            OptimizerKind kind, ISchedule rate, double momentum, double weightDecay, Network net) {
+            OptimizerKind kind,
+            ISchedule rate,
+            double momentum,
+            double weightDecay,
+            Dl4jNetwork net) {
         NetworkUpdater updater = of(kind, rate, momentum, weightDecay);
-        return net instanceof Network.Graph graph
+        return net instanceof Dl4jNetwork.Graph graph
                 ? updater.install(graph.model())
-                : updater.install(((Network.Chain) net).model());
+                : updater.install(((Dl4jNetwork.Chain) net).model());
     }
 
     /** A line for each reason why the weights of some layers are AdamW's. */

@@ -2,6 +2,7 @@
 package org.lngd4j.cli.train;
 
 import java.util.Locale;
+import java.util.function.Supplier;
 import org.lngd4j.Damping;
 import org.lngd4j.DampingScope;
 import org.lngd4j.Device;
@@ -15,21 +16,28 @@ import org.lngd4j.Schedule;
 import org.lngd4j.TrustRatio;
 import org.lngd4j.WeightDecay;
 import org.lngd4j.cli.CliException;
-import org.lngd4j.cli.model.Network;
+import org.lngd4j.cli.model.Dl4jNetwork;
 import org.lngd4j.cli.support.Devices;
 import org.lngd4j.dl4j.Lngd;
 import org.lngd4j.nativelib.LngdArgumentException;
 
 /** LNGD's options from those of the command: the preset, then what was said beside it. */
-final class LngdChoice {
+public final class LngdChoice {
     private LngdChoice() {}
 
     /**
-     * @param net asked only where the preset is what is recommended for it
+     * The options.
+     *
+     * @param recommended asked only where the preset is what is recommended for the network
      */
-    static LngdOptions options(TrainSettings settings, Network net, long totalSteps) {
+    public static LngdOptions options(
+            TrainSettings settings, Supplier<LngdOptions> recommended, long totalSteps) {
         try {
-            LngdOptions options = direct(settings, start(settings, net, totalSteps), totalSteps);
+            LngdOptions.Builder start =
+                    "recommended".equals(settings.preset())
+                            ? recommended.get().toBuilder()
+                            : LngdOptions.preset(preset(settings), totalSteps);
+            LngdOptions options = direct(settings, start, totalSteps);
             options = withTrustRatio(settings, withDamping(settings, options));
             DeviceChoice.of(options); // refuses what does not go together
             return options;
@@ -38,16 +46,17 @@ final class LngdChoice {
         }
     }
 
-    private static LngdOptions.Builder start(TrainSettings settings, Network net, long totalSteps) {
-        if (!"recommended".equals(settings.preset())) {
-            return LngdOptions.preset(preset(settings), totalSteps);
-        }
-        LngdOptions options =
-                net instanceof Network.Graph graph
-                        ? Lngd.recommended(graph.model(), totalSteps, settings.batch())
-                        : Lngd.recommended(
-                                ((Network.Chain) net).model(), totalSteps, settings.batch());
-        return options.toBuilder();
+    /** The same for a network of DL4J. */
+    static LngdOptions options(TrainSettings settings, Dl4jNetwork net, long totalSteps) {
+        int batch = settings.batch();
+        return options(
+                settings,
+                () ->
+                        net instanceof Dl4jNetwork.Graph graph
+                                ? Lngd.recommended(graph.model(), totalSteps, batch)
+                                : Lngd.recommended(
+                                        ((Dl4jNetwork.Chain) net).model(), totalSteps, batch),
+                totalSteps);
     }
 
     private static LngdOptions direct(
@@ -151,7 +160,7 @@ final class LngdChoice {
      * Where it will run: {@code cpu} or {@code cuda}. A device that is asked for and cannot be had
      * is bad input, with the reason.
      */
-    static String device(TrainSettings settings) {
+    public static String device(TrainSettings settings) {
         return Devices.word(usable(settings));
     }
 

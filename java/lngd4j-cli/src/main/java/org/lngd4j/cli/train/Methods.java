@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.cli.train;
 
-import org.lngd4j.cli.model.Network;
+import org.lngd4j.cli.model.Dl4jNetwork;
 import org.nd4j.linalg.learning.config.IUpdater;
 
 /** Makes the {@link TrainingMethod} that the options ask for. */
@@ -36,7 +36,7 @@ public final class Methods {
      *
      * @param net made with {@link #updater}
      */
-    public static TrainingMethod attach(TrainSettings settings, Network net, long totalSteps) {
+    public static TrainingMethod attach(TrainSettings settings, Dl4jNetwork net, long totalSteps) {
         return switch (settings.optimizer().family()) {
             case FIRST_ORDER -> new FirstOrder(net, settings, totalSteps);
             case LNGD ->

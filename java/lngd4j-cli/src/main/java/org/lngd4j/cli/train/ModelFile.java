@@ -4,8 +4,8 @@ package org.lngd4j.cli.train;
 import java.io.IOException;
 import java.nio.file.Path;
 import org.deeplearning4j.util.ModelSerializer;
+import org.lngd4j.cli.model.Dl4jNetwork;
 import org.lngd4j.cli.model.ModelSpec;
-import org.lngd4j.cli.model.Network;
 import org.lngd4j.cli.support.AtomicFile;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.learning.config.IUpdater;
@@ -21,7 +21,7 @@ final class ModelFile {
 
     static void write(Path file, ModelSpec spec, long seed, IUpdater updater, INDArray weights)
             throws IOException {
-        Network plain = spec.build(seed, updater);
+        Dl4jNetwork plain = spec.build(seed, updater);
         plain.params().assign(weights);
         AtomicFile.write(file, out -> ModelSerializer.writeModel(plain.model(), out, false));
     }

@@ -152,6 +152,11 @@ public enum OptimizerKind {
         return family;
     }
 
+    /** Whether LNGD's native library trains it, whatever the engine. */
+    public boolean isOfLibrary() {
+        return family == Family.LNGD;
+    }
+
     /** What it is, in a few words. */
     public String summary() {
         return summary;

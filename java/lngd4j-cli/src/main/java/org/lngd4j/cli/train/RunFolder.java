@@ -23,7 +23,6 @@ final class RunFolder implements AutoCloseable {
     static final String METRICS = "metrics.csv";
     static final String SUMMARY = "summary.json";
     static final String CURVES = "curves.png";
-    static final String MODEL = "model.zip";
 
     private static final String LOCK = ".lock";
 
@@ -52,7 +51,7 @@ final class RunFolder implements AutoCloseable {
                                 LocalDateTime.now()
                                         .format(DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss")))
                         : Path.of(named);
-        for (String file : List.of(SUMMARY, MODEL, Checkpoint.FILE)) {
+        for (String file : List.of(SUMMARY, Checkpoint.FILE)) {
             if (Files.exists(path.resolve(file))) {
                 throw CliException.badInput(
                         "--out "

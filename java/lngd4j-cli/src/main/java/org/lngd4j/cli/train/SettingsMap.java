@@ -23,6 +23,7 @@ final class SettingsMap {
         return new TrainSettings(
                 map.get("data", String.class),
                 map.get("model", String.class),
+                map.get("engine", String.class),
                 OptimizerKind.parse("--optimizer", map.get("optimizer", String.class)),
                 map.get("preset", String.class),
                 map.get("epochs", Number.class).intValue(),

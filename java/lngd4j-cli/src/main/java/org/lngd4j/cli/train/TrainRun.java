@@ -7,6 +7,7 @@ import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.lngd4j.cli.CliException;
 import org.lngd4j.cli.data.BatchFiller;
@@ -36,6 +37,7 @@ public final class TrainRun {
     private final PrintStream out;
     private final PrintStream err;
     private final Supplier<StopSignal> signals;
+    private final Engine engine;
 
     private TrainRun(
             TrainSettings settings,
@@ -43,7 +45,9 @@ public final class TrainRun {
             Checkpoint checkpoint,
             PrintStream out,
             PrintStream err,
-            Supplier<StopSignal> signals) {
+            Supplier<StopSignal> signals,
+            Engine engine) {
+        this.engine = engine;
         this.settings = settings;
         this.folder = folder;
         this.checkpoint = checkpoint;
@@ -56,14 +60,17 @@ public final class TrainRun {
      * A run from the beginning.
      *
      * @param outFolder the value of {@code --out}, or null
+     * @param engines the engine that settings ask for
      */
     public static TrainRun fresh(
             TrainSettings settings,
             String outFolder,
             PrintStream out,
             PrintStream err,
-            Supplier<StopSignal> signals) {
-        return new TrainRun(settings, RunFolder.planned(outFolder), null, out, err, signals);
+            Supplier<StopSignal> signals,
+            Function<TrainSettings, Engine> engines) {
+        RunFolder folder = RunFolder.planned(outFolder);
+        return new TrainRun(settings, folder, null, out, err, signals, engines.apply(settings));
     }
 
     /**
@@ -79,13 +86,15 @@ public final class TrainRun {
             String data,
             PrintStream out,
             PrintStream err,
-            Supplier<StopSignal> signals) {
+            Supplier<StopSignal> signals,
+            Function<TrainSettings, Engine> engines) {
         RunFolder folder = RunFolder.existing(runFolder);
         Checkpoint checkpoint = Checkpoint.read(folder.file(Checkpoint.FILE));
         TrainSettings settings = checkpoint.settings();
         settings = threads == null ? settings : settings.withThreads(threads);
         settings = data == null ? settings : settings.withData(data);
-        return new TrainRun(settings, folder, checkpoint, out, err, signals);
+        return new TrainRun(
+                settings, folder, checkpoint, out, err, signals, engines.apply(settings));
     }
 
     /**
@@ -93,7 +102,7 @@ public final class TrainRun {
      * it.
      */
     public int execute() {
-        Methods.checkDevice(settings);
+        engine.check(settings);
         Dataset data = data();
         ModelSpec spec = ModelCatalog.parse(settings.model(), data);
         if (settings.batch() > data.training().count()) {
@@ -119,8 +128,8 @@ public final class TrainRun {
         long totalSteps =
                 (long) settings.epochs()
                         * BatchFiller.count(data.training().count(), settings.batch());
-        Network net = spec.build(weightSeed(), Methods.updater(settings, totalSteps));
-        try (TrainingMethod method = Methods.attach(settings, net, totalSteps);
+        Network net = engine.network(settings, spec, totalSteps);
+        try (TrainingMethod method = engine.method(settings, net, totalSteps);
                 RunFolder held = folder) {
             Position position = checkpoint == null ? Position.START : restore(net, method);
             List<MetricsRow> rows =
@@ -196,11 +205,6 @@ public final class TrainRun {
         }
     }
 
-    // ND4J takes the seed 0 as "none" and draws other weights every time.
-    private long weightSeed() {
-        return settings.seed() == 0 ? Long.MAX_VALUE : settings.seed();
-    }
-
     private Dataset data() {
         Dataset data = DataCatalog.read(settings.data(), err::println);
         if (settings.trainSamples() != null) {
@@ -228,12 +232,7 @@ public final class TrainRun {
     private void deliver(Job job, TrainLoop loop) throws IOException {
         Network net = job.net();
         INDArray weights = job.method().withAveragedWeights(() -> net.params().dup());
-        ModelFile.write(
-                folder.file(RunFolder.MODEL),
-                job.spec(),
-                settings.seed(),
-                Methods.plainUpdater(settings),
-                weights);
+        engine.write(folder.file(engine.modelFile()), settings, job.spec(), weights);
         Summary summary = new Summary(job, loop.rows(), loop.spent());
         AtomicFile.write(folder.file(RunFolder.SUMMARY), Json.write(summary.toMap()));
         drawCurves(job.spec() + ", " + settings.optimizer(), loop.rows());
@@ -273,7 +272,7 @@ public final class TrainRun {
                             + " weights, the network "
                             + net.params().length());
         }
-        net.params().assign(weights);
+        net.setParams(weights);
         net.setIterationCount(Math.toIntExact(position.step()));
         Path file = Files.createTempFile("lngd-method", ".tmp");
         try {

@@ -16,6 +16,7 @@ import org.lngd4j.cli.model.ModelCatalog;
  *
  * @param data see {@link DataCatalog#read}
  * @param model see {@link ModelCatalog#parse}
+ * @param engine what computes it: dl4j, pytorch; null: dl4j
  * @param optimizer what trains the network
  * @param preset LNGD's preset: one of {@link #PRESETS}
  * @param epochs 1 to 100000
@@ -46,6 +47,7 @@ import org.lngd4j.cli.model.ModelCatalog;
 public record TrainSettings(
         String data,
         String model,
+        String engine,
         OptimizerKind optimizer,
         String preset,
         int epochs,
@@ -88,6 +90,7 @@ public record TrainSettings(
     /** Checks every range; the first value out of its range is a {@link CliException}. */
     public TrainSettings {
         ModelCatalog.validate(model);
+        oneOf("--engine", engine, "dl4j", "pytorch");
         oneOf("--preset", preset, PRESETS.toArray(new String[0]));
         oneOf("--device", device, "auto", "cpu", "cuda");
         oneOf("--fisher", fisher, "expected", "sampled", "provided");
@@ -190,6 +193,7 @@ public record TrainSettings(
         Map<String, Object> map = new LinkedHashMap<>();
         map.put("data", data);
         map.put("model", model);
+        map.put("engine", engine);
         map.put("optimizer", optimizer.toString());
         map.put("preset", preset);
         map.put("epochs", epochs);

@@ -10,12 +10,12 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.lngd4j.LngdOptions;
+import org.lngd4j.Treatment;
 import org.lngd4j.cli.data.Dataset;
 import org.lngd4j.cli.data.ImageShape;
 import org.lngd4j.cli.data.LabelledImages;
 import org.lngd4j.dl4j.Lngd;
 import org.lngd4j.dl4j.LngdTraining;
-import org.lngd4j.dl4j.Treatment;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
@@ -40,14 +40,14 @@ class ModelCatalogTest {
     })
     void theNetworksHaveTheSizesOfTheLiterature(String model, boolean colour, long parameters) {
         ModelSpec spec = ModelCatalog.parse(model, data(colour ? COLOUR : GREY, 10));
-        Network net = spec.build(1, new Sgd());
+        Dl4jNetwork net = spec.build(1, new Sgd());
 
         assertThat(spec.parameters()).isEqualTo(parameters);
         assertThat(trained(net)).isEqualTo(parameters);
     }
 
     // Running means and variances of batch norm are parameters for DL4J, which nothing trains.
-    private static long trained(Network net) {
+    private static long trained(Dl4jNetwork net) {
         return net.updaterBlocks().stream()
                 .filter(block -> !(block.getGradientUpdater().getConfig() instanceof NoOp))
                 .mapToLong(block -> block.getParamOffsetEnd() - block.getParamOffsetStart())
@@ -76,7 +76,7 @@ class ModelCatalogTest {
     void convolutionalNetsLearnWhichChannelIsLit(String model, boolean lngd) {
         ImageShape shape = new ImageShape(3, 16, 16);
         ModelSpec spec = ModelCatalog.parse(model, data(shape, 3));
-        Network net = spec.build(1, new Sgd(0.1));
+        Dl4jNetwork net = spec.build(1, new Sgd(0.1));
         INDArray images = Nd4j.rand(DataType.FLOAT, 12, shape.features()).muli(0.5);
         INDArray targets = Nd4j.zeros(DataType.FLOAT, 12, 3);
         for (int i = 0; i < 12; i++) {
@@ -97,12 +97,12 @@ class ModelCatalogTest {
         }
     }
 
-    private static LngdTraining attach(Network net, int steps) {
+    private static LngdTraining attach(Dl4jNetwork net, int steps) {
         LngdOptions options = LngdOptions.recipe(steps).build();
         LngdTraining training =
-                net instanceof Network.Graph graph
+                net instanceof Dl4jNetwork.Graph graph
                         ? Lngd.attach(graph.model(), options)
-                        : Lngd.attach(((Network.Chain) net).model(), options);
+                        : Lngd.attach(((Dl4jNetwork.Chain) net).model(), options);
         assertThat(training.report().parameters(Treatment.LNGD))
                 .isGreaterThan(net.model().numParams() * 9 / 10);
         return training;

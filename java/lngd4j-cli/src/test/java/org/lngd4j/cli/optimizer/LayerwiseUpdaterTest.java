@@ -15,7 +15,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.lngd4j.cli.model.Network;
+import org.lngd4j.cli.model.Dl4jNetwork;
 import org.lngd4j.cli.optimizer.LayerwiseConfig.Rule;
 import org.nd4j.linalg.activations.Activation;
 import org.nd4j.linalg.api.buffer.DataType;
@@ -48,7 +48,7 @@ class LayerwiseUpdaterTest {
         CosineSchedule schedule = new CosineSchedule(0.02, STEPS);
         LayerwiseConfig config = new LayerwiseConfig(rule, schedule, 0.9, decay);
         MultiLayerNetwork net = network(config);
-        LayerwiseUpdater.bind(Network.of(net));
+        LayerwiseUpdater.bind(Dl4jNetwork.of(net));
         assertThat(net.getUpdater().getStateViewArray().length())
                 .isEqualTo((rule == Rule.LARS ? 1 : 2) * net.numParams());
         double[] w = net.params().ravel().toDoubleVector();

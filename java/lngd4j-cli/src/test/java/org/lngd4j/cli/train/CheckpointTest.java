@@ -20,6 +20,7 @@ class CheckpointTest {
             new TrainSettings(
                     null,
                     "mlp",
+                    null,
                     OptimizerKind.SGD,
                     null,
                     2,

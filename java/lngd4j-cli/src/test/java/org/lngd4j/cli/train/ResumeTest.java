@@ -18,6 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.lngd4j.cli.Engines;
 import org.lngd4j.cli.data.IdxWriter;
 
 /**
@@ -52,7 +53,14 @@ class ResumeTest {
     private void stoppedAndResumed(TrainSettings settings) throws IOException {
         PrintStream stream = new PrintStream(told, true);
         int status =
-                TrainRun.fresh(settings, path("whole"), stream, stream, StopSignal::new).execute();
+                TrainRun.fresh(
+                                settings,
+                                path("whole"),
+                                stream,
+                                stream,
+                                StopSignal::new,
+                                Engines::of)
+                        .execute();
         assertThat(status).isZero();
 
         // A signal that is there from the start stops a run after its first step.
@@ -62,11 +70,16 @@ class ResumeTest {
                     signal.request();
                     return signal;
                 };
-        status = TrainRun.fresh(settings, path("pieces"), stream, stream, atOnce).execute();
+        status =
+                TrainRun.fresh(settings, path("pieces"), stream, stream, atOnce, Engines::of)
+                        .execute();
         int stops = 0;
         while (status == StopSignal.EXIT_STATUS) {
             stops++;
-            status = TrainRun.resumed(path("pieces"), null, null, stream, stream, atOnce).execute();
+            status =
+                    TrainRun.resumed(
+                                    path("pieces"), null, null, stream, stream, atOnce, Engines::of)
+                            .execute();
         }
 
         assertThat(status).isZero();
@@ -83,11 +96,12 @@ class ResumeTest {
     void aKilledRunGoesOnFromItsLastEvaluation() throws IOException {
         PrintStream stream = new PrintStream(told, true);
         TrainSettings settings = settings(OptimizerKind.SGD, null);
-        TrainRun.fresh(settings, path("whole"), stream, stream, StopSignal::new).execute();
+        TrainRun.fresh(settings, path("whole"), stream, stream, StopSignal::new, Engines::of)
+                .execute();
         // As if killed after the evaluation of step 26 wrote its row and before it wrote its
         // checkpoint.
         Supplier<StopSignal> never = StopSignal::new;
-        TrainRun.fresh(settings, path("killed"), stream, stream, never).execute();
+        TrainRun.fresh(settings, path("killed"), stream, stream, never, Engines::of).execute();
         byte[] rows = Files.readAllBytes(folder.resolve("killed/metrics.csv"));
         Files.delete(folder.resolve("killed/checkpoint.zip"));
         for (String file : List.of("metrics.csv", "model.zip", "summary.json", "curves.png")) {
@@ -99,10 +113,19 @@ class ResumeTest {
                     signal.request();
                     return signal;
                 };
-        TrainRun.fresh(settings, path("killed"), stream, stream, atOnce).execute();
+        TrainRun.fresh(settings, path("killed"), stream, stream, atOnce, Engines::of).execute();
         Files.write(folder.resolve("killed/metrics.csv"), rows);
 
-        assertThat(TrainRun.resumed(path("killed"), null, null, stream, stream, never).execute())
+        assertThat(
+                        TrainRun.resumed(
+                                        path("killed"),
+                                        null,
+                                        null,
+                                        stream,
+                                        stream,
+                                        never,
+                                        Engines::of)
+                                .execute())
                 .isZero();
         assertThat(withoutSeconds("killed")).isEqualTo(withoutSeconds("whole"));
     }
@@ -115,7 +138,8 @@ class ResumeTest {
                         path("run"),
                         stream,
                         stream,
-                        StopSignal::new)
+                        StopSignal::new,
+                        Engines::of)
                 .execute();
         List<String> before = withoutSeconds("run");
         float[] weights = model("run").params().toFloatVector();
@@ -148,6 +172,7 @@ class ResumeTest {
         return new TrainSettings(
                 data.toString(),
                 "mlp:8",
+                null,
                 optimizer,
                 preset,
                 2,

@@ -27,7 +27,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.lngd4j.cli.data.Dataset;
 import org.lngd4j.cli.data.IdxWriter;
-import org.lngd4j.cli.model.Network;
+import org.lngd4j.cli.model.Dl4jNetwork;
 import org.lngd4j.cli.support.Json;
 
 /** {@code lngd train} in this process on a small data set. */
@@ -185,7 +185,7 @@ class TrainRunTest {
         ComputationGraph graph =
                 ModelSerializer.restoreComputationGraph(folder.resolve("run/model.zip").toFile());
         Evaluation.Result measured =
-                new Evaluation(Dataset.read(data), false, true).measure(Network.of(graph));
+                new Evaluation(Dataset.read(data), false, true).measure(Dl4jNetwork.of(graph));
         List<String> lines = Files.readAllLines(folder.resolve("run/metrics.csv"));
         assertThat(measured.loss())
                 .isEqualTo(MetricsRow.parse(lines.get(lines.size() - 1)).testLoss());
@@ -198,7 +198,7 @@ class TrainRunTest {
 
         MultiLayerNetwork net = ModelSerializer.restoreMultiLayerNetwork(model);
         Evaluation.Result result =
-                new Evaluation(Dataset.read(data), false, false).measure(Network.of(net));
+                new Evaluation(Dataset.read(data), false, false).measure(Dl4jNetwork.of(net));
 
         List<String> lines = Files.readAllLines(folder.resolve("run/metrics.csv"));
         MetricsRow last = MetricsRow.parse(lines.get(lines.size() - 1));

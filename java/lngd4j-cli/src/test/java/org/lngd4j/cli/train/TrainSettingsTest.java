@@ -105,6 +105,7 @@ class TrainSettingsTest {
                 new TrainSettings(
                         "here",
                         "mlp:3",
+                        null,
                         OptimizerKind.LNGD,
                         "paper",
                         2,
@@ -133,6 +134,7 @@ class TrainSettingsTest {
                 new TrainSettings(
                         null,
                         "mlp",
+                        null,
                         OptimizerKind.SGD,
                         null,
                         2,
@@ -178,6 +180,7 @@ class TrainSettingsTest {
                 new TrainSettings(
                         null,
                         "mlp",
+                        null,
                         OptimizerKind.SGD,
                         null,
                         2,

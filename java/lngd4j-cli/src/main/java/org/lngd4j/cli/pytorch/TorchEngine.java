@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.cli.pytorch;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import org.bytedeco.pytorch.OutputArchive;
+import org.bytedeco.pytorch.global.torch;
+import org.lngd4j.cli.CliException;
+import org.lngd4j.cli.model.ModelSpec;
+import org.lngd4j.cli.model.Network;
+import org.lngd4j.cli.train.Engine;
+import org.lngd4j.cli.train.LngdChoice;
+import org.lngd4j.cli.train.TrainSettings;
+import org.lngd4j.cli.train.TrainingMethod;
+import org.nd4j.linalg.api.ndarray.INDArray;
+
+/** JavaCPP's PyTorch. */
+public final class TorchEngine implements Engine {
+    @Override
+    public void check(TrainSettings settings) {
+        if (settings.optimizer().isOfLibrary()) {
+            LngdChoice.device(settings);
+        } else if (!TorchOptimizers.has(settings.optimizer())) {
+            throw CliException.badInput(
+                    "--optimizer "
+                            + settings.optimizer()
+                            + " is not there with --engine pytorch; there are those of LNGD's library, "
+                            + TorchOptimizers.names());
+        }
+        load();
+        torch.set_num_threads(settings.threads());
+    }
+
+    private static void load() {
+        try {
+            torch.get_num_threads();
+        } catch (LinkageError e) {
+            throw CliException.failure(
+                    "--engine pytorch: PyTorch's natives cannot be loaded ("
+                            + e.getMessage()
+                            + "); the command lngd fetches them",
+                    e);
+        }
+    }
+
+    @Override
+    public Network network(TrainSettings settings, ModelSpec spec, long totalSteps) {
+        return new TorchNetwork(TorchModel.of(spec, settings.seed()), spec.reconstructs());
+    }
+
+    @Override
+    public TrainingMethod method(TrainSettings settings, Network net, long totalSteps) {
+        TorchNetwork network = (TorchNetwork) net;
+        return settings.optimizer().isOfLibrary()
+                ? new TorchLngd(network, settings, totalSteps)
+                : new TorchFirstOrder(network, settings, totalSteps);
+    }
+
+    @Override
+    public String modelFile() {
+        return "model.pt";
+    }
+
+    /**
+     * An archive of named tensors, which {@code Module.load} and Python's {@code torch.jit.load}
+     * read.
+     */
+    @Override
+    public void write(Path file, TrainSettings settings, ModelSpec spec, INDArray weights)
+            throws IOException {
+        TorchModel plain = TorchModel.of(spec, settings.seed());
+        new TorchNetwork(plain, spec.reconstructs()).setParams(weights);
+        Path folder = file.toAbsolutePath().getParent();
+        Path made = Files.createTempFile(folder, file.getFileName().toString(), ".tmp");
+        try (OutputArchive archive = new OutputArchive()) {
+            plain.save(archive);
+            archive.save_to(made.toString());
+            Files.move(
+                    made,
+                    file,
+                    StandardCopyOption.REPLACE_EXISTING,
+                    StandardCopyOption.ATOMIC_MOVE);
+        } finally {
+            Files.deleteIfExists(made);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.cli.pytorch;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Supplier;
+import org.lngd4j.LngdOptions;
+import org.lngd4j.cli.train.LngdChoice;
+import org.lngd4j.cli.train.LngdDescription;
+import org.lngd4j.cli.train.TrainSettings;
+import org.lngd4j.cli.train.TrainingMethod;
+import org.lngd4j.pytorch.AveragedWeights;
+import org.lngd4j.pytorch.LngdTorch;
+
+/** LNGD or a KFAC of the same library, attached to a module by one line, as a user would. */
+final class TorchLngd implements TrainingMethod {
+    private final LngdTorch training;
+    private final LngdDescription told;
+    private final String device;
+
+    TorchLngd(TorchNetwork net, TrainSettings settings, long totalSteps) {
+        LngdOptions options =
+                LngdChoice.options(
+                        settings,
+                        () -> LngdTorch.recommended(net.model(), totalSteps, settings.batch()),
+                        totalSteps);
+        training = LngdTorch.attach(net.model(), options);
+        told = new LngdDescription(options, training.report());
+        device = LngdChoice.device(settings);
+    }
+
+    @Override
+    public String describe() {
+        return told.describe() + ", PyTorch";
+    }
+
+    @Override
+    public List<String> notices() {
+        return told.notices();
+    }
+
+    @Override
+    public Map<String, Object> details() {
+        return told.details();
+    }
+
+    @Override
+    public String device() {
+        return device;
+    }
+
+    @Override
+    public void afterStep() {
+        training.step();
+        training.zeroGrad();
+    }
+
+    @Override
+    public boolean averages() {
+        return training.options().averaging();
+    }
+
+    @Override
+    @SuppressWarnings("try") // the averages are in the model as long as it is open
+    public <T> T withAveragedWeights(Supplier<T> action) {
+        if (!averages()) {
+            return action.get();
+        }
+        try (AveragedWeights swapped = training.averagedWeights()) {
+            return action.get();
+        }
+    }
+
+    @Override
+    public void save(Path file) throws IOException {
+        Files.write(file, training.saveState());
+    }
+
+    @Override
+    public void restore(Path file) throws IOException {
+        training.restoreState(Files.readAllBytes(file));
+    }
+
+    @Override
+    public Map<String, Double> kernelSeconds() {
+        return LngdDescription.seconds(training.times());
+    }
+
+    @Override
+    public void close() {
+        training.close();
+    }
+}
