@@ -173,6 +173,7 @@ class LngdOptimizerTest {
                         () -> net.optimizer.allocate(1),
                         () -> plan.step(1),
                         plan::refresh,
+                        () -> plan.rebind(List.of(net.tensors)),
                         () -> plan.replay(1),
                         plan::swapAverages);
         for (ThrowingCallable call : calls) {
