@@ -28,7 +28,7 @@ class CudaPresetsTest {
         assertThat(CudaInterop.address(stream)).isEqualTo(0x7f0000001230L);
         assertThat(CudaInterop.address(new CUstream_st())).isZero();
         assertThat(CudaInterop.address(null)).isZero();
-        LngdOptimizerTest.Net net = new LngdOptimizerTest.Net(LngdOptions.recipe(10));
+        Net net = new Net(LngdOptions.recipe(10));
         CudaInterop.stream(net.optimizer, null);
         net.stepped(1);
         if (net.optimizer.device() == Device.CPU) {

@@ -18,11 +18,10 @@ import org.lngd4j.nativelib.LngdOutOfMemoryException;
 /** Memory of the device, and training on it. */
 @Tag(TestDevice.TAG)
 class DeviceBufferTest {
-    private final LngdOptimizerTest.Net net = net();
+    private final Net net = net();
 
-    private static LngdOptimizerTest.Net net() {
-        return new LngdOptimizerTest.Net(
-                LngdOptions.recipe(100).statisticsInterval(1).inverseInterval(1));
+    private static Net net() {
+        return new Net(LngdOptions.recipe(100).statisticsInterval(1).inverseInterval(1));
     }
 
     @AfterEach
@@ -84,7 +83,7 @@ class DeviceBufferTest {
     @ParameterizedTest
     @EnumSource(UpdateMode.class)
     void trainingOnTheDeviceGivesTheBitsOfTrainingOnTheHost(UpdateMode mode) {
-        LngdOptimizerTest.Net host = net();
+        Net host = net();
         HostArray weights = net.w.dup();
         HostArray bias = net.b.dup();
         HostArray gradients = net.g.dup();
@@ -125,7 +124,7 @@ class DeviceBufferTest {
     void samplesMayLieOnTheDevice() {
         double[] curvatures = new double[2];
         for (int i = 0; i < 2; i++) {
-            LngdOptimizerTest.Net one = new LngdOptimizerTest.Net(LngdOptions.recipeEmpirical(100));
+            Net one = new Net(LngdOptions.recipeEmpirical(100));
             one.optimizer.observe(0, one.a, one.s, Signal.PRE_ACTIVATIONS);
             try (StepPlan plan = one.plan(one.w, one.b)) {
                 plan.step(

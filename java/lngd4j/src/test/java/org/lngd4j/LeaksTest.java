@@ -65,12 +65,12 @@ class LeaksTest {
     }
 
     private static void leakOptimizer() {
-        new LngdOptimizerTest.Net(LngdOptions.recipe(10));
+        new Net(LngdOptions.recipe(10));
     }
 
     @Test
     void aLeakedPlanIsDestroyedByTheNextCallAtTheLatest() {
-        LngdOptimizerTest.Net net = new LngdOptimizerTest.Net(LngdOptions.recipe(10));
+        Net net = new Net(LngdOptions.recipe(10));
         long before = net.optimizer.memory().total();
         for (int i = 0; i < 50; i++) {
             net.plan(net.w, net.b);
@@ -85,7 +85,7 @@ class LeaksTest {
     @Test
     void whatIsClosedIsNotReported() {
         for (int i = 0; i < 20; i++) {
-            LngdOptimizerTest.Net net = new LngdOptimizerTest.Net(LngdOptions.recipe(10));
+            Net net = new Net(LngdOptions.recipe(10));
             try (StepPlan plan = net.plan(net.w, net.b)) {
                 assertThat(plan.optimizer()).isSameAs(net.optimizer);
             }

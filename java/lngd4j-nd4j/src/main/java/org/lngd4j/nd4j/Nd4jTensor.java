@@ -71,7 +71,7 @@ public final class Nd4jTensor implements TensorView {
         if (a.isEmpty()) {
             throw bad(argument, "an empty array", "one with elements");
         }
-        if (isDetachedFromItsWorkspace(a.data())) {
+        if (workspaceWasClosed(a.data())) {
             throw bad(
                     argument,
                     "an array of the workspace "
@@ -88,7 +88,7 @@ public final class Nd4jTensor implements TensorView {
         array = null;
     }
 
-    private static boolean isDetachedFromItsWorkspace(DataBuffer data) {
+    private static boolean workspaceWasClosed(DataBuffer data) {
         MemoryWorkspace workspace = data.getParentWorkspace();
         return workspace != null
                 && (!workspace.isScopeActive()
@@ -114,7 +114,7 @@ public final class Nd4jTensor implements TensorView {
     @Override
     public long address() {
         INDArray a = array();
-        if (a.wasClosed() || isDetachedFromItsWorkspace(a.data())) {
+        if (a.wasClosed() || workspaceWasClosed(a.data())) {
             throw new LngdStateException(
                     argument + " is an array that was closed, or whose workspace was");
         }
