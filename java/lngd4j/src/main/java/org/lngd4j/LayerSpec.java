@@ -25,6 +25,7 @@ package org.lngd4j;
  * @param activationParameter slope of LEAKY_RELU in [0, 1], alpha of ELU above 0; otherwise ignored
  * @param output the predictive model
  * @param fisher how the layer's Fisher information is taken; null: as in {@link LngdOptions}
+ * @param options what it does otherwise than the {@link LngdOptions} say
  */
 public record LayerSpec(
         String name,
@@ -35,9 +36,8 @@ public record LayerSpec(
         Activation activation,
         double activationParameter,
         OutputModel output,
-        Fisher fisher) {
-
-    private static final long LARGEST = 1L << 24;
+        Fisher fisher,
+        LayerOptions options) {
 
     /**
      * Checks everything that can be checked without the native library.
@@ -51,6 +51,7 @@ public record LayerSpec(
      * @param activationParameter slope of LEAKY_RELU or alpha of ELU
      * @param output the predictive model
      * @param fisher how Fisher information is taken, or null
+     * @param options what it does otherwise
      */
     public LayerSpec {
         Check.notNull("name", name);
@@ -58,35 +59,11 @@ public record LayerSpec(
             throw Check.bad("name", "\"\"", "a name that is not empty");
         }
         Check.notNull(name + ": kind", kind);
-        if (kind instanceof ParameterRule) {
-            checkParameter(name, inputs, outputs, bias);
-        } else {
-            checkSize(name + ": inputs", inputs);
-        }
-        checkSize(name + ": outputs", outputs);
-        if (kind instanceof Convolution convolution) {
-            checkGroups(name, convolution.groups(), inputs, outputs);
-            checkSize(
-                    name + ": d_w, channels of a group times kernel",
-                    inputs / convolution.groups() * convolution.patch());
-        }
         Check.notNull(name + ": activation", activation);
         Check.notNull(name + ": output", output);
-        if (activation == Activation.LEAKY_RELU) {
-            Check.within(
-                    name + ": activationParameter (slope of LEAKY_RELU)",
-                    activationParameter,
-                    0,
-                    1);
-        } else if (activation == Activation.ELU) {
-            Check.positive(name + ": activationParameter (alpha of ELU)", activationParameter);
-        }
-        if (isLink(output) && activation != Activation.IDENTITY) {
-            throw Check.bad(
-                    name + ": activation",
-                    activation,
-                    "IDENTITY where the output model is " + output);
-        }
+        Check.notNull(name + ": options", options);
+        LayerChecks.sizes(name, kind, inputs, outputs, bias);
+        LayerChecks.activation(name, activation, activationParameter, output);
     }
 
     /**
@@ -107,7 +84,8 @@ public record LayerSpec(
                 Activation.RELU,
                 0,
                 OutputModel.HIDDEN,
-                null);
+                null,
+                LayerOptions.DEFAULT);
     }
 
     /**
@@ -131,7 +109,8 @@ public record LayerSpec(
                 Activation.RELU,
                 0,
                 OutputModel.HIDDEN,
-                null);
+                null,
+                LayerOptions.DEFAULT);
     }
 
     /**
@@ -158,7 +137,8 @@ public record LayerSpec(
                 Activation.IDENTITY,
                 0,
                 OutputModel.HIDDEN,
-                null);
+                null,
+                LayerOptions.DEFAULT);
     }
 
     /**
@@ -182,7 +162,8 @@ public record LayerSpec(
                 Activation.IDENTITY,
                 0,
                 OutputModel.HIDDEN,
-                null);
+                null,
+                LayerOptions.DEFAULT);
     }
 
     /**
@@ -254,7 +235,7 @@ public record LayerSpec(
     }
 
     private LayerSpec with(LayerKind value) {
-        return copy(value, bias, activation, activationParameter, output, fisher);
+        return copy(value, bias, activation, activationParameter, output, fisher, options);
     }
 
     /**
@@ -264,7 +245,7 @@ public record LayerSpec(
      * @return the copy
      */
     public LayerSpec bias(boolean value) {
-        return copy(kind, value, activation, activationParameter, output, fisher);
+        return copy(kind, value, activation, activationParameter, output, fisher, options);
     }
 
     /**
@@ -285,7 +266,7 @@ public record LayerSpec(
      * @return the copy
      */
     public LayerSpec activation(Activation value, double parameter) {
-        return copy(kind, bias, value, parameter, output, fisher);
+        return copy(kind, bias, value, parameter, output, fisher, options);
     }
 
     /**
@@ -297,8 +278,8 @@ public record LayerSpec(
      */
     public LayerSpec output(OutputModel value) {
         Check.notNull("output", value);
-        Activation phi = isLink(value) ? Activation.IDENTITY : activation;
-        return copy(kind, bias, phi, activationParameter, value, fisher);
+        Activation phi = LayerChecks.isLink(value) ? Activation.IDENTITY : activation;
+        return copy(kind, bias, phi, activationParameter, value, fisher, options);
     }
 
     /**
@@ -308,7 +289,17 @@ public record LayerSpec(
      * @return the copy
      */
     public LayerSpec fisher(Fisher value) {
-        return copy(kind, bias, activation, activationParameter, output, value);
+        return copy(kind, bias, activation, activationParameter, output, value, options);
+    }
+
+    /**
+     * A copy that does something otherwise than the other layers.
+     *
+     * @param value what
+     * @return the copy
+     */
+    public LayerSpec options(LayerOptions value) {
+        return copy(kind, bias, activation, activationParameter, output, fisher, value);
     }
 
     private LayerSpec copy(
@@ -317,7 +308,8 @@ public record LayerSpec(
             Activation newActivation,
             double newParameter,
             OutputModel newOutput,
-            Fisher newFisher) {
+            Fisher newFisher,
+            LayerOptions newOptions) {
         return new LayerSpec(
                 name,
                 newKind,
@@ -327,7 +319,8 @@ public record LayerSpec(
                 newActivation,
                 newParameter,
                 newOutput,
-                newFisher);
+                newFisher,
+                newOptions);
     }
 
     /**
@@ -387,35 +380,5 @@ public record LayerSpec(
     /** Whether a batch has positions behind its samples. */
     boolean isPositional() {
         return embedding() || kind instanceof Convolution;
-    }
-
-    private static boolean isLink(OutputModel model) {
-        return model == OutputModel.SOFTMAX
-                || model == OutputModel.SIGMOID
-                || model == OutputModel.SOFTMAX_GAUSSIAN;
-    }
-
-    private static void checkParameter(String name, long elements, long outputs, boolean bias) {
-        if (elements < 1 || elements > Integer.MAX_VALUE) {
-            throw Check.bad(name + ": elements", elements, "a whole number in [1, 2^31)");
-        }
-        if (outputs != 1 || bias) {
-            throw Check.bad(name, outputs + " outputs, bias " + bias, "1 and none for a parameter");
-        }
-    }
-
-    private static void checkGroups(String name, int groups, long inputs, long outputs) {
-        if (inputs % groups != 0 || outputs % groups != 0) {
-            throw Check.bad(
-                    name + ": groups",
-                    groups,
-                    "a divisor of " + inputs + " channels in and " + outputs + " out");
-        }
-    }
-
-    private static void checkSize(String what, long value) {
-        if (value < 1 || value > LARGEST) {
-            throw Check.bad(what, value, "a whole number in [1, " + LARGEST + "]");
-        }
     }
 }

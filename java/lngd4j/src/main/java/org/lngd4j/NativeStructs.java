@@ -55,6 +55,9 @@ final class NativeStructs {
                     .output(layer.output().code());
             c.activation_parameter(layer.activationParameter());
             c.fisher(layer.fisher() == null ? -1 : layer.fisher().code());
+            LayerOptions own = layer.options();
+            c.rate_multiplier(own.rateMultiplier()).decay_multiplier(own.decayMultiplier());
+            c.trust_off(own.trustRatio() ? 0 : 1);
         }
         specs.position(0);
     }

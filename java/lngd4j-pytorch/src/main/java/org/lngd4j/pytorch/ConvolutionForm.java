@@ -16,10 +16,11 @@ import org.lngd4j.nativelib.LngdArgumentException;
  * A convolution. Its weights m x C/G x kernel are, in the memory of a contiguous tensor, the matrix
  * m x d_w whose rows are patches in the order channel, kernel row, kernel column.
  *
- * @param axes spatial axes: 1 or 2
+ * @param spatial spatial axes: 1 or 2
  * @param specification the layer under a name
  */
-record ConvolutionForm(int axes, Function<String, LayerSpec> specification) implements LayerForm {
+record ConvolutionForm(int spatial, Function<String, LayerSpec> specification)
+        implements LayerForm {
     static LayerForm of(Conv1dImpl layer) {
         return new ConvolutionForm(
                 1,
@@ -122,17 +123,17 @@ record ConvolutionForm(int axes, Function<String, LayerSpec> specification) impl
     }
 
     @Override
+    public int axes() {
+        return spatial + 2;
+    }
+
+    @Override
     public Tensor inputs(Tensor input) {
-        return images(input);
+        return input;
     }
 
     @Override
     public Tensor outputs(Tensor output) {
-        return images(output);
-    }
-
-    /** An image without an axis of samples is one sample. */
-    private Tensor images(Tensor x) {
-        return x.dim() == axes + 1 ? x.unsqueeze(0) : x;
+        return output;
     }
 }

@@ -30,6 +30,11 @@ record EmbeddingForm(EmbeddingImpl layer) implements LayerForm {
         return weights.t();
     }
 
+    @Override
+    public int axes() {
+        return 2;
+    }
+
     /** N x T, or N. */
     @Override
     public Tensor inputs(Tensor indices) {

@@ -7,6 +7,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
 import org.lngd4j.Activation;
+import org.lngd4j.LayerOptions;
 import org.lngd4j.LayerSpec;
 import org.lngd4j.OutputModel;
 import org.lngd4j.nativelib.LngdArgumentException;
@@ -24,6 +25,7 @@ final class LayerCapture {
     private final LayerForm form;
     private Activation activation;
     private OutputModel output = OutputModel.HIDDEN;
+    private LayerOptions options = LayerOptions.DEFAULT;
     private boolean attached;
     private Passes due; // null where nothing has to be remembered: nearly always
 
@@ -52,6 +54,11 @@ final class LayerCapture {
         output = value;
     }
 
+    void options(LayerOptions value) {
+        checkMayChange("options", value);
+        options = value;
+    }
+
     private void checkMayChange(String what, Object value) {
         if (value == null) {
             throw new LngdArgumentException(what + " is null");
@@ -68,7 +75,9 @@ final class LayerCapture {
      */
     LayerSpec spec(String name) {
         LayerSpec spec =
-                form.spec(name).activation(activation == null ? Activation.IDENTITY : activation);
+                form.spec(name)
+                        .activation(activation == null ? Activation.IDENTITY : activation)
+                        .options(options);
         return output == OutputModel.HIDDEN ? spec : spec.output(output);
     }
 

@@ -12,6 +12,9 @@ interface LayerForm {
     /** Weights or their gradient as the matrix m x d_w that LNGD works on; a view. */
     Tensor matrix(Tensor weights);
 
+    /** Axes of a batch of outputs, the first of which counts samples; there may be more. */
+    int axes();
+
     /** A batch of inputs as {@code lngd_observe} takes it. */
     Tensor inputs(Tensor input);
 

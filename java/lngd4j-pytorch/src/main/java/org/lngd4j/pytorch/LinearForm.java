@@ -19,6 +19,11 @@ record LinearForm(LinearImpl layer) implements LayerForm {
     }
 
     @Override
+    public int axes() {
+        return 2;
+    }
+
+    @Override
     public Tensor inputs(Tensor input) {
         return rows(input);
     }

@@ -6,6 +6,7 @@ import org.bytedeco.pytorch.Conv1dImpl;
 import org.bytedeco.pytorch.Conv1dOptions;
 import org.bytedeco.pytorch.Tensor;
 import org.lngd4j.Activation;
+import org.lngd4j.LayerOptions;
 import org.lngd4j.OutputModel;
 
 /**
@@ -46,6 +47,12 @@ public final class LngdConv1d extends Conv1dImpl implements LngdLayer {
     @Override
     public LngdConv1d output(OutputModel model) {
         capture.output(model);
+        return this;
+    }
+
+    @Override
+    public LngdConv1d lngdOptions(LayerOptions options) {
+        capture.options(options);
         return this;
     }
 

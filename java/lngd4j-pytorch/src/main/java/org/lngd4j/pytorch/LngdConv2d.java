@@ -6,6 +6,7 @@ import org.bytedeco.pytorch.Conv2dImpl;
 import org.bytedeco.pytorch.Conv2dOptions;
 import org.bytedeco.pytorch.Tensor;
 import org.lngd4j.Activation;
+import org.lngd4j.LayerOptions;
 import org.lngd4j.OutputModel;
 
 /**
@@ -46,6 +47,12 @@ public final class LngdConv2d extends Conv2dImpl implements LngdLayer {
     @Override
     public LngdConv2d output(OutputModel model) {
         capture.output(model);
+        return this;
+    }
+
+    @Override
+    public LngdConv2d lngdOptions(LayerOptions options) {
+        capture.options(options);
         return this;
     }
 

@@ -5,6 +5,7 @@ import org.bytedeco.pytorch.EmbeddingImpl;
 import org.bytedeco.pytorch.EmbeddingOptions;
 import org.bytedeco.pytorch.Tensor;
 import org.lngd4j.Activation;
+import org.lngd4j.LayerOptions;
 import org.lngd4j.OutputModel;
 
 /**
@@ -45,6 +46,12 @@ public final class LngdEmbedding extends EmbeddingImpl implements LngdLayer {
     @Override
     public LngdEmbedding output(OutputModel model) {
         capture.output(model);
+        return this;
+    }
+
+    @Override
+    public LngdEmbedding lngdOptions(LayerOptions options) {
+        capture.options(options);
         return this;
     }
 

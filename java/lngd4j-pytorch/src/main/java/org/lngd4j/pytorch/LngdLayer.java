@@ -3,6 +3,7 @@ package org.lngd4j.pytorch;
 
 import org.bytedeco.pytorch.Tensor;
 import org.lngd4j.Activation;
+import org.lngd4j.LayerOptions;
 import org.lngd4j.OutputModel;
 
 /**
@@ -32,6 +33,15 @@ public sealed interface LngdLayer permits LngdLinear, LngdConv1d, LngdConv2d, Ln
      * @return this layer
      */
     LngdLayer output(OutputModel model);
+
+    /**
+     * Tells what this layer does otherwise than the others: its learning rate, weight decay, trust
+     * ratio. ({@code options()} without an argument are PyTorch's.)
+     *
+     * @param options what
+     * @return this layer
+     */
+    LngdLayer lngdOptions(LayerOptions options);
 
     /**
      * The layer itself, as in PyTorch.

@@ -5,6 +5,7 @@ import org.bytedeco.pytorch.LinearImpl;
 import org.bytedeco.pytorch.LinearOptions;
 import org.bytedeco.pytorch.Tensor;
 import org.lngd4j.Activation;
+import org.lngd4j.LayerOptions;
 import org.lngd4j.OutputModel;
 
 /**
@@ -52,6 +53,12 @@ public final class LngdLinear extends LinearImpl implements LngdLayer {
     @Override
     public LngdLinear output(OutputModel model) {
         capture.output(model);
+        return this;
+    }
+
+    @Override
+    public LngdLinear lngdOptions(LayerOptions options) {
+        capture.options(options);
         return this;
     }
 

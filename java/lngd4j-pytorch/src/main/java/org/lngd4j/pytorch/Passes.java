@@ -16,6 +16,7 @@ import org.lngd4j.LngdOptimizer;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.OutputModel;
 import org.lngd4j.Signal;
+import org.lngd4j.nativelib.LngdArgumentException;
 
 /**
  * The forward passes since the last step, where the coming step takes statistics. What a pass has
@@ -29,6 +30,9 @@ import org.lngd4j.Signal;
  */
 @SuppressWarnings("try") // scopes that are only opened and closed
 final class Passes {
+    /** Passes through one layer whose backward pass may still come. */
+    private static final int MOST_WAITING = 16;
+
     private final LngdOptimizer optimizer;
     private final LngdOptions options;
     private final List<LayerCapture> captures;
@@ -65,6 +69,19 @@ final class Passes {
             return output;
         }
         checkThread.run();
+        if (output.dim() < capture.form().axes()) {
+            throw new LngdArgumentException(
+                    "the output of layer "
+                            + optimizer.spec(index.get(capture)).name()
+                            + " has "
+                            + output.dim()
+                            + " axes, allowed are "
+                            + capture.form().axes()
+                            + " or more: the first counts the samples");
+        }
+        if (!makeRoom(capture)) {
+            return output;
+        }
         Sighting sighting;
         try (PointerScope scope = new PointerScope()) {
             sighting = new Sighting(index.get(capture), capture, new Tensor(input), output);
@@ -83,6 +100,38 @@ final class Passes {
             }
         }
         return output.clone();
+    }
+
+    /**
+     * Whether another pass through a layer is worth keeping: not where the passes that a backward
+     * pass has come by give all samples that the statistics want. Of those that none has come by
+     * (evaluations that forgot {@code NoGradGuard}) the oldest makes room, so that they cannot pile
+     * up.
+     */
+    private boolean makeRoom(LayerCapture capture) {
+        long enough = options.statisticsSamples();
+        long samples = 0;
+        int waiting = 0;
+        Sighting oldest = null;
+        for (Sighting s : sightings) {
+            if (s.capture() != capture) {
+                continue;
+            }
+            if (s.passedBackward()) {
+                samples += s.samples();
+            } else {
+                oldest = oldest == null ? s : oldest;
+                waiting++;
+            }
+        }
+        if (enough > 0 && samples >= enough) {
+            return false;
+        }
+        if (waiting >= MOST_WAITING) {
+            sightings.remove(oldest);
+            oldest.close();
+        }
+        return true;
     }
 
     /** Samples of a batch that give at least as many rows as the statistics want. */

@@ -70,6 +70,11 @@ final class Sighting {
         output = null;
     }
 
+    /** Samples that were kept; 0 where they are not chosen yet. */
+    long samples() {
+        return signal == null ? 0 : inputs.size(0);
+    }
+
     /** Whether a backward pass came by. */
     boolean passedBackward() {
         return witness != null && witness.mutable_grad().defined();

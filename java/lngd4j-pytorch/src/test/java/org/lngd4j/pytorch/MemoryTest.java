@@ -4,6 +4,7 @@ package org.lngd4j.pytorch;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.PointerScope;
 import org.junit.jupiter.api.Test;
 import org.lngd4j.LngdOptions;
 
@@ -29,6 +30,27 @@ class MemoryTest {
             // The heap of the JVM grows and shrinks by more than this; a leak of the inputs alone
             // (288 bytes a layer and pass) would be 5 MB, one of whole graphs some hundred.
             assertThat(Pointer.physicalBytes() - resident).isLessThan(100L << 20);
+        }
+    }
+
+    /** Evaluations in training mode and with gradients, thousands of them before a step. */
+    @Test
+    @SuppressWarnings("try") // scopes that are only opened and closed
+    void passesThatNobodyStepsDoNotPileUp() {
+        Nets.Mlp net = new Nets.Mlp(1);
+        try (LngdTorch lngd = LngdTorch.attach(net, LngdOptions.blockKronecker(STEPS).build())) {
+            long count = 0;
+            for (int pass = 0; pass < 1000; pass++) {
+                try (PointerScope scope = new PointerScope()) {
+                    net.forward(Nets.inputs(pass, Nets.BATCH, Nets.INPUTS));
+                }
+                if (pass == 100) {
+                    count = Pointer.totalCount();
+                }
+            }
+            assertThat(Pointer.totalCount() - count).isLessThan(20);
+            Nets.train(net, lngd, 0, 1);
+            assertThat(lngd.health().get("first").statisticsUpdates()).isEqualTo(1);
         }
     }
 }

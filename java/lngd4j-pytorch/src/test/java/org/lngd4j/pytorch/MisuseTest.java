@@ -149,6 +149,16 @@ class MisuseTest {
     }
 
     @Test
+    void aBatchNeedsAnAxisOfSamples() {
+        try (LngdTorch lngd = LngdTorch.attach(net, options)) {
+            assertThatThrownBy(() -> net.first.forward(Nets.inputs(1, Nets.INPUTS)))
+                    .isInstanceOf(LngdArgumentException.class)
+                    .hasMessageContaining("layer first has 1 axes, allowed are 2");
+            Nets.train(net, lngd, 0, 1);
+        }
+    }
+
+    @Test
     void averagesAreSwappedOnce() {
         try (LngdTorch lngd = LngdTorch.attach(net, options)) {
             Nets.train(net, lngd, 0, 2);

@@ -16,6 +16,7 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
+import org.lngd4j.LayerOptions;
 import org.lngd4j.LayerRegistration;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.OutputModel;
@@ -132,5 +133,19 @@ class RegistrationTest {
                 assertThat(is[k]).isCloseTo(should[k], Offset.offset(1e-6f));
             }
         }
+    }
+
+    @Test
+    void aLayerMayHaveOptionsOfItsOwn() {
+        Nets.Mlp net = new Nets.Mlp(1);
+        net.first.lngdOptions(LayerOptions.DEFAULT.rateMultiplier(0));
+        float[] frozen = Nets.floats(net.first.weight());
+        float[] second = Nets.floats(net.second.weight());
+        LngdOptions options = LngdOptions.recipe(5).device(TestDevice.get()).build();
+        try (LngdTorch lngd = LngdTorch.attach(net, options)) {
+            Nets.train(net, lngd, 0, 3);
+        }
+        assertThat(Nets.floats(net.first.weight())).containsExactly(frozen);
+        assertThat(Nets.floats(net.second.weight())).isNotEqualTo(second);
     }
 }
