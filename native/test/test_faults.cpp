@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 
+#include "parameters.hpp"
 #include "training.hpp"
 
 using namespace conformance;
@@ -31,8 +32,8 @@ Case fault_case(int places) {
 }
 
 // Kinds of layers whose kernels differ.
-enum class Net { Dense, SecondFactor, Embedding };
-constexpr Net kNets[] = {Net::Dense, Net::SecondFactor, Net::Embedding};
+enum class Net { Dense, SecondFactor, Embedding, WithParameter };
+constexpr Net kNets[] = {Net::Dense, Net::SecondFactor, Net::Embedding, Net::WithParameter};
 
 lngd_config config_of(Net net) {
   lngd_config config = fault_case(0).config;
@@ -49,35 +50,47 @@ lngd_layer_config layer_of(Net net) {
   return layer;
 }
 
+std::vector<lngd_layer_config> layers_of(Net net) {
+  std::vector<lngd_layer_config> layers = {layer_of(net)};
+  if (net == Net::WithParameter) layers.push_back(parameter(7));
+  return layers;
+}
+
 // The tensors of a layer on their own, so that an operation can be tried again after it failed.
 struct Bench {
   Net net;
   Optimizer optimizer;
   Tensor weights{3, 5}, gradients{3, 5}, rows{4, 5}, indices{4}, signal{4, 3};
+  Tensor scales{7}, scale_gradients{7}; // of the parameter
   Tensor& inputs;
   int signal_kind;
   lngd_plan* plan = nullptr;
 
   explicit Bench(Net which)
       : net(which),
-        optimizer(config_of(which), {layer_of(which)}),
+        optimizer(config_of(which), layers_of(which)),
         inputs(which == Net::Embedding ? indices : rows),
         signal_kind(which == Net::SecondFactor ? LNGD_SIGNAL_GRADIENTS : LNGD_SIGNAL_PRE_ACTIVATIONS) {
     Random random(2);
     for (Tensor* tensor : {&weights, &gradients, &rows, &signal})
       tensor->fill(random_matrix(tensor->rows(), tensor->cols(), &random));
+    scale_gradients.fill(1.0);
     for (int n = 0; n < 4; ++n) indices.set(n, 0, n % 3);
   }
   lngd_status make_plan() {
-    lngd_binding binding{};
-    binding.weights = weights.view();
-    binding.weight_gradients = gradients.view();
-    return lngd_plan_create(optimizer.handle(), &binding, 1, LNGD_UPDATE_WEIGHTS, &plan);
+    lngd_binding bindings[2] = {};
+    bindings[0].weights = weights.view();
+    bindings[0].weight_gradients = gradients.view();
+    bindings[1].layer = 1;
+    bindings[1].weights = scales.view();
+    bindings[1].weight_gradients = scale_gradients.view();
+    return lngd_plan_create(optimizer.handle(), bindings, net == Net::WithParameter ? 2 : 1, LNGD_UPDATE_WEIGHTS,
+                            &plan);
   }
   lngd_status observe() { return lngd_observe(optimizer.handle(), 0, inputs.pointer(), signal.pointer(), signal_kind); }
   lngd_status step() {
-    const lngd_samples samples{inputs.view(), signal.view()};
-    return lngd_step(plan, 1, &samples);
+    const lngd_samples samples[2] = {{inputs.view(), signal.view()}, {}};
+    return lngd_step(plan, 1, samples);
   }
   std::vector<std::uint8_t> state() {
     std::int64_t bytes = 0;
@@ -168,6 +181,7 @@ const std::vector<Operation>& operations() {
 // The operations that launch other kernels for other kinds of layers; everything else is tried with the dense one.
 bool differs(const Operation& operation, Net net) {
   const std::string name = operation.name;
+  if (net == Net::WithParameter && (name == "swap_averages" || name == "state_restore")) return true;
   return net == Net::Dense || name == "plan_create" || name == "observe" || name == "first step";
 }
 
@@ -210,6 +224,7 @@ void fail_every_call(const lngd::DeviceHooks& hooks, const Operation& operation,
   int failed = 0;
   // After an operation that failed and was repeated; the last: undisturbed.
   std::vector<twin::Matrix> ends;       // weights
+  std::vector<twin::Matrix> scale_ends; // and the parameter
   std::vector<std::vector<float>> phis; // averages: the trust ratio hides a factor on them from the weights
   for (int n = 1; n <= kMost; ++n) {
     const Scope scope("net " + std::to_string(static_cast<int>(net)) + ", " + operation.name + ", call " +
@@ -218,7 +233,7 @@ void fail_every_call(const lngd::DeviceHooks& hooks, const Operation& operation,
     {
       Bench bench(net);
       operation.before(bench);
-      const twin::Matrix weights = bench.weights.values();
+      const twin::Matrix weights = bench.weights.values(), scales = bench.scales.values();
       hooks.inject_fault("*", n, error);
       const lngd_status status = operation.run(bench);
       done = hooks.calls_counted() < n;
@@ -231,6 +246,7 @@ void fail_every_call(const lngd::DeviceHooks& hooks, const Operation& operation,
       } else {
         ++failed;
         CHECK_EQ(largest_difference(bench.weights.values(), weights), 0.0); // of the caller
+        CHECK_EQ(largest_difference(bench.scales.values(), scales), 0.0);
         CHECK_EQ(status, fatal                        ? LNGD_DEVICE_LOST
                          : error == kMemoryAllocation ? LNGD_OUT_OF_MEMORY
                                                       : LNGD_DEVICE_ERROR);
@@ -242,6 +258,7 @@ void fail_every_call(const lngd::DeviceHooks& hooks, const Operation& operation,
         works_on(bench);
         if (operation.repeatable) {
           ends.push_back(bench.weights.values());
+          scale_ends.push_back(bench.scales.values());
           phis.push_back(bench.optimizer.read(0, LNGD_FIELD_PHI));
         }
       }
@@ -253,6 +270,7 @@ void fail_every_call(const lngd::DeviceHooks& hooks, const Operation& operation,
   }
   CHECK_GT(failed, 0);
   for (const twin::Matrix& end : ends) CHECK_EQ(largest_difference(end, ends.back()), 0.0);
+  for (const twin::Matrix& end : scale_ends) CHECK_EQ(largest_difference(end, scale_ends.back()), 0.0);
   for (const std::vector<float>& phi : phis) CHECK(phi == phis.back());
 }
 

@@ -18,7 +18,8 @@
  * channels has a factor Phi of its own (d x d) and its part of psi, which sums to 1. An embedding has the one-hot code
  * of an index k_nt in [0, d_w) as a_nt, at each of T positions of a sample, so that Phi is diagonal; it is kept as a
  * vector, with one damping for all indices, and block_size does not matter. Its bias, if any, is a diagonal entry with
- * a damping of its own: the cross terms between indices and bias are dropped.
+ * a damping of its own: the cross terms between indices and bias are dropped. A PARAMETER is a tensor outside of any
+ * layer (scales and shifts of a norm, positional tables): it has no factors, and AdamW or Nesterov momentum moves it.
  *
  * Rules that hold for every function
  *   - Returns a status; never throws, exits or aborts. On any status but LNGD_OK nothing was changed, unless
@@ -374,9 +375,26 @@ LNGD_API lngd_status lngd_config_init(int32_t preset, int64_t total_steps, lngd_
 typedef enum lngd_layer_kind {
   LNGD_LAYER_DENSE = 0,
   LNGD_LAYER_CONVOLUTION = 1, /* of 1 or 2 spatial axes; every output position of a sample is a row (a_nt, s_nt) */
-  LNGD_LAYER_EMBEDDING = 2    /* looks up column k_nt of W for an index k_nt. lngd_create refuses it with approximations
+  LNGD_LAYER_EMBEDDING = 2,   /* looks up column k_nt of W for an index k_nt. lngd_create refuses it with approximations
                                  other than LNGD */
+  LNGD_LAYER_PARAMETER = 3    /* a tensor outside of any layer. Not counted where layers are: depth slope, which layer
+                                 is the only or the output one, lngd_recommend */
 } lngd_layer_kind;
+
+/* What moves a PARAMETER. G its gradient, element by element; e = learning_rate factor, all from the lngd_layer_config
+ * but `factor`, that of lngd_step; t counts the steps that moved it, from 1.
+ *
+ *   ADAMW      M <- beta1 M + (1 - beta1) G        V <- beta2 V + (1 - beta2) G^2
+ *              D = (M / (1 - beta1^t)) / (sqrt(V / (1 - beta2^t)) + epsilon)
+ *              W <- W - e (D + weight_decay W)
+ *   NESTEROV   M <- momentum M - e G               W <- W + momentum M - e (G + weight_decay W)
+ *
+ * (I. Loshchilov, F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019, algorithm 2, with its decay times the
+ * learning rate, as DECOUPLED decay here; I. Sutskever, J. Martens, G. Dahl, G. Hinton, ICML 2013.) */
+typedef enum lngd_parameter_method {
+  LNGD_PARAMETER_ADAMW = 0, /* the default */
+  LNGD_PARAMETER_NESTEROV = 1
+} lngd_parameter_method;
 
 /* The activation phi of a hidden layer, whose model is a Gaussian with mean phi(s) and unit variance (paper 3.1). */
 typedef enum lngd_activation {
@@ -411,9 +429,9 @@ typedef struct lngd_layer_config {
   uint32_t struct_size;        /* sizeof(lngd_layer_config), set by lngd_layer_init */
   int32_t kind;                /* lngd_layer_kind */
   int64_t inputs;              /* DENSE: d_w >= 1; CONVOLUTION: channels in (all groups together); EMBEDDING: size of
-                                  the vocabulary, indices are 0 to inputs - 1 */
-  int64_t outputs;             /* m >= 1; CONVOLUTION: channels out */
-  int32_t bias;                /* 0 or 1 */
+                                  the vocabulary, indices are 0 to inputs - 1; PARAMETER: elements */
+  int64_t outputs;             /* m >= 1; CONVOLUTION: channels out; PARAMETER: 1 */
+  int32_t bias;                /* 0 or 1; PARAMETER: 0, and what follows up to `fisher` is ignored */
   int32_t activation;          /* lngd_activation; IDENTITY for SOFTMAX, SIGMOID and SOFTMAX_GAUSSIAN outputs */
   double activation_parameter; /* LEAKY_RELU: slope in [0, 1]; ELU: alpha > 0; otherwise ignored */
   int32_t output;              /* lngd_output */
@@ -432,6 +450,14 @@ typedef struct lngd_layer_config {
   int32_t dilation[2];
   int32_t
       groups; /* >= 1, divides inputs and outputs: output channels of a group see the input channels of that group */
+  /* PARAMETER only; ignored for others. lngd_set does not reach them. */
+  int32_t method;       /* lngd_parameter_method */
+  double learning_rate; /* in (0, 1e6] */
+  double weight_decay;  /* >= 0, decoupled */
+  double beta1;         /* ADAMW: in [0, 1) */
+  double beta2;         /* ADAMW: in [0, 1) */
+  double epsilon;       /* ADAMW: in [1e-16, 1e6] */
+  double momentum;      /* NESTEROV: in [0, 1) */
 } lngd_layer_config;
 
 /* Writes a dense layer with bias, RELU, HIDDEN, fisher -1. inputs, outputs in [1, 2^24]. */
@@ -446,6 +472,10 @@ LNGD_API lngd_status lngd_conv_init(int32_t rank, int64_t inputs, int64_t output
  * [1, 2^24]. */
 LNGD_API lngd_status lngd_embedding_init(int64_t inputs, int64_t outputs, lngd_layer_config* layer);
 
+/* Writes a parameter of that many elements, in [1, 2^31): ADAMW with learning rate 1e-3, no decay, beta1 0.9, beta2
+ * 0.999, epsilon 1e-8; momentum 0.9 for NESTEROV. A network may have nothing but parameters. */
+LNGD_API lngd_status lngd_parameter_init(int64_t elements, lngd_layer_config* out);
+
 /* Writes to *config what is recommended for a network of `count` layers in forward order, trained for total_steps >= 1
  * steps on batches of `batch` >= 1 samples: BLOCK_KRONECKER where the last layer is a SOFTMAX or SIGMOID output,
  * BLOCK_KRONECKER_FIT for other outputs and where the last layer has as many outputs as the first has inputs (an
@@ -453,8 +483,8 @@ LNGD_API lngd_status lngd_embedding_init(int64_t inputs, int64_t outputs, lngd_l
  * for BLOCK_KRONECKER), soft_trust for batches below 32, and, for BLOCK_KRONECKER, orthogonalise for at most 1500
  * steps of at least 256 samples where it has at most 0.45 of the operations of forward and backward pass. `reason`
  * (capacity in bytes, NUL included; may be NULL with capacity 0) gets one line on what was chosen and why. RECIPE where
- * there is an embedding. device, threads and seed are those of lngd_config_init. Errors: LNGD_INVALID_ARGUMENT for
- * layers that lngd_create would refuse. */
+ * there is an embedding. Parameters do not count. device, threads and seed are those of lngd_config_init. Errors:
+ * LNGD_INVALID_ARGUMENT for layers that lngd_create would refuse, and where there are none but parameters. */
 LNGD_API lngd_status lngd_recommend(const lngd_layer_config* layers, int32_t count, int64_t total_steps, int64_t batch,
                                     lngd_config* config, char* reason, int32_t capacity);
 
@@ -528,7 +558,8 @@ LNGD_API lngd_status lngd_device_copy(lngd_optimizer* optimizer, void* to, const
 #define LNGD_NEEDS_STATISTICS 1u /* the next lngd_step of this layer takes statistics: lngd_observe feeds them */
 #define LNGD_NEEDS_DELTAS 2u     /* the next lngd_step of this layer needs inputs and per-sample deltas */
 
-/* What the layer wants to see before its next step (a bit set). Observing more is harmless: it is ignored. */
+/* What the layer wants to see before its next step (a bit set). Observing more is harmless: it is ignored. PARAMETER:
+ * 0; lngd_observe and lngd_fisher_rows refuse it with LNGD_INVALID_ARGUMENT. */
 LNGD_API lngd_status lngd_needs(const lngd_optimizer* optimizer, int32_t layer, uint32_t* bits);
 
 typedef enum lngd_signal {
@@ -573,7 +604,9 @@ LNGD_API lngd_status lngd_discard(lngd_optimizer* optimizer, int32_t layer);
 /* The tensors of one layer in a plan. They must outlive the plan, or be replaced by lngd_plan_rebind before they are
  * freed, and keep their addresses in between. Weights and their gradients
  * of a CONVOLUTION may also be m x C/G x KH x KW (rank 1: m x C/G x K), if all axes but the first collapse into one
- * with one stride, as those of compact row-major weights do. */
+ * with one stride, as those of compact row-major weights do. A PARAMETER is any
+ * tensor of 1 to 4 axes with its number of elements, in row-major order, whose axes collapse into at most two with one
+ * stride each; where weights and gradients both have two, the inner ones are of one length. Its bias is ignored. */
 typedef struct lngd_binding {
   int32_t layer;                /* index; each layer at most once in a plan */
   int32_t reserved;             /* 0 */
@@ -613,7 +646,7 @@ LNGD_API lngd_status lngd_plan_rebind(lngd_plan* plan, int32_t count, void* cons
 
 /* Per-sample data of one layer for the EMPIRICAL rate: inputs N x d_w, deltas N x m with delta_n = d(loss of sample
  * n)/d s_n (NOT divided by N). CONVOLUTION and EMBEDDING: of the shapes of lngd_observe; C = (1/N) sum_n (sum_t
- * delta_nt^T D a_nt)^2. */
+ * delta_nt^T D a_nt)^2. The entry of a PARAMETER is ignored. */
 typedef struct lngd_samples {
   lngd_tensor inputs;
   lngd_tensor deltas;
@@ -630,7 +663,7 @@ typedef struct lngd_samples {
  *   - with a factorisation that failed for good keeps its old inverse (failed_inverses),
  *   - with NaN or Inf in its gradient, with an index in `samples` that is none, with a step or a decay
  *     longer than 1e32, or before it ever had statistics, does not move (skipped_steps); with LNGD_UPDATE_GRADIENTS
- *     its gradients are set to 0.
+ *     its gradients are set to 0. A PARAMETER: likewise, and with ||G|| of 1e16 or more, whose squares V cannot hold.
  *
  * Device tensors: nothing waits, the step is enqueued on the caller's stream. Where a tensor of the plan lies in host
  * memory, the call returns when its result is there.
@@ -674,7 +707,9 @@ LNGD_API lngd_status lngd_swap_averages(lngd_plan* plan, int32_t* swapped);
 
 /* ---------------------------------------------------------------- read-outs ------------------------- */
 
-/* Health of a layer. Counters count from the creation (or restore: they are part of the state). */
+/* Health of a layer. Counters count from the creation (or restore: they are part of the state). Of a PARAMETER:
+ * last_step_skipped, steps, skipped_steps, inner_product, direction_norm (D of ADAMW, G of NESTEROV) and weight_norm;
+ * alpha and trust_scale are 1, last_failed_* -1, the others 0. */
 typedef struct lngd_health {
   uint32_t struct_size;       /* in: sizeof(lngd_health) */
   int32_t last_failed_block;  /* block of Phi (those of group 0 first), then block of a matrix Psi, whose
@@ -712,7 +747,7 @@ typedef struct lngd_memory {
   uint32_t reserved;
   int64_t factors; /* running averages and sums */
   int64_t inverses;
-  int64_t momentum;
+  int64_t momentum; /* with the second moments of parameters */
   int64_t averages;
   int64_t workspace; /* directions, packing buffers, plans */
   int64_t total;
@@ -733,15 +768,17 @@ typedef struct lngd_times {
 LNGD_API lngd_status lngd_profile(const lngd_optimizer* optimizer, lngd_times* out);
 
 /* Arrays of a layer that can be read, row-major and compact, d = d_w + bias, G groups (1 unless a grouped convolution).
- * PHI and PHI_INVERSE of an EMBEDDING: d, the diagonal. */
+ * PHI and PHI_INVERSE of an EMBEDDING: d, the diagonal. A PARAMETER has MOMENTUM (M), AVERAGE and, with ADAMW,
+ * SECOND_MOMENT, of as many floats as it has elements, and no others: LNGD_INVALID_ARGUMENT. */
 typedef enum lngd_field {
-  LNGD_FIELD_PHI = 0,         /* G x d x d, running average; 0 outside the diagonal blocks */
-  LNGD_FIELD_PSI = 1,         /* m; G x m/G x m/G where it is a matrix; 0 outside the diagonal blocks */
-  LNGD_FIELD_PHI_INVERSE = 2, /* G x d x d, of the damped Phi; 0 outside the diagonal blocks */
-  LNGD_FIELD_PSI_INVERSE = 3, /* as PSI. EKFAC: both inverses are the eigenvectors in use, as rows */
-  LNGD_FIELD_MOMENTUM = 4,    /* m x d */
-  LNGD_FIELD_AVERAGE = 5,     /* m x d (what the library holds: the other weights while swapped) */
-  LNGD_FIELD_DIRECTION = 6    /* m x d, D of the last step; INVALID_STATE before it */
+  LNGD_FIELD_PHI = 0,          /* G x d x d, running average; 0 outside the diagonal blocks */
+  LNGD_FIELD_PSI = 1,          /* m; G x m/G x m/G where it is a matrix; 0 outside the diagonal blocks */
+  LNGD_FIELD_PHI_INVERSE = 2,  /* G x d x d, of the damped Phi; 0 outside the diagonal blocks */
+  LNGD_FIELD_PSI_INVERSE = 3,  /* as PSI. EKFAC: both inverses are the eigenvectors in use, as rows */
+  LNGD_FIELD_MOMENTUM = 4,     /* m x d */
+  LNGD_FIELD_AVERAGE = 5,      /* m x d (what the library holds: the other weights while swapped) */
+  LNGD_FIELD_DIRECTION = 6,    /* m x d, D of the last step; INVALID_STATE before it */
+  LNGD_FIELD_SECOND_MOMENT = 7 /* V of a PARAMETER with ADAMW */
 } lngd_field;
 
 /* Copies a field to `out` (capacity in floats). *count (may be NULL) gets the number of floats; with out = NULL only
@@ -750,9 +787,9 @@ LNGD_API lngd_status lngd_layer_read(const lngd_optimizer* optimizer, int32_t la
                                      int64_t capacity, int64_t* count);
 
 /* Replaces PHI (G x d x d, its lower triangle inside the diagonal blocks is taken; EMBEDDING: d), PSI (of a matrix, as
- * PHI), MOMENTUM or AVERAGE by `count` finite floats in the layout of lngd_layer_read. Writing PHI or PSI counts as
- * having statistics (write both, or the other one is zero); the inverses are renewed by the next step. For tests, warm
- * starts and averages taken between machines. */
+ * PHI), MOMENTUM, AVERAGE or SECOND_MOMENT (none negative) by `count` finite floats in the layout of lngd_layer_read.
+ * Writing PHI or PSI counts as having statistics (write both, or the other one is zero); the inverses are renewed by
+ * the next step. For tests, warm starts and averages taken between machines. */
 LNGD_API lngd_status lngd_layer_write(lngd_optimizer* optimizer, int32_t layer, int32_t field, const float* values,
                                       int64_t count);
 

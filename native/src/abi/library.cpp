@@ -142,6 +142,13 @@ lngd_status lngd_embedding_init(int64_t inputs, int64_t outputs, lngd_layer_conf
   });
 }
 
+lngd_status lngd_parameter_init(int64_t elements, lngd_layer_config* out) {
+  return guard([&] {
+    require_pointer(out, "out");
+    *out = lngd::default_parameter(elements);
+  });
+}
+
 lngd_status lngd_conv_init(int32_t rank, int64_t inputs, int64_t outputs, const int32_t* kernel,
                            lngd_layer_config* layer) {
   return guard([&] {

@@ -97,6 +97,7 @@ lngd_status lngd_observe(lngd_optimizer* handle, int32_t index, const lngd_tenso
   return guard([&] {
     const Locked locked(handle);
     Layer& layer = locked.optimizer().layer(index);
+    require_statistics(layer, index);
     if (layer.shape.positional()) {
       const Images a = positional_inputs(locked.optimizer(), inputs, "inputs", layer.config, layer.shape);
       const Activations s = positional_outputs(locked.optimizer(), signal, "signal", layer.config, layer.shape, a);
@@ -115,6 +116,7 @@ lngd_status lngd_observe_strided(lngd_optimizer* handle, int32_t index, int64_t 
   return guard([&] {
     const Locked locked(handle);
     Layer& layer = locked.optimizer().layer(index);
+    require_statistics(layer, index);
     require(!layer.shape.positional(), "layer is ", index, layer.shape.embedding ? ", an embedding" : ", a convolution",
             ", allowed is a dense layer (use lngd_observe)");
     const auto view = [samples, &locked](const float* data, int64_t s0, int64_t s1, int64_t cols, const char* name) {

@@ -18,8 +18,18 @@ namespace {
 Binding check_binding(const Optimizer& optimizer, const lngd_binding& in, const std::string& at) {
   const LayerShape& shape = optimizer.layer(in.layer).shape;
   const lngd_layer_config& config = optimizer.layer(in.layer).config;
-  Binding out;
+  Binding out{};
   out.layer = in.layer;
+  if (shape.parameter) {
+    const ParameterPair pair = parameter_pair(optimizer, &in.weights, &in.weight_gradients, at, shape.inputs);
+    out.weights = pair.weights;
+    out.weight_gradients = pair.gradients;
+    out.rows = pair.rows;
+    out.columns = pair.columns;
+    return out;
+  }
+  out.rows = shape.outputs;
+  out.columns = shape.inputs;
   const auto take = [&](const lngd_tensor& tensor, const char* field) {
     const std::string name = at + field;
     const Strided view = weight_matrix(optimizer, &tensor, name.c_str(), config, shape);
@@ -92,6 +102,10 @@ lngd_status lngd_step(lngd_plan* handle, double factor, const lngd_samples* samp
       // Names in a buffer, not in strings: a step does not allocate.
       char name[48];
       const LayerShape& shape = plan.layer(i).shape;
+      if (shape.parameter) {
+        checked[i] = {};
+        continue;
+      }
       std::snprintf(name, sizeof name, "samples[%d].inputs", i);
       if (shape.positional()) {
         const lngd_layer_config& config = plan.layer(i).config;

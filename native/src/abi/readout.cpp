@@ -62,6 +62,7 @@ lngd_status lngd_fisher_rows(const lngd_optimizer* handle, int32_t index, int64_
   return guard([&] {
     const Locked locked(handle);
     const Layer& layer = locked.optimizer().layer(index);
+    require_statistics(layer, index);
     if (layer.shape.positional()) {
       const Images images = positional_inputs(locked.optimizer(), inputs, "inputs", layer.config, layer.shape);
       const Activations outputs =

@@ -203,6 +203,80 @@ Strided weight_matrix(const Optimizer& optimizer, const lngd_tensor* t, const ch
   return {start(t), strides[0], column, device};
 }
 
+namespace {
+
+// A parameter in row-major order: `inner` neighbours at `stride`, and such runs at `outer_stride`; one run where all
+// axes collapse into one.
+struct Runs {
+  int64_t inner = 1, stride = 1, outer = 1, outer_stride = 0;
+};
+
+Runs parameter_runs(const lngd_tensor* t, const char* name, int64_t elements) {
+  int64_t strides[4], count = 1;
+  for (int axis = 0; axis < t->ndim; ++axis) {
+    check_size(name, "elements along an axis", t->shape[axis], -1);
+    count = count > elements / t->shape[axis] ? elements + 1 : count * t->shape[axis]; // no overflow
+  }
+  require(count == elements, name, " has ", count > elements ? "more than " : "", std::min(count, elements),
+          " elements, allowed is ", elements);
+  row_major_strides(t, strides);
+  Runs runs;
+  for (int axis = t->ndim - 1; axis >= 0; --axis) {
+    const int64_t size = t->shape[axis], stride = strides[axis];
+    check_stride(name, stride, size);
+    if (size == 1) continue; // its stride does not matter
+    if (runs.inner == 1) {
+      runs.inner = size, runs.stride = stride;
+    } else if (runs.outer == 1 && stride == runs.stride * runs.inner) {
+      runs.inner *= size;
+    } else if (runs.outer == 1) {
+      runs.outer = size, runs.outer_stride = stride;
+    } else {
+      require(stride == runs.outer_stride * runs.outer, name, " has a stride of ", stride, " along axis ", axis,
+              ", which leaves more than two axes of one stride each; allowed are tensors that collapse into two "
+              "(compact ones, transposed and padded matrices do)");
+      runs.outer *= size;
+    }
+  }
+  return runs;
+}
+
+// Cut into runs of `columns`; a single run may be cut anywhere.
+Strided cut(float* data, bool device, const Runs& runs, int64_t columns) {
+  return {data, runs.outer > 1 ? runs.outer_stride : runs.stride * columns, columns == 1 ? 1 : runs.stride, device};
+}
+
+} // namespace
+
+ParameterPair parameter_pair(const Optimizer& optimizer, const lngd_tensor* weights, const lngd_tensor* gradients,
+                             const std::string& at, int64_t elements) {
+  const lngd_tensor* const tensors[2] = {weights, gradients};
+  const std::string names[2] = {at + "weights", at + "weight_gradients"};
+  Runs runs[2];
+  bool device[2];
+  for (int i = 0; i < 2; ++i) {
+    const char* const name = names[i].c_str();
+    require(tensors[i]->ndim >= 1 && tensors[i]->ndim <= 4, name, "->ndim is ", tensors[i]->ndim,
+            ", allowed is 1 to 4 for a parameter");
+    device[i] = check_header(optimizer, tensors[i], name, tensors[i]->ndim);
+    runs[i] = parameter_runs(tensors[i], name, elements);
+  }
+  require(runs[0].outer == 1 || runs[1].outer == 1 || runs[0].inner == runs[1].inner, names[1], " lies in runs of ",
+          runs[1].inner, " elements, allowed are runs of ", runs[0].inner, " as in ", names[0],
+          ", or one stride for all elements");
+  const int64_t columns = runs[0].outer > 1 ? runs[0].inner : runs[1].inner;
+  const ParameterPair pair{cut(start(weights), device[0], runs[0], columns),
+                           cut(start(gradients), device[1], runs[1], columns), elements / columns, columns};
+  require_distinct(pair.weights, pair.rows, columns, names[0].c_str());
+  require_distinct(pair.gradients, pair.rows, columns, names[1].c_str());
+  return pair;
+}
+
+void require_statistics(const Layer& layer, int32_t index) {
+  require(!layer.shape.parameter, "layer is ", index,
+          ", a parameter (kind 3), which has no statistics; allowed is a layer of another kind");
+}
+
 Images positional_inputs(const Optimizer& optimizer, const lngd_tensor* t, const char* name,
                          const lngd_layer_config& layer, const LayerShape& shape) {
   Images images{};

@@ -3,6 +3,8 @@
 #ifndef LNGD_ABI_TENSOR_H
 #define LNGD_ABI_TENSOR_H
 
+#include <string>
+
 #include "backend/backend.h"
 #include "lngd/lngd.h"
 #include "optimizer/optimizer.h"
@@ -28,6 +30,17 @@ Strided vector(const Optimizer& optimizer, const lngd_tensor* tensor, const char
 // together.
 Strided weight_matrix(const Optimizer& optimizer, const lngd_tensor* tensor, const char* name,
                       const lngd_layer_config& layer, const LayerShape& shape);
+
+// The weights and the gradients of a parameter, cut alike: rank 1 to 4, whose axes collapse into at most two.
+struct ParameterPair {
+  Strided weights, gradients;
+  int64_t rows, columns;
+};
+ParameterPair parameter_pair(const Optimizer& optimizer, const lngd_tensor* weights, const lngd_tensor* gradients,
+                             const std::string& at, int64_t elements);
+
+// Throws LNGD_INVALID_ARGUMENT for a parameter, which nothing is observed of.
+void require_statistics(const Layer& layer, int32_t index);
 
 struct Images {
   Activations view;

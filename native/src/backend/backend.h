@@ -50,10 +50,17 @@ struct LayerRecord {
   double signal_square;
 };
 
+// What moves a parameter: the fields of its lngd_layer_config (parameter_rules.h).
+struct ParameterRules {
+  int32_t method; // lngd_parameter_method
+  double learning_rate, weight_decay, beta1, beta2, epsilon, momentum;
+};
+
 // What does not change about a layer. A convolution is a layer whose rows a_n are patches: inputs = channels of a group
 // x kernel height x kernel width, in that order, and every output position of a sample is a row of its own. With G
 // groups the outputs are cut into G contiguous parts, each with a factor Phi and a denominator of its own. An embedding
-// has the one-hot code of a whole number in [0, inputs) as a_n, at every position of a sample; its Phi is diagonal.
+// has the one-hot code of a whole number in [0, inputs) as a_n, at every position of a sample; its Phi is diagonal. A
+// parameter outside of any layer is one row of `inputs` elements, without factors, statistics and direction.
 struct LayerShape {
   int32_t index;
   int64_t inputs;  // d_w
@@ -61,6 +68,7 @@ struct LayerShape {
   bool bias;
   bool convolution;
   bool embedding;
+  bool parameter;
   ConvGeometry conv;
   int64_t groups; // 1 unless a grouped convolution
   int64_t d;      // inputs + bias
@@ -74,12 +82,14 @@ struct LayerShape {
   int32_t fisher;
   double trust_slope; // factor of the depth slope on tau
   bool output_layer;  // has an output model, and the network has other layers
+  ParameterRules parameter_rules;
 
   // Whether rows are (sample, position), so that batches come as Activations and not as Strided.
   bool positional() const { return convolution || embedding; }
   bool second_matrix() const {
     return approximation == LNGD_APPROXIMATION_KFAC || approximation == LNGD_APPROXIMATION_TKFAC || eigenbasis();
   }
+  bool adamw() const { return parameter && parameter_rules.method == LNGD_PARAMETER_ADAMW; }
   bool eigenbasis() const { return approximation == LNGD_APPROXIMATION_EKFAC; }
   int64_t second_count() const { return second_matrix() ? second.count() : 0; }
   int64_t second_floats() const { return second_matrix() ? second.floats() : 0; }
@@ -103,12 +113,13 @@ struct LayerMemory {
   double* lambda_second; // one for each block
   double* totals;        // sum_n c_n of each group, sum_n r_n of each group, rows
   // EKFAC only. phi_inverse and second_inverse hold eigenvectors, as rows; lambda_* are the one lambda.
-  float* scales_sum;   // m x ldw
-  float* scales;       // S
-  float* basis_values; // eigenvalues of the bases in use: groups x d, then m
-  float* momentum;     // m x ldw; with orthogonalise of gradients, renewed by apply_update as always
-  float* average;      // m x ldw; nullptr without averaging
-  float* direction;    // m x ldw
+  float* scales_sum;    // m x ldw
+  float* scales;        // S
+  float* basis_values;  // eigenvalues of the bases in use: groups x d, then m
+  float* momentum;      // m x ldw; with orthogonalise of gradients, renewed by apply_update as always
+  float* average;       // m x ldw; nullptr without averaging
+  float* direction;     // m x ldw; nullptr for a parameter
+  float* second_moment; // of a parameter with ADAMW, its first being `momentum`; else nullptr
   LayerRecord* record;
 };
 
@@ -147,8 +158,10 @@ struct ConvStatisticsArgs {
 struct StepLayer {
   const LayerShape* shape;
   LayerMemory* memory;
-  Strided weights, bias, weight_gradients, bias_gradients; // m x inputs; m (rs only)
-  bool average_due;                                        // statistics are due and may have been observed
+  Strided weights, bias, weight_gradients, bias_gradients; // rows x columns; m (rs only)
+  int64_t rows, columns; // m x inputs; of a parameter as the caller's tensors are cut, element i at (i / columns, i %
+                         // columns)
+  bool average_due;      // statistics are due and may have been observed
   bool inverse_due;
   Strided sample_inputs, sample_deltas; // for EMPIRICAL: N x inputs, N x m
   Activations conv_inputs, conv_deltas; // the same of a convolution or an embedding

@@ -11,7 +11,8 @@ namespace lngd {
 namespace {
 
 constexpr int64_t kMaxWidth = int64_t{1} << 24;
-constexpr int64_t kMaxReach = int64_t{1} << 30; // kernels add to it in 32 bits
+constexpr int64_t kMaxElements = (int64_t{1} << 31) - 1; // of a parameter: CUDA counts them in 32 bits
+constexpr int64_t kMaxReach = int64_t{1} << 30;          // kernels add to it in 32 bits
 constexpr int32_t kMaxGeometry = 65535; // of kernel, stride, padding, dilation: their products stay far inside int64_t
 
 void check_range(const char* name, double value, double low, bool low_open, double high, bool high_open) {
@@ -88,6 +89,24 @@ void validate_geometry(const std::string& at, const lngd_layer_config& layer) {
           kMaxWidth);
 }
 
+void validate_parameter(const std::string& at, const lngd_layer_config& layer) {
+  require(layer.inputs >= 1 && layer.inputs <= kMaxElements, at, "inputs is ", layer.inputs,
+          " elements of a parameter, allowed is 1 to ", kMaxElements);
+  require(layer.outputs == 1 && layer.bias == 0, at, "outputs is ", layer.outputs, " and bias ", layer.bias,
+          ", allowed is 1 and 0 for a parameter (kind 3)");
+  check_enum((at + "method").c_str(), layer.method, 2);
+  check_range((at + "learning_rate").c_str(), layer.learning_rate, 0, true, 1e6, false);
+  check_range((at + "weight_decay").c_str(), layer.weight_decay, 0, false, kLargest, false);
+  if (layer.method == LNGD_PARAMETER_NESTEROV) {
+    check_range((at + "momentum").c_str(), layer.momentum, 0, false, 1, true);
+    return;
+  }
+  check_range((at + "beta1").c_str(), layer.beta1, 0, false, 1, true);
+  check_range((at + "beta2").c_str(), layer.beta2, 0, false, 1, true);
+  // Below it the second moment of a gradient could be 0 in float where the gradient is longer than epsilon.
+  check_range((at + "epsilon").c_str(), layer.epsilon, 1e-16, false, 1e6, false);
+}
+
 // What an approximation cannot be combined with.
 void validate_approximation(const lngd_config& c) {
   const bool vector = c.approximation == LNGD_APPROXIMATION_LNGD || c.approximation == LNGD_APPROXIMATION_NGPLUS;
@@ -141,6 +160,22 @@ lngd_layer_config default_embedding(int64_t inputs, int64_t outputs) {
   layer.kind = LNGD_LAYER_EMBEDDING;
   layer.bias = 0;
   layer.activation = LNGD_ACTIVATION_IDENTITY;
+  return layer;
+}
+
+lngd_layer_config default_parameter(int64_t elements) {
+  require(elements >= 1 && elements <= kMaxElements, "elements is ", elements, ", allowed is 1 to ", kMaxElements);
+  lngd_layer_config layer = default_layer(1, 1);
+  layer.kind = LNGD_LAYER_PARAMETER;
+  layer.inputs = elements;
+  layer.bias = 0;
+  layer.activation = LNGD_ACTIVATION_IDENTITY;
+  layer.method = LNGD_PARAMETER_ADAMW;
+  layer.learning_rate = 1e-3;
+  layer.beta1 = 0.9;
+  layer.beta2 = 0.999;
+  layer.epsilon = 1e-8;
+  layer.momentum = 0.9;
   return layer;
 }
 
@@ -223,7 +258,8 @@ void validate(const lngd_config& config, const lngd_layer_config& layer, int32_t
   const auto in = [&at](const char* name) { return at + name; };
   require(layer.struct_size == sizeof layer, in("struct_size"), " is ", layer.struct_size, ", allowed is ",
           sizeof layer, " (fill it with lngd_layer_init of the same header)");
-  check_enum(in("kind").c_str(), layer.kind, 3);
+  check_enum(in("kind").c_str(), layer.kind, 4);
+  if (layer.kind == LNGD_LAYER_PARAMETER) return validate_parameter(at, layer);
   require(layer.inputs >= 1 && layer.inputs <= kMaxWidth, in("inputs"), " is ", layer.inputs, ", allowed is 1 to ",
           kMaxWidth);
   require(layer.outputs >= 1 && layer.outputs <= kMaxWidth, in("outputs"), " is ", layer.outputs, ", allowed is 1 to ",
@@ -331,6 +367,9 @@ uint64_t config_hash(const lngd_config& c, const lngd_layer_config* layers, int3
     const lngd_layer_config& l = layers[i];
     mix(l.kind), mix(l.inputs), mix(l.outputs), mix(l.bias), mix(l.activation), mix(l.activation_parameter);
     mix(l.output), mix(l.fisher);
+    if (l.kind == LNGD_LAYER_PARAMETER)
+      mix(l.method), mix(l.learning_rate), mix(l.weight_decay), mix(l.beta1), mix(l.beta2), mix(l.epsilon),
+          mix(l.momentum);
     if (l.kind != LNGD_LAYER_CONVOLUTION) continue;
     mix(l.rank), mix(l.kernel), mix(l.stride), mix(l.padding), mix(l.padding_before), mix(l.padding_after),
         mix(l.dilation);

@@ -13,6 +13,7 @@ lngd_config preset_config(int32_t preset, int64_t total_steps);
 int32_t interval(int64_t total_steps, int64_t share, int32_t most);
 lngd_layer_config default_layer(int64_t inputs, int64_t outputs);
 lngd_layer_config default_embedding(int64_t inputs, int64_t outputs);
+lngd_layer_config default_parameter(int64_t elements);
 lngd_layer_config default_convolution(int32_t rank, int64_t inputs, int64_t outputs, const int32_t* kernel);
 // d_w: the columns of the weights, without a bias.
 int64_t weight_columns(const lngd_layer_config& layer);

@@ -19,8 +19,28 @@ float* weight_like(const LayerMemory& memory, int32_t field) {
       return memory.average;
     case LNGD_FIELD_DIRECTION:
       return memory.direction;
+    case LNGD_FIELD_SECOND_MOMENT:
+      return memory.second_moment;
     default:
       return nullptr;
+  }
+}
+
+// What a field of the wrong kind of layer is told.
+void require_field(const Layer& layer, int32_t field, bool write) {
+  require(field >= 0 && field <= LNGD_FIELD_SECOND_MOMENT, "field is ", field, ", allowed is 0 to 7");
+  const LayerShape& shape = layer.shape;
+  const bool own = field == LNGD_FIELD_MOMENTUM || field == LNGD_FIELD_AVERAGE;
+  if (shape.parameter) {
+    require(own || (field == LNGD_FIELD_SECOND_MOMENT && shape.adamw()), "field is ", field, " of layer ", shape.index,
+            ", which is a parameter; allowed is MOMENTUM (4), AVERAGE (5)",
+            shape.adamw() ? " or SECOND_MOMENT (7)" : "; SECOND_MOMENT (7) needs the method ADAMW");
+  } else if (write) {
+    require(own || field == LNGD_FIELD_PHI || field == LNGD_FIELD_PSI, "field is ", field,
+            ", allowed is PHI (0), PSI (1), MOMENTUM (4) or AVERAGE (5)");
+  } else {
+    require(field != LNGD_FIELD_SECOND_MOMENT, "field is SECOND_MOMENT (7) of layer ", shape.index,
+            ", allowed is 0 to 6: only parameters have it");
   }
 }
 
@@ -53,7 +73,7 @@ Square square_of(const Layer& layer, int32_t field) {
 } // namespace
 
 int64_t Optimizer::read_field(const Layer& layer, int32_t field, float* out, int64_t capacity) const {
-  require(field >= 0 && field <= LNGD_FIELD_DIRECTION, "field is ", field, ", allowed is 0 to 6");
+  require_field(layer, field, false);
   const LayerShape& shape = layer.shape;
   const bool diagonal = shape.blocks.is_diagonal && (field == LNGD_FIELD_PHI || field == LNGD_FIELD_PHI_INVERSE);
   const bool square = !diagonal && is_square(layer, field);
@@ -107,17 +127,17 @@ int64_t Optimizer::read_field(const Layer& layer, int32_t field, float* out, int
 }
 
 void Optimizer::write_field(Layer& layer, int32_t field, const float* values, int64_t count) {
-  require(
-      field == LNGD_FIELD_PHI || field == LNGD_FIELD_PSI || field == LNGD_FIELD_MOMENTUM || field == LNGD_FIELD_AVERAGE,
-      "field is ", field, ", allowed is PHI (0), PSI (1), MOMENTUM (4) or AVERAGE (5)");
+  require_field(layer, field, true);
   const int64_t expected = read_field(layer, field, nullptr, 0);
   require(count == expected, "count is ", count, ", allowed is ", expected, " floats for this field");
   if (field == LNGD_FIELD_AVERAGE && !layer.memory.average)
     fail(LNGD_INVALID_STATE, "field is LNGD_FIELD_AVERAGE, but the configuration has averaging off");
   for (int64_t i = 0; i < count; ++i)
-    require(std::isfinite(values[i]), "values[", i, "] is ", values[i], ", allowed is a finite number");
+    require(std::isfinite(values[i]) && (field != LNGD_FIELD_SECOND_MOMENT || values[i] >= 0), "values[", i, "] is ",
+            values[i], ", allowed is a finite number",
+            field == LNGD_FIELD_SECOND_MOMENT ? " of 0 or more, a mean of squares" : "");
   const LayerShape& shape = layer.shape;
-  if (field == LNGD_FIELD_MOMENTUM || field == LNGD_FIELD_AVERAGE) {
+  if (weight_like(layer.memory, field)) {
     std::vector<float> rows(static_cast<size_t>(shape.outputs * shape.ldw));
     for (int64_t i = 0; i < shape.outputs; ++i) std::copy_n(values + i * shape.d, shape.d, rows.data() + i * shape.ldw);
     write(weight_like(layer.memory, field), rows.data(), rows.size() * sizeof(float));

@@ -15,7 +15,21 @@ namespace {
 
 enum RegionKind { kFactors, kInverses, kMomentum, kAverages, kWorkspace };
 
-LayerShape make_shape(const lngd_config& config, const lngd_layer_config& layer, int32_t index, int32_t count) {
+LayerShape parameter_shape(const lngd_layer_config& layer, int32_t index) {
+  LayerShape shape{};
+  shape.index = index;
+  shape.parameter = true;
+  shape.inputs = shape.d = layer.inputs;
+  shape.outputs = shape.groups = 1;
+  shape.ldw = padded(shape.d);
+  shape.parameter_rules = {layer.method, layer.learning_rate, layer.weight_decay, layer.beta1,
+                           layer.beta2,  layer.epsilon,       layer.momentum};
+  return shape;
+}
+
+// A layer with factors, number `place` of the `count` that there are; parameters are not counted.
+LayerShape make_shape(const lngd_config& config, const lngd_layer_config& layer, int32_t index, int32_t place,
+                      int32_t count) {
   LayerShape shape{};
   shape.index = index;
   shape.inputs = weight_columns(layer);
@@ -50,7 +64,7 @@ LayerShape make_shape(const lngd_config& config, const lngd_layer_config& layer,
   shape.output_layer = layer.output != LNGD_OUTPUT_HIDDEN && count > 1;
   shape.fisher = layer.fisher >= 0 ? layer.fisher : config.fisher;
   // tau of layer i of L is multiplied by slope^(2 i/(L-1) - 1): slope^-1 at the first layer, slope at the last.
-  shape.trust_slope = count > 1 ? std::pow(config.trust_depth_slope, 2.0 * index / (count - 1) - 1.0) : 1.0;
+  shape.trust_slope = count > 1 ? std::pow(config.trust_depth_slope, 2.0 * place / (count - 1) - 1.0) : 1.0;
   return shape;
 }
 
@@ -70,11 +84,15 @@ Optimizer::Optimizer(const lngd_config& config, const lngd_layer_config* layers,
   config_.threads = backend_->threads(context_);
   times_.struct_size = sizeof times_;
   layers_.resize(static_cast<size_t>(count));
+  const auto is_layer = [](const lngd_layer_config& layer) { return layer.kind != LNGD_LAYER_PARAMETER; };
+  const auto with_factors = static_cast<int32_t>(std::count_if(layers, layers + count, is_layer));
+  int32_t place = 0;
   try {
     for (int32_t i = 0; i < count; ++i) {
       Layer& layer = layers_[static_cast<size_t>(i)];
       layer.config = layers[i];
-      layer.shape = make_shape(config, layers[i], i, count);
+      layer.shape =
+          is_layer(layers[i]) ? make_shape(config, layers[i], i, place++, with_factors) : parameter_shape(layers[i], i);
       allocate_layer(layer);
     }
   } catch (...) {
@@ -108,6 +126,12 @@ void Optimizer::allocate_layer(Layer& layer) {
   record.last_failed_block = record.last_failed_pivot = -1;
   record.alpha = record.trust_scale = 1.0;
   write(memory.record, &record, sizeof record);
+  memory.momentum = allocate<float>(shape.outputs * shape.ldw);
+  if (config_.averaging) memory.average = allocate<float>(shape.outputs * shape.ldw);
+  if (shape.parameter) {
+    if (shape.adamw()) memory.second_moment = allocate<float>(shape.ldw);
+    return;
+  }
   if (shape.blocks.is_diagonal)
     memory.phi_diagonal_sum = allocate<double>(shape.d);
   else
@@ -132,9 +156,7 @@ void Optimizer::allocate_layer(Layer& layer) {
     memory.psi = allocate<float>(shape.outputs);
     memory.psi_inverse = allocate<float>(shape.outputs);
   }
-  memory.momentum = allocate<float>(shape.outputs * shape.ldw);
   memory.direction = allocate<float>(shape.outputs * shape.ldw);
-  if (config_.averaging) memory.average = allocate<float>(shape.outputs * shape.ldw);
   if (!backend_->reserve_statistics(context_, shape)) {
     check_device();
     fail(LNGD_OUT_OF_MEMORY, "no memory for statistics workspaces");
@@ -157,7 +179,8 @@ std::vector<Optimizer::Region> Optimizer::regions(const Layer& layer) const {
           {memory.phi_inverse, factor, kInverses, true},
           {memory.lambda_phi, lambdas, kInverses, true},
           {memory.psi_sum, memory.psi_sum ? 2 * rows : 0, kFactors, false},
-          {memory.denominator, shape.groups * static_cast<int64_t>(sizeof(double)), kFactors, false},
+          {memory.denominator, memory.denominator ? shape.groups * static_cast<int64_t>(sizeof(double)) : 0, kFactors,
+           false},
           {memory.psi, memory.psi ? rows : 0, kFactors, true},
           {memory.psi_inverse, memory.psi_inverse ? rows : 0, kInverses, true},
           {memory.second_sum, second, kFactors, false},
@@ -170,8 +193,9 @@ std::vector<Optimizer::Region> Optimizer::regions(const Layer& layer) const {
           {memory.scales, memory.scales ? weights : 0, kFactors, true},
           {memory.basis_values, memory.basis_values ? shape.groups * shape.d * 4 + rows : 0, kInverses, true},
           {memory.momentum, weights, kMomentum, true},
-          {memory.direction, weights, kWorkspace, false},
-          {memory.average, memory.average ? weights : 0, kAverages, memory.average != nullptr}};
+          {memory.direction, memory.direction ? weights : 0, kWorkspace, false},
+          {memory.average, memory.average ? weights : 0, kAverages, memory.average != nullptr},
+          {memory.second_moment, memory.second_moment ? weights : 0, kMomentum, true}};
 }
 
 void Optimizer::release_layers() {
@@ -193,6 +217,7 @@ Layer& Optimizer::layer(int32_t index) { return const_cast<Layer&>(static_cast<c
 
 uint32_t Optimizer::needs(const Layer& layer) const {
   uint32_t bits = 0;
+  if (layer.shape.parameter) return bits;
   // A layer without any average asks at every step: it cannot move before it has one.
   const bool due = layer.steps % config_.statistics_interval == 0 || !layer.has_average;
   if (due && !layer.refreshed) bits |= LNGD_NEEDS_STATISTICS;
@@ -259,6 +284,7 @@ void Optimizer::take_signal_reference() {
   double sum = 0;
   int64_t count = 0;
   for (const Layer& layer : layers_) {
+    if (layer.shape.parameter) continue;
     LayerRecord record;
     read(&record, layer.memory.record, sizeof record);
     const double signal = record.input_square * record.signal_square;
@@ -308,7 +334,7 @@ void Optimizer::fisher_rows(const Layer& layer, int64_t step, int64_t samples, c
 }
 
 int32_t Optimizer::precision(const Layer& layer) const {
-  if (config_.device == LNGD_DEVICE_CPU || layer.shape.embedding) return LNGD_PRECISION_FP32;
+  if (config_.device == LNGD_DEVICE_CPU || layer.shape.embedding || layer.shape.parameter) return LNGD_PRECISION_FP32;
   return statistics_precision(config_, layer.shape.blocks);
 }
 

@@ -43,6 +43,8 @@ StepPlan::StepPlan(Optimizer& optimizer, const std::vector<Binding>& bindings, i
     step.bias = binding.bias;
     step.weight_gradients = binding.weight_gradients;
     step.bias_gradients = binding.bias_gradients;
+    step.rows = binding.rows;
+    step.columns = binding.columns;
     steps_.push_back(step);
     next_.push_back({step.weights.data, step.bias.data, step.weight_gradients.data, step.bias_gradients.data});
   }
@@ -83,7 +85,7 @@ void StepPlan::check_overlap(const std::vector<std::array<float*, 4>>& addresses
       view.data = addresses[static_cast<size_t>(i)][k];
       // Weights are written by lngd_step or, with LNGD_UPDATE_GRADIENTS, by lngd_swap_averages.
       const bool written = !gradient || update_ == LNGD_UPDATE_GRADIENTS;
-      extents_.push_back(extent(view, step.shape->outputs, vector ? 1 : step.shape->inputs, written, i, kFields[k]));
+      extents_.push_back(extent(view, step.rows, vector ? 1 : step.columns, written, i, kFields[k]));
     }
   }
   require_disjoint(extents_);
@@ -126,7 +128,10 @@ void StepPlan::check_bound() const {
          "or destroy it");
 }
 
-bool StepPlan::needs_samples() const { return optimizer_.config_.rate == LNGD_RATE_EMPIRICAL; }
+bool StepPlan::needs_samples() const {
+  return optimizer_.config_.rate == LNGD_RATE_EMPIRICAL &&
+         !std::all_of(layers_.begin(), layers_.end(), [](const Layer* layer) { return layer->shape.parameter; });
+}
 
 void StepPlan::check_steppable(double factor) const {
   require(std::isfinite(factor) && factor >= 0, "factor is ", factor, ", allowed is a finite number of 0 or more");
@@ -162,7 +167,7 @@ void StepPlan::update_factors(bool early) {
   for (size_t i = 0; i < layers_.size(); ++i) {
     Layer& layer = *layers_[i];
     const bool waiting = optimizer_.needs(layer) & LNGD_NEEDS_STATISTICS && layer.observed_samples == 0;
-    const bool now = !layer.refreshed && !(early && waiting);
+    const bool now = !layer.shape.parameter && !layer.refreshed && !(early && waiting);
     steps_[i].average_due = now && layer.observed_samples > 0;
     // Also after a first average, or another one where no inverse could be made yet, and after a factor was written
     // from outside. Without any average there is nothing to invert: a layer that nobody observes costs no launch, and
@@ -216,6 +221,7 @@ void StepPlan::step(double factor, const Samples* samples) {
     steps_[i].conv_inputs = samples[i].conv_inputs;
     steps_[i].conv_deltas = samples[i].conv_deltas;
     steps_[i].samples = samples[i].count;
+    if (layers_[i]->shape.parameter) continue;
     on_device &= layers_[i]->shape.positional() ? samples[i].conv_inputs.device && samples[i].conv_deltas.device
                                                 : samples[i].inputs.device && samples[i].deltas.device;
   }
@@ -250,6 +256,7 @@ bool StepPlan::replay(double factor) {
   if (!backend.capturable(plan_)) return false;
   const lngd_config& config = optimizer_.config_;
   for (const Layer* layer : layers_) {
+    if (layer->shape.parameter) continue;
     const bool due = layer->steps % config.statistics_interval == 0 || layer->steps % config.inverse_interval == 0;
     if (!layer->has_inverse || layer->inverse_stale || layer->observed_samples > 0 || (due && !layer->refreshed))
       return false;

@@ -15,6 +15,7 @@ namespace lngd {
 struct Binding {
   int32_t layer;
   Strided weights, bias, weight_gradients, bias_gradients;
+  int64_t rows, columns; // as in StepLayer
 };
 
 // Of lngd_plan_rebind: an array for each tensor of a binding, in the order of kFields; nullptr keeps what there is.

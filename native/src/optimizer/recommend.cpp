@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <vector>
 
 #include "optimizer/config.h"
 #include "optimizer/error.h"
@@ -21,10 +22,9 @@ constexpr int64_t kSmallBatch = 32;     // below it a single sample can turn a s
 
 // The Newton-Schulz steps, 4 p^2 q + 10 p^3 with p <= q the sides of a group's matrix, over the 6 m d N of forward and
 // backward pass. An output position counts as a sample does there, so for convolutions this is an upper bound.
-double orthogonalisation_share(const lngd_layer_config* layers, int32_t count, int64_t batch) {
+double orthogonalisation_share(const std::vector<lngd_layer_config>& layers, int64_t batch) {
   double products = 0, passes = 0;
-  for (int32_t i = 0; i < count; ++i) {
-    const lngd_layer_config& layer = layers[i];
+  for (const lngd_layer_config& layer : layers) {
     const double groups = layer.kind == LNGD_LAYER_CONVOLUTION ? layer.groups : 1;
     const double rows = static_cast<double>(layer.outputs) / groups;
     const double columns = static_cast<double>(weight_columns(layer) + layer.bias);
@@ -45,23 +45,27 @@ void orthogonalise(lngd_config& c, int64_t total_steps) {
 
 } // namespace
 
-Recommendation recommend(const lngd_layer_config* layers, int32_t count, int64_t total_steps, int64_t batch) {
-  require(count >= 1, "count is ", count, ", allowed is 1 or more layers");
+Recommendation recommend(const lngd_layer_config* all, int32_t all_count, int64_t total_steps, int64_t batch) {
+  require(all_count >= 1, "count is ", all_count, ", allowed is 1 or more layers");
   require(total_steps >= 1, "total_steps is ", total_steps, ", allowed is 1 or more");
   require(batch >= 1, "batch is ", batch, ", allowed is 1 or more");
-  const lngd_layer_config& last = layers[count - 1];
+  std::vector<lngd_layer_config> layers; // without the parameters
   bool convolutions = false, embeddings = false;
-  for (int32_t i = 0; i < count; ++i) {
+  for (int32_t i = 0; i < all_count; ++i) {
     // What a layer may be does not depend on the preset, but for embeddings, which have a diagonal factor.
-    validate(preset_config(LNGD_PRESET_RECIPE, total_steps), layers[i], i);
-    convolutions |= layers[i].kind == LNGD_LAYER_CONVOLUTION;
-    embeddings |= layers[i].kind == LNGD_LAYER_EMBEDDING;
+    validate(preset_config(LNGD_PRESET_RECIPE, total_steps), all[i], i);
+    if (all[i].kind == LNGD_LAYER_PARAMETER) continue;
+    layers.push_back(all[i]);
+    convolutions |= all[i].kind == LNGD_LAYER_CONVOLUTION;
+    embeddings |= all[i].kind == LNGD_LAYER_EMBEDDING;
   }
+  require(!layers.empty(), "layers has nothing but parameters (kind 3), allowed is 1 or more layers of another kind");
+  const lngd_layer_config& last = layers.back();
   if (embeddings)
     return {preset_config(LNGD_PRESET_RECIPE, total_steps),
             "RECIPE: the network has an embedding, which BLOCK_KRONECKER does not cover"};
   const bool classifier = last.output != LNGD_OUTPUT_HIDDEN && last.output != LNGD_OUTPUT_SQUARED_ERROR;
-  const bool autoencoder = count > 1 && layers[0].kind == LNGD_LAYER_DENSE && last.outputs == layers[0].inputs;
+  const bool autoencoder = layers.size() > 1 && layers[0].kind == LNGD_LAYER_DENSE && last.outputs == layers[0].inputs;
   const bool fit = !classifier || autoencoder;
   Recommendation found{preset_config(fit ? LNGD_PRESET_BLOCK_KRONECKER_FIT : LNGD_PRESET_BLOCK_KRONECKER, total_steps),
                        ""};
@@ -78,7 +82,7 @@ Recommendation recommend(const lngd_layer_config* layers, int32_t count, int64_t
     c.soft_trust = 1;
     found.reason += "; soft trust ratio for batches of " + std::to_string(batch);
   }
-  const double share = orthogonalisation_share(layers, count, batch);
+  const double share = orthogonalisation_share(layers, batch);
   if (!fit && total_steps <= kLongestTried && batch >= kSmallestTried && share <= kAffordable) {
     orthogonalise(c, total_steps);
     char text[160];

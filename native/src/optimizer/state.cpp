@@ -173,7 +173,7 @@ void Optimizer::restore_state(const unsigned char* data, int64_t bytes) {
     // Sums of a half-done update do not survive: the next observation begins with clearing them.
     layer.observed_samples = 0;
     layer.refreshed = false;
-    layer.torn = true;
+    layer.torn = !layer.shape.parameter;
     for (const Region& region : regions(layer))
       if (region.in_state) at += region.bytes;
   }

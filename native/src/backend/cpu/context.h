@@ -11,6 +11,7 @@
 #include "backend/cpu/blas.h"
 #include "backend/cpu/memory.h"
 #include "backend/cpu/thread_pool.h"
+#include "backend/parameter_rules.h"
 
 namespace lngd::cpu {
 
@@ -215,7 +216,7 @@ inline int64_t orthogonal_scratch(const LayerShape& shape) {
 
 struct UpdateTask {
   int32_t layer;
-  int64_t row0, row1;
+  int64_t row0, row1; // of a parameter: elements
 };
 
 struct CpuPlan : Plan {
@@ -226,12 +227,14 @@ struct CpuPlan : Plan {
   std::vector<BlockResult> block_results; // one for each
   std::vector<OrthogonalTask> orthogonal; // with config.orthogonalise; the large ones lead
   std::vector<UpdateTask> updates;
-  std::vector<double> rate_partial; // kRateTasks for each layer
-  std::vector<Scratch> worker;      // for each worker: packing of gradients and samples, small factors
-  Scratch factor;                   // U and U^-T of the largest block beyond kSmallFactor
-  Scratch newton_schulz;            // orthogonal_scratch of the most demanding large matrix
+  std::vector<UpdateTask> parameters;        // those of them that are of parameters
+  std::vector<ParameterSums> parameter_sums; // one for each
+  std::vector<double> rate_partial;          // kRateTasks for each layer
+  std::vector<Scratch> worker;               // for each worker: packing of gradients and samples, small factors
+  Scratch factor;                            // U and U^-T of the largest block beyond kSmallFactor
+  Scratch newton_schulz;                     // orthogonal_scratch of the most demanding large matrix
   double work_average = 0, work_inverse = 0, work_precondition = 0, work_second = 0, work_orthogonal = 0;
-  double work_update = 0;
+  double work_update = 0, work_parameters = 0;
 };
 
 inline CpuContext& cpu(Context& context) { return static_cast<CpuContext&>(context); }

@@ -145,6 +145,17 @@ void plan_second(CpuPlan& plan, const LayerShape& shape, int32_t index, int32_t 
   }
 }
 
+constexpr int64_t kUpdateElements = int64_t{1} << 15; // of a task of apply_update
+
+void plan_parameter(CpuPlan& plan, const LayerShape& shape, int32_t index) {
+  for (int64_t element = 0; element < shape.inputs; element += kUpdateElements) {
+    plan.parameters.push_back({index, element, std::min(shape.inputs, element + kUpdateElements)});
+    plan.updates.push_back(plan.parameters.back());
+  }
+  plan.work_parameters += 20 * static_cast<double>(shape.inputs);
+  plan.work_update += 20 * static_cast<double>(shape.inputs); // as below
+}
+
 void plan_layer(CpuPlan& plan, const LayerShape& shape, int32_t index, int32_t workers) {
   const double m = static_cast<double>(shape.outputs);
   for (int64_t k = 0; k < shape.blocks.count(); ++k) {
@@ -161,7 +172,7 @@ void plan_layer(CpuPlan& plan, const LayerShape& shape, int32_t index, int32_t w
     plan.work_average += b * side;
   }
   plan_second(plan, shape, index, workers);
-  const int64_t update_rows = std::max<int64_t>(1, (int64_t{1} << 15) / shape.ldw);
+  const int64_t update_rows = std::max<int64_t>(1, kUpdateElements / shape.ldw);
   for (int64_t row = 0; row < shape.outputs; row += update_rows)
     plan.updates.push_back({index, row, std::min(shape.outputs, row + update_rows)});
   plan.work_update += 20 * m * static_cast<double>(shape.d); // bound by memory: counted as what would take as long
@@ -169,7 +180,8 @@ void plan_layer(CpuPlan& plan, const LayerShape& shape, int32_t index, int32_t w
 
 void plan_orthogonal(CpuPlan& plan, const StepLayer* layers, int32_t count) {
   for (int32_t i = 0; i < count; ++i)
-    for (int32_t group = 0; group < static_cast<int32_t>(layers[i].shape->groups); ++group) {
+    for (int32_t group = 0; !layers[i].shape->parameter && group < static_cast<int32_t>(layers[i].shape->groups);
+         ++group) {
       plan.orthogonal.push_back({i, group});
       plan.work_orthogonal += orthogonal_work(*layers[i].shape);
     }
@@ -224,7 +236,11 @@ Plan* plan_create(Context* base, StepLayer* layers, int32_t count, const lngd_co
   try {
     const int32_t workers = threads(base);
     auto plan = std::make_unique<CpuPlan>();
-    for (int32_t i = 0; i < count; ++i) plan_layer(*plan, *layers[i].shape, i, workers);
+    for (int32_t i = 0; i < count; ++i)
+      if (layers[i].shape->parameter)
+        plan_parameter(*plan, *layers[i].shape, i);
+      else
+        plan_layer(*plan, *layers[i].shape, i, workers);
     if (config.orthogonalise != 0) plan_orthogonal(*plan, layers, count);
     const auto size = [layers](const BlockTask& t) { return layout_of(*layers[t.layer].shape, t).size(t.block); };
     std::stable_sort(plan->blocks.begin(), plan->blocks.end(),
@@ -237,6 +253,7 @@ Plan* plan_create(Context* base, StepLayer* layers, int32_t count, const lngd_co
     std::stable_sort(plan->precondition.begin(), plan->precondition.end(),
                      [&work](const PreconditionTask& a, const PreconditionTask& b) { return work(a) > work(b); });
     plan->sums.resize(plan->precondition.size());
+    plan->parameter_sums.resize(plan->parameters.size());
     plan->block_results.resize(plan->blocks.size());
     plan->rate_partial.resize(static_cast<size_t>(count * kRateTasks));
     if (!plan_workspaces(*plan, layers, workers)) return nullptr;
@@ -259,6 +276,7 @@ int64_t plan_bytes(const Plan* base) {
                               plan.blocks.size() * (sizeof(BlockTask) + sizeof(BlockResult)) +
                               plan.columns.size() * sizeof(ColumnTask) + plan.updates.size() * sizeof(UpdateTask) +
                               plan.orthogonal.size() * sizeof(OrthogonalTask) +
+                              plan.parameters.size() * (sizeof(UpdateTask) + sizeof(ParameterSums)) +
                               plan.rate_partial.size() * sizeof(double));
 }
 

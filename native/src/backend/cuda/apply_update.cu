@@ -11,7 +11,7 @@
 //   M <- tau M + (1 - tau) (G + wd W)      u = decay W - zeta         wd: of coupled decay, else 0
 //
 // Bound by memory: 4 streams read, 3 written, 28 bytes an element. What layer_rate decided is read from the layer's
-// record, so the host need not know it.
+// record, so the host need not know it. Tasks of parameters outside of any layer are in parameter_update.cuh.
 //
 // A thread takes patches of 4 rows by 4 columns and loads all of a patch before it uses any of it: 16 accesses of 16
 // bytes in flight. Our arrays lie by rows. The caller's tensors
@@ -22,8 +22,7 @@
 //   by rows, not           4 bytes, and patches are one column wide, for our arrays too: accesses 16 bytes apart would
 //                          write each sector four times (stores are not gathered in the first cache)
 // Transposing through shared memory would make whole lines of both, the same traffic, and cost two barriers a tile.
-#include "backend/cuda/kernels.h"
-#include "backend/cuda/simt.cuh"
+#include "backend/cuda/parameter_update.cuh"
 
 namespace lngd::cuda {
 namespace {
@@ -256,6 +255,10 @@ __global__ void __launch_bounds__(kThreads, 2)
     apply_update_kernel(const StepSettings* settings, const DeviceLayer* layers, const UpdateTask* tasks) {
   const UpdateTask task = tasks[blockIdx.x];
   const DeviceLayer& layer = layers[task.layer];
+  if (layer.parameter.columns > 0) { // the same in the whole block
+    update_parameter<kThreads, Gradients>(layer, task, settings->averaging_window);
+    return;
+  }
   const Own own(layer);
   const Tensor weights(layer.weights, layer.bias, layer.inputs);
   const Tensor gradients(layer.weight_gradients, layer.bias_gradients, layer.inputs);
@@ -290,6 +293,10 @@ __global__ void __launch_bounds__(kThreads, 2)
   const DeviceLayer& layer = layers[task.layer];
   const Own own(layer);
   if (layer.record->moves == 0 || !own.average) return;
+  if (layer.parameter.columns > 0) {
+    swap_parameter<kThreads>(layer, task);
+    return;
+  }
   const Tensor weights(layer.weights, layer.bias, layer.inputs);
   visit_tile(
       task, cut(task, layer.inputs, layer.weights, layer.weights),

@@ -7,6 +7,7 @@
 #include "backend/cuda/embedding.h"
 #include "backend/cuda/known_answers.h"
 #include "backend/cuda/orthogonal.h"
+#include "backend/cuda/parameter.h"
 #include "backend/cuda/second_factor.h"
 
 namespace lngd::cuda {
@@ -41,6 +42,7 @@ bool CudaContext::create(const lngd_config& config) {
   calls("prepare diagonal_inverse", [] { return prepare_diagonal_inverse(); });
   calls("prepare diagonal_precondition", [] { return prepare_diagonal_precondition(); });
   calls("prepare embedding_rate", [] { return prepare_embedding_rate(); });
+  calls("prepare parameter_sums", [] { return prepare_parameter_sums(); });
   calls("prepare layer_rate", [] { return prepare_layer_rate(); });
   calls("prepare apply_update", [] { return prepare_apply_update(); });
   calls("prepare known_answers", [] { return prepare_known_answers(); });

@@ -9,8 +9,8 @@ namespace {
 
 void add_mirrors(Mirrors& mirrors, const StepLayer& layer) {
   const LayerShape& shape = *layer.shape;
-  mirrors.add(Mirrors::kGradients, layer.weight_gradients, shape.outputs, shape.inputs);
-  mirrors.add(Mirrors::kWeights, layer.weights, shape.outputs, shape.inputs);
+  mirrors.add(Mirrors::kGradients, layer.weight_gradients, layer.rows, layer.columns);
+  mirrors.add(Mirrors::kWeights, layer.weights, layer.rows, layer.columns);
   if (!shape.bias) return;
   mirrors.add(Mirrors::kGradients, layer.bias_gradients, shape.outputs, 1);
   mirrors.add(Mirrors::kWeights, layer.bias, shape.outputs, 1);
@@ -35,6 +35,7 @@ DeviceLayer device_layer(Mirrors& mirrors, const StepLayer& layer) {
   d.inputs = static_cast<int32_t>(shape.inputs);
   d.outputs = static_cast<int32_t>(shape.outputs);
   d.bias_column = shape.bias ? 1 : 0;
+  if (shape.parameter) d.parameter = {shape.parameter_rules, memory.second_moment, static_cast<int32_t>(layer.columns)};
   return d;
 }
 
@@ -61,6 +62,10 @@ struct TileLists {
   std::vector<Kind> rated; // for each layer
 
   void add(int32_t index, const LayerShape& shape, const LayerMemory& memory, RateLayer& rate) {
+    if (shape.parameter) { // no tiles; their sums are elsewhere
+      rated.push_back(kProducts);
+      return;
+    }
     const Kind kind = shape.blocks.is_diagonal ? kDiagonals : shape.second_matrix() ? kOutputs : kProducts;
     const auto before = static_cast<int32_t>(of[kind].size());
     const auto outputs = static_cast<int32_t>(shape.outputs);
@@ -95,10 +100,20 @@ int32_t matrix_blocks(const StepLayer* layers, int32_t count) {
   return static_cast<int32_t>(blocks);
 }
 
+void add_parameter(CudaPlan& plan, const StepLayer& layer, int32_t index, const DeviceLayer& device,
+                   std::vector<UpdateTask>& tasks) {
+  const auto before = static_cast<int32_t>(tasks.size());
+  append_parameter_tasks(index, device, kUpdateElements, tasks);
+  plan.rate_layers.push_back(rate_layer(layer));
+  RateLayer& rate = plan.rate_layers.back();
+  rate.parameter_rules = layer.shape->parameter_rules;
+  rate.tiles = static_cast<int32_t>(tasks.size()) - before;
+}
+
 void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers, int32_t count,
                    const lngd_config& config) {
   std::vector<DeviceLayer> device_layers;
-  std::vector<UpdateTask> updates;
+  std::vector<UpdateTask> updates, parameter_tasks;
   TileLists lists;
   std::vector<AverageLayer> average_layers;
   std::vector<AverageTask> averages;
@@ -113,6 +128,16 @@ void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers
     const LayerShape& shape = *layers[i].shape;
     const LayerMemory& memory = *layers[i].memory;
     device_layers.push_back(device_layer(plan.mirrors, layers[i]));
+    if (shape.parameter) {
+      add_parameter(plan, layers[i], i, device_layers.back(), parameter_tasks);
+      lists.add(i, shape, memory, plan.rate_layers.back());
+      average_layers.emplace_back(); // never due
+      factor_layers.emplace_back();
+      factor_layers.back().layer = i;
+      factor_layers.back().record = memory.record;
+      seconds.emplace_back(); // counted by layer
+      continue;
+    }
     append_update_tasks(i, device_layers.back(), kUpdateElements, updates);
     plan.rate_layers.push_back(rate_layer(layers[i]));
     lists.add(i, shape, memory, plan.rate_layers.back());
@@ -129,6 +154,7 @@ void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers
     seconds.push_back(second_layer(shape, products));
     products += second_product_floats(shape);
   }
+  updates.insert(updates.end(), parameter_tasks.begin(), parameter_tasks.end());
   const std::vector<DirectionTile> tiles = lists.join(plan.rate_layers);
   plan.factor_plan = std::make_unique<FactorPlan>(std::move(factor_tasks));
   Arena& arena = plan.arena;
@@ -139,6 +165,7 @@ void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers
   const size_t at_seconds = arena.table(seconds), at_damped = arena.table(damped);
   const size_t at_diagonals = arena.table(diagonals);
   const size_t at_sums = arena.space(tiles.size() * sizeof(DirectionSums));
+  const size_t at_parameter_sums = arena.space(parameter_tasks.size() * sizeof(ParameterSums));
   const size_t at_results = arena.space(static_cast<size_t>(results) * sizeof(FactorResult));
   const size_t at_lambdas = arena.space(damped.empty() ? 0 : static_cast<size_t>(results) * sizeof(double));
   const size_t at_products = arena.space(static_cast<size_t>(products) * sizeof(float));
@@ -154,6 +181,15 @@ void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers
                   context.multiprocessors};
   plan.settings = arena.at<StepSettings>(at_settings);
   plan.sums = arena.at<DirectionSums>(at_sums);
+  plan.parameter_sums = arena.at<ParameterSums>(at_parameter_sums);
+  plan.parameter_task_count = static_cast<int32_t>(parameter_tasks.size());
+  int32_t parameter_task = 0;
+  for (int32_t i = 0; i < count; ++i) {
+    if (!layers[i].shape->parameter) continue;
+    RateLayer& rate = plan.rate_layers[static_cast<size_t>(i)];
+    rate.parameter_sums = plan.parameter_sums + parameter_task;
+    parameter_task += rate.tiles;
+  }
   plan.results = arena.at<FactorResult>(at_results);
   plan.update_count = static_cast<int32_t>(updates.size());
   plan.seconds = {arena.at<SecondLayer>(at_seconds), arena.at<float>(at_products)};
@@ -171,14 +207,19 @@ void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers
 // What orthogonalise has on top: a workspace, and tables of products whose operands lie in it.
 void create_orthogonal(CudaContext& context, CudaPlan& plan, const StepLayer* layers, int32_t count) {
   std::vector<size_t> places;
-  for (int32_t i = 0; i < count; ++i)
-    places.push_back(
-        plan.orthogonal_work.space(static_cast<size_t>(orthogonal_floats(*layers[i].shape)) * sizeof(float)));
+  for (int32_t i = 0; i < count; ++i) {
+    const int64_t floats = layers[i].shape->parameter ? 0 : orthogonal_floats(*layers[i].shape);
+    places.push_back(plan.orthogonal_work.space(static_cast<size_t>(floats) * sizeof(float)));
+  }
   if (!plan.orthogonal_work.create(context.calls, context.caller)) return;
   OrthogonalTables tables;
-  for (int32_t i = 0; i < count; ++i)
-    append_orthogonal(i, *layers[i].shape, *layers[i].memory,
-                      plan.orthogonal_work.at<float>(places[static_cast<size_t>(i)]), tables);
+  for (int32_t i = 0; i < count; ++i) {
+    float* const work = plan.orthogonal_work.at<float>(places[static_cast<size_t>(i)]);
+    if (layers[i].shape->parameter)
+      tables.z.push_back(nullptr); // counted by layer
+    else
+      append_orthogonal(i, *layers[i].shape, *layers[i].memory, work, tables);
+  }
   Arena& arena = plan.orthogonal_tables;
   std::vector<std::pair<OrthogonalTileList*, size_t>> lists;
   const auto add = [&](OrthogonalTileList& list, const std::vector<OrthogonalTile>& tiles) {

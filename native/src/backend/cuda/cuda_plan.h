@@ -12,6 +12,7 @@
 #include "backend/cuda/kernels.h"
 #include "backend/cuda/layer_rate.h"
 #include "backend/cuda/orthogonal.h"
+#include "backend/cuda/parameter.h"
 #include "backend/cuda/running_average.h"
 #include "backend/cuda/second_factor.h"
 #include "backend/cuda/tables.h"
@@ -66,10 +67,11 @@ struct CudaPlan : Plan {
 
   // Written once.
   Arena arena;
-  DeviceLayer* device_layers = nullptr; // plan_rebind changes its addresses
-  const UpdateTask* updates = nullptr;
-  const DirectionTile* tiles = nullptr; // products with Phi_inv; with a second factor; of a diagonal Phi
-  DirectionSums* sums = nullptr;        // one for each
+  DeviceLayer* device_layers = nullptr;    // plan_rebind changes its addresses
+  const UpdateTask* updates = nullptr;     // of layers, then of parameters
+  ParameterSums* parameter_sums = nullptr; // one for each of the latter
+  const DirectionTile* tiles = nullptr;    // products with Phi_inv; with a second factor; of a diagonal Phi
+  DirectionSums* sums = nullptr;           // one for each
   SecondTables seconds{};
   OrthogonalPlan orthogonal; // empty without orthogonalise
   Arena orthogonal_work, orthogonal_tables;
@@ -82,7 +84,8 @@ struct CudaPlan : Plan {
   FactorTables factors{};
   FactorResult* results = nullptr;
   StepSettings* settings = nullptr; // [0] of the step, on the caller's stream; [1] of the averages, on the side stream
-  int32_t update_count = 0, tile_count = 0, output_tile_count = 0, diagonal_tile_count = 0, average_count = 0;
+  int32_t update_count = 0, parameter_task_count = 0, tile_count = 0, output_tile_count = 0, diagonal_tile_count = 0,
+          average_count = 0;
   int32_t damped_count = 0, diagonal_count = 0;
   std::unique_ptr<FactorPlan> factor_plan;
 

@@ -89,6 +89,10 @@ void precondition(Context& base, const StepArgs& args) {
   CudaPlan& plan = cuda(args.plan);
   plan.mirrors.upload(context.calls, Mirrors::kGradients, context.caller);
   plan.mirrors.upload(context.calls, Mirrors::kWeights, context.caller);
+  context.calls("launch parameter_sums", [&] {
+    return launch_parameter_sums(plan.device_layers, plan.updates + plan.update_count - plan.parameter_task_count,
+                                 plan.parameter_task_count, plan.parameter_sums, context.caller);
+  });
   if (args.config->orthogonalise != 0) {
     context.calls("launch orthogonal", [&] {
       return launch_orthogonal(plan.settings, plan.device_layers, plan.orthogonal, plan.tiles, plan.tile_count,

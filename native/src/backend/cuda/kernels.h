@@ -17,6 +17,13 @@
 
 namespace lngd::cuda {
 
+// What a parameter outside of any layer has instead of factors (parameter.h).
+struct DeviceParameter {
+  ParameterRules rules;
+  float* second_moment; // inputs; nullptr but with ADAMW
+  int32_t columns;      // StepLayer::columns; 0: this is a layer
+};
+
 // A layer of a plan. All pointers are device pointers; the caller's tensors (Strided) have any strides and any
 // alignment of 4 bytes or more.
 struct DeviceLayer {
@@ -29,6 +36,7 @@ struct DeviceLayer {
   int64_t ldw;                                             // a multiple of 16
   int32_t inputs, outputs;
   int32_t bias_column; // 1: column `inputs` of momentum, average and direction is the bias
+  DeviceParameter parameter = {};
 };
 
 // Rows and columns of a layer (with its bias column): one block of apply_update. column0 is a multiple of 4.

@@ -249,6 +249,8 @@ StepNumber take_known_step(CudaContext& context) {
                                   0,
                                   config.precision};
   StepLayer layer{};
+  layer.rows = kOutputs;
+  layer.columns = kInputs;
   layer.shape = &shape;
   layer.memory = &memory.layer;
   layer.weights = matrix(data.weights, kInputs);

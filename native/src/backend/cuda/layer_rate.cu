@@ -43,12 +43,28 @@ __device__ double squares(const RateLayer& layer) {
   return sum;
 }
 
+// The record of a parameter outside of any layer, by the whole block.
+__device__ void rate_parameter_layer(const StepRules& rules, const RateLayer& layer, double (&of_warp)[kThreads / 32]) {
+  ParameterSums mine{};
+  for (int i = static_cast<int>(threadIdx.x); i < layer.tiles; i += kThreads) add(mine, layer.parameter_sums[i]);
+  ParameterSums total{};
+  total.direction_gradient = block_sum(mine.direction_gradient, of_warp);
+  total.direction_direction = block_sum(mine.direction_direction, of_warp);
+  total.gradient_gradient = block_sum(mine.gradient_gradient, of_warp);
+  total.weight_weight = block_sum(mine.weight_weight, of_warp);
+  if (threadIdx.x == 0) rate_parameter(layer.parameter_rules, rules.factor, total, *layer.record);
+}
+
 // A block a layer.
 __global__ void __launch_bounds__(kThreads) layer_rate_kernel(const StepSettings* settings, const RateLayer* layers,
                                                               const DirectionTile* tiles, const DirectionSums* sums) {
   __shared__ double of_warp[kThreads / 32];
   const RateLayer& layer = layers[blockIdx.x];
   LayerRecord& record = *layer.record;
+  if (layer.parameter_sums) {
+    rate_parameter_layer(settings->rules, layer, of_warp);
+    return;
+  }
   if (!record.has_inverse) { // the same in the whole block; nobody else writes has_inverse
     if (threadIdx.x == 0) skip_step(record);
     return;

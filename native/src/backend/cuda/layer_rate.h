@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "backend/cuda/kernels.h"
+#include "backend/parameter_rules.h"
 #include "backend/step_rules.h"
 
 namespace lngd::cuda {
@@ -40,6 +41,9 @@ struct RateLayer {
   RatePatches patches = {};
   // Of an embedding, with conv_deltas: samples x 1 x 1 x positions.
   Activations indices = {};
+  // Of a parameter outside of any layer: the sums of its `tiles` tasks; else nullptr.
+  const ParameterSums* parameter_sums = nullptr;
+  ParameterRules parameter_rules = {};
 };
 
 // The used samples of a batch.

@@ -12,8 +12,8 @@
 //
 // W - u is rounded the same way in both modes, so a framework that subtracts u has the bits that the average was made
 // of. The kernel is bound by memory: 4 streams read, 3 written. skipped layers: nothing moves, and G (where it is
-// handed out) becomes 0.
-#include "backend/cpu/kernels/kernels.h"
+// handed out) becomes 0. Parameters outside of any layer move by parameter_rules.h.
+#include "backend/cpu/kernels/parameter.h"
 
 namespace lngd::cpu::LNGD_ISA {
 namespace {
@@ -108,9 +108,10 @@ void run_task(const StepArgs& args, const UpdateTask& task) {
   const LayerRecord& record = *layer.memory->record;
   const bool gradients = args.update == LNGD_UPDATE_GRADIENTS;
   if (record.last_step_skipped) {
-    if (gradients) zero_rows(layer, task);
+    if (gradients) layer.shape->parameter ? zero_parameter(layer, task) : zero_rows(layer, task);
     return;
   }
+  if (layer.shape->parameter) return update_parameter(args, task);
   const Coefficients k = coefficients(args, record);
   const bool averages = layer.memory->average != nullptr;
   const auto update = [&](auto mode) { update_rows(mode, k, layer, task); };
@@ -126,19 +127,8 @@ void run_task(const StepArgs& args, const UpdateTask& task) {
   }
 }
 
-// Exchanged as integers: a NaN keeps its bits.
-typedef uint32_t caller_bits __attribute__((aligned(1), may_alias));
-
-LNGD_INLINE void exchange(caller_bits* kept, caller_bits* callers, int64_t stride, int64_t count) {
-#pragma omp simd
-  for (int64_t j = 0; j < count; ++j) {
-    const uint32_t ours = kept[j];
-    kept[j] = callers[j * stride];
-    callers[j * stride] = ours;
-  }
-}
-
 void exchange_rows(const StepLayer& layer, const UpdateTask& task) {
+  if (layer.shape->parameter) return exchange_parameter(layer, task);
   const LayerShape& shape = *layer.shape;
   const int64_t stride = layer.weights.cs;
   for (int64_t row = task.row0; row < task.row1; ++row) {

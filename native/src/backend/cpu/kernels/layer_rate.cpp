@@ -14,6 +14,7 @@
 #include "backend/cpu/kernels/conv_curvature.h"
 #include "backend/cpu/kernels/embedding.h"
 #include "backend/cpu/kernels/fisher_row.h" // run_sum
+#include "backend/cpu/kernels/parameter.h"
 #include "backend/step_rules.h"
 
 namespace lngd::cpu::LNGD_ISA {
@@ -110,6 +111,7 @@ DirectionSums layer_sums(const StepArgs& args, int32_t index, double& kronecker)
 
 void rate_layer(CpuContext& context, const StepArgs& args, int32_t index) {
   const StepLayer& layer = args.layers[index];
+  if (layer.shape->parameter) return rate_parameter(args, index);
   const lngd_config& config = *args.config;
   LayerRecord& record = *layer.memory->record;
   if (!record.has_inverse) return skip_step(record);
@@ -141,6 +143,7 @@ void layer_rate(Context& base, const StepArgs& args) {
   double work = 0;
   for (int32_t i = 0; i < args.count && args.config->rate == LNGD_RATE_EMPIRICAL; ++i) {
     const StepLayer& layer = args.layers[i];
+    if (layer.shape->parameter) continue;
     const ConvGeometry& conv = layer.shape->conv;
     if (layer.shape->embedding) {
       work += 2.0 * static_cast<double>(layer.samples * layer.conv_inputs.width * layer.shape->outputs);

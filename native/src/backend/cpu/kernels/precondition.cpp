@@ -5,6 +5,7 @@
 // still in the cache, the row scaling by Psi_inv and every inner product that the layer rate and the trust ratio want.
 // G is read where it lies if BLAS can; a gradient with other strides, the block with the bias column, and G + wd W
 // (coupled decay) are packed. Where Phi is diagonal there is no product: D_ij = G_ij / (psi_i phi_j), damped.
+#include "backend/cpu/kernels/parameter.h"
 #include "backend/cpu/kernels/precondition_rows.h"
 #include "backend/cpu/kernels/second_factor.h"
 #include "backend/cpu/kernels/small_product.h"
@@ -120,6 +121,7 @@ void run_task(CpuContext& context, const StepArgs& args, int64_t index, int32_t 
 
 void precondition(Context& base, const StepArgs& args) {
   CpuContext& context = cpu(base);
+  parameter_sums(context, args);
   if (args.config->orthogonalise != 0) return orthogonal_precondition(context, args);
   if (args.config->approximation != LNGD_APPROXIMATION_LNGD) return dense_precondition(context, args);
   const CpuPlan& plan = cpu(args.plan);

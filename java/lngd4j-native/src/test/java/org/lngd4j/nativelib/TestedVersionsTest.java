@@ -49,5 +49,8 @@ class TestedVersionsTest {
         Matcher ours = Pattern.compile("<version>(.*?)</version>").matcher(parent);
         assertThat(ours.find()).isTrue();
         assertThat(bom).contains("<version>" + ours.group(1) + "</version>");
+        Matcher torch = Pattern.compile("<pytorch.version>.*?</pytorch.version>").matcher(parent);
+        assertThat(torch.find()).isTrue();
+        assertThat(bom).contains(torch.group());
     }
 }

@@ -183,6 +183,10 @@ class Nd4jOptimizerTest {
         view.point(column);
         assertThat(view.stride(0)).isEqualTo(5);
         assertThat(view.address()).isEqualTo(a.data().address() + 2 * Float.BYTES);
+        view.point(column.transpose());
+        assertThat(view.size(0)).isEqualTo(4);
+        assertThat(view.stride(0)).isEqualTo(5);
+        view.point(column);
         refused(() -> view.point(Nd4j.zeros(DataType.DOUBLE, 3)), "bias", "DOUBLE");
         assertThat(view.get()).isSameAs(column);
         assertThat(view.point(w).rank()).isEqualTo(2);

@@ -191,7 +191,7 @@ final class Registration {
         if (spec.output() != OutputModel.HIDDEN) {
             return "output, " + spec.output();
         }
-        return capture.knowsActivation() ? spec.activation().toString() : "activation not told";
+        return capture.knowsActivation() ? spec.activation().toString() : "hidden";
     }
 
     private void add(

@@ -72,8 +72,9 @@ public final class TorchEngine implements Engine {
             throws IOException {
         TorchModel plain = TorchModel.of(spec, settings.seed());
         new TorchNetwork(plain, spec.reconstructs()).setParams(weights);
-        Path folder = file.toAbsolutePath().getParent();
-        Path made = Files.createTempFile(folder, file.getFileName().toString(), ".tmp");
+        // The archive has the file's name inside of it: the same weights, the same bytes.
+        Path folder = Files.createTempDirectory(file.toAbsolutePath().getParent(), ".model");
+        Path made = folder.resolve(file.getFileName());
         try (OutputArchive archive = new OutputArchive()) {
             plain.save(archive);
             archive.save_to(made.toString());
@@ -84,6 +85,7 @@ public final class TorchEngine implements Engine {
                     StandardCopyOption.ATOMIC_MOVE);
         } finally {
             Files.deleteIfExists(made);
+            Files.delete(folder);
         }
     }
 }

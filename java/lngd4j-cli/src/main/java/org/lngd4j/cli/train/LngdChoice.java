@@ -47,7 +47,7 @@ public final class LngdChoice {
     }
 
     /** The same for a network of DL4J. */
-    static LngdOptions options(TrainSettings settings, Dl4jNetwork net, long totalSteps) {
+    static LngdOptions forDl4j(TrainSettings settings, Dl4jNetwork net, long totalSteps) {
         int batch = settings.batch();
         return options(
                 settings,

@@ -42,7 +42,7 @@ public final class Methods {
             case LNGD ->
                     new LngdMethod(
                             net,
-                            LngdChoice.options(settings, net, totalSteps),
+                            LngdChoice.forDl4j(settings, net, totalSteps),
                             LngdChoice.device(settings));
         };
     }

@@ -9,6 +9,7 @@ import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Supplier;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.deeplearning4j.util.ModelSerializer;
@@ -50,6 +51,14 @@ class ResumeTest {
         stoppedAndResumed(settings(OptimizerKind.LNGD, preset));
     }
 
+    @ParameterizedTest
+    @EnumSource(names = {"LNGD", "ADAMW"})
+    void thePyTorchEngineIsResumedToo(OptimizerKind optimizer) throws IOException {
+        Map<String, Object> options = settings(optimizer, null).toMap();
+        options.put("engine", "pytorch");
+        stoppedAndResumed(TrainSettings.of(options));
+    }
+
     private void stoppedAndResumed(TrainSettings settings) throws IOException {
         PrintStream stream = new PrintStream(told, true);
         int status =
@@ -87,8 +96,13 @@ class ResumeTest {
         // last.
         assertThat(stops).isEqualTo(25);
         assertThat(withoutSeconds("pieces")).isEqualTo(withoutSeconds("whole"));
-        assertThat(model("pieces").params().toFloatVector())
-                .isEqualTo(model("whole").params().toFloatVector());
+        if (settings.engine() == null) {
+            assertThat(model("pieces").params().toFloatVector())
+                    .isEqualTo(model("whole").params().toFloatVector());
+        } else {
+            assertThat(folder.resolve("pieces/model.pt"))
+                    .hasSameBinaryContentAs(folder.resolve("whole/model.pt"));
+        }
         assertThat(told.toString()).contains("go on with: lngd train --resume " + path("pieces"));
     }
 
