@@ -14,6 +14,7 @@ import java.util.Optional;
 import java.util.stream.Collectors;
 import org.lngd4j.LngdInfo;
 import org.lngd4j.cli.CliException;
+import org.lngd4j.cli.Engines;
 import org.lngd4j.cli.compare.Target.Measure;
 import org.lngd4j.cli.data.DataCatalog;
 import org.lngd4j.cli.data.Dataset;
@@ -23,6 +24,7 @@ import org.lngd4j.cli.support.AtomicFile;
 import org.lngd4j.cli.support.Json;
 import org.lngd4j.cli.support.Terminal;
 import org.lngd4j.cli.support.Versions;
+import org.lngd4j.cli.train.Engine;
 import org.lngd4j.cli.train.StopSignal;
 
 /** {@code lngd compare} from its settings to its files. */
@@ -53,13 +55,13 @@ final class CompareRun {
                 settings.tuning().file() == null
                         ? null
                         : TunedFile.read(Path.of(settings.tuning().file()), settings.contenders());
-        settings.contenders().forEach(c -> runs.wholeRun(c, start(c), 1));
+        settings.contenders().forEach(c -> checkEngine(runs.wholeRun(c, start(c), 1), spec));
         Measure measure = measure(hasAccuracy);
         RunStore store = new RunStore(out.resolve("runs"));
         store.create();
         error.println(
                 "lngd: "
-                        + spec
+                        + network(spec)
                         + ", "
                         + names()
                         + ", "
@@ -89,6 +91,15 @@ final class CompareRun {
         }
     }
 
+    /** What another engine than DL4J has not got: an optimizer, a model, or its natives. */
+    private void checkEngine(PlannedRun run, ModelSpec spec) {
+        if (settings.engine() != null) {
+            Engine engine = Engines.of(run.settings());
+            engine.check(run.settings());
+            engine.checkModel(spec);
+        }
+    }
+
     private int checkedSamples(Dataset data) {
         if (settings.trainSamples() != null) {
             data.withTraining("--train-samples", settings.trainSamples());
@@ -103,6 +114,10 @@ final class CompareRun {
             throw CliException.badInput(
                     "--target acc: an autoencoder has no accuracy; name loss=X or train-loss=X");
         }
+    }
+
+    private String network(ModelSpec spec) {
+        return spec + settings.engineName().map(name -> ", " + name).orElse("");
     }
 
     private static List<Integer> start(Contender contender) {
@@ -139,13 +154,13 @@ final class CompareRun {
                                                 .map(RunStore.Done::rows)
                                                 .toList())
                                 .orElse(null);
-        ResultTable table = new ResultTable(results, target, hasAccuracy);
+        ResultTable table = new ResultTable(results, target, hasAccuracy, settings.engineName());
         Map<String, String> facts = facts(spec, data, results, target);
         Map<String, byte[]> pictures = pictures(results, hasAccuracy);
         for (Map.Entry<String, byte[]> picture : pictures.entrySet()) {
             AtomicFile.write(out.resolve(picture.getKey()), o -> o.write(picture.getValue()));
         }
-        String title = spec + ": " + names();
+        String title = network(spec) + ": " + names();
         AtomicFile.write(
                 out.resolve("report.html"),
                 HtmlReport.write(title, facts, table, results, pictures));
@@ -187,6 +202,7 @@ final class CompareRun {
             ModelSpec spec, Dataset data, List<ContenderResult> results, Target target) {
         Map<String, String> facts = new LinkedHashMap<>();
         facts.put("network", spec + ", " + spec.parameters() + " parameters");
+        settings.engineName().ifPresent(name -> facts.put("engine", name));
         facts.put(
                 "data",
                 data.training()
@@ -230,8 +246,9 @@ final class CompareRun {
                         + settings.threads()
                         + " thread of LNGD's kernels, OMP_NUM_THREADS "
                         + Objects.requireNonNullElse(System.getenv("OMP_NUM_THREADS"), "not set")
-                        + ", convolutions by "
-                        + Versions.convolutions());
+                        + (settings.engine() == null
+                                ? ", convolutions by " + Versions.convolutions()
+                                : ""));
         facts.put("library", "lngd " + info.libraryVersion());
         String commits =
                 results.stream()
