@@ -14,7 +14,7 @@ import java.util.List;
  * @param groups into how many parts the channels are cut, each of which sees itself only; divides
  *     the channels in and out. Each has a factor Phi of its own
  */
-public record Convolution(List<Axis> axes, boolean same, int groups) {
+public record Convolution(List<Axis> axes, boolean same, int groups) implements LayerKind {
     private static final int LARGEST = 65_535;
 
     /**
@@ -43,6 +43,11 @@ public record Convolution(List<Axis> axes, boolean same, int groups) {
             check("padding after", after, 0);
             check("dilation", dilation, 1);
         }
+    }
+
+    @Override
+    public String word() {
+        return "a convolution";
     }
 
     /**

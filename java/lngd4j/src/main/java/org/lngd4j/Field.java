@@ -6,7 +6,8 @@ import org.lngd4j.nativelib.global.lngd;
 /**
  * Arrays of a layer that can be read, with m outputs and d inputs (the constant 1 of a bias, the
  * last, included). A grouped convolution has a d x d factor for each of its G groups: G x d x d. Of
- * an embedding Phi and its inverse are the diagonal: d. Everything is float32 and row-major.
+ * an embedding Phi and its inverse are the diagonal: d. A parameter has as many floats as elements,
+ * and neither factors nor a direction. Everything is float32 and row-major.
  */
 public enum Field {
     /** Running average of Phi, d x d; 0 outside the diagonal blocks. */
@@ -31,7 +32,10 @@ public enum Field {
     AVERAGE(lngd.LNGD_FIELD_AVERAGE),
 
     /** Direction D of the last step, m x d. */
-    DIRECTION(lngd.LNGD_FIELD_DIRECTION);
+    DIRECTION(lngd.LNGD_FIELD_DIRECTION),
+
+    /** Average of the squared gradients of a parameter with AdamW; layers have none. */
+    SECOND_MOMENT(lngd.LNGD_FIELD_SECOND_MOMENT);
 
     private final int code;
 
@@ -50,6 +54,9 @@ public enum Field {
 
     /** Shape of this field for a layer. */
     long[] shape(LayerSpec layer, Approximation approximation) {
+        if (layer.parameter() != null) {
+            return new long[] {layer.inputs()};
+        }
         long m = layer.outputs();
         long d = layer.columns();
         return switch (this) {
@@ -60,7 +67,7 @@ public enum Field {
                                     ? new long[] {d, d}
                                     : new long[] {layer.groups(), d, d};
             case PSI, PSI_INVERSE -> psiShape(layer.groups(), m, approximation);
-            case MOMENTUM, AVERAGE, DIRECTION -> new long[] {m, d};
+            case MOMENTUM, AVERAGE, DIRECTION, SECOND_MOMENT -> new long[] {m, d};
         };
     }
 

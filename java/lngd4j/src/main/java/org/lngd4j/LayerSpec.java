@@ -13,12 +13,11 @@ package org.lngd4j;
  * }</pre>
  *
  * @param name a name for messages and reports, not empty
- * @param convolution the geometry of a convolutional layer; null: a dense one or an embedding
- * @param embedding whether the layer looks up a column of its weights for an index; convolution is
- *     null then
+ * @param kind what the layer makes of its inputs: dense, a convolution, an embedding; or that it is
+ *     a tensor outside of any layer
  * @param inputs a dense layer's d_w, columns of the weights without the bias; a convolution's
  *     channels in, of all groups together; an embedding's vocabulary, how many indices there are;
- *     in [1, 2^24]
+ *     in [1, 2^24]; elements of a parameter, in [1, 2^31)
  * @param outputs m, rows of the weights; a convolution's channels out; in [1, 2^24]
  * @param bias whether there is a bias
  * @param activation the activation phi; {@link Activation#IDENTITY} for the softmax and sigmoid
@@ -29,8 +28,7 @@ package org.lngd4j;
  */
 public record LayerSpec(
         String name,
-        Convolution convolution,
-        boolean embedding,
+        LayerKind kind,
         long inputs,
         long outputs,
         boolean bias,
@@ -45,8 +43,7 @@ public record LayerSpec(
      * Checks everything that can be checked without the native library.
      *
      * @param name a name, not empty
-     * @param convolution geometry, or null
-     * @param embedding whether it is an embedding
+     * @param kind dense, convolution, embedding or parameter
      * @param inputs d_w, channels in, or the size of the vocabulary
      * @param outputs m
      * @param bias whether there is a bias
@@ -60,12 +57,14 @@ public record LayerSpec(
         if (name.isEmpty()) {
             throw Check.bad("name", "\"\"", "a name that is not empty");
         }
-        checkSize(name + ": inputs", inputs);
-        checkSize(name + ": outputs", outputs);
-        if (embedding && convolution != null) {
-            throw Check.bad(name + ": convolution", convolution, "none for an embedding");
+        Check.notNull(name + ": kind", kind);
+        if (kind instanceof ParameterRule) {
+            checkParameter(name, inputs, outputs, bias);
+        } else {
+            checkSize(name + ": inputs", inputs);
         }
-        if (convolution != null) {
+        checkSize(name + ": outputs", outputs);
+        if (kind instanceof Convolution convolution) {
             checkGroups(name, convolution.groups(), inputs, outputs);
             checkSize(
                     name + ": d_w, channels of a group times kernel",
@@ -101,8 +100,7 @@ public record LayerSpec(
     public static LayerSpec dense(String name, long inputs, long outputs) {
         return new LayerSpec(
                 name,
-                null,
-                false,
+                LayerKind.Plain.DENSE,
                 inputs,
                 outputs,
                 true,
@@ -127,7 +125,6 @@ public record LayerSpec(
         return new LayerSpec(
                 name,
                 Convolution.of(Check.notNull("kernel", kernel)),
-                false,
                 channelsIn,
                 channelsOut,
                 true,
@@ -154,10 +151,33 @@ public record LayerSpec(
     public static LayerSpec embedding(String name, long vocabulary, long outputs) {
         return new LayerSpec(
                 name,
-                null,
-                true,
+                LayerKind.Plain.EMBEDDING,
                 vocabulary,
                 outputs,
+                false,
+                Activation.IDENTITY,
+                0,
+                OutputModel.HIDDEN,
+                null);
+    }
+
+    /**
+     * A tensor outside of any layer: the scales of a norm, a positional table, the weights of a
+     * layer that LNGD does not know. It has no statistics; the same step moves it by its rule. It
+     * is bound in a plan as {@code weights} and {@code weightGradients} of 1 to 4 axes, without
+     * bias. Where layers are counted, as for the depth slope, it is not.
+     *
+     * @param name a name for messages and reports, not empty
+     * @param elements how many numbers it has, in [1, 2^31)
+     * @param rule what moves it
+     * @return the entry
+     */
+    public static LayerSpec parameter(String name, long elements, ParameterRule rule) {
+        return new LayerSpec(
+                name,
+                Check.notNull("rule", rule),
+                elements,
+                1,
                 false,
                 Activation.IDENTITY,
                 0,
@@ -226,27 +246,15 @@ public record LayerSpec(
     }
 
     private Convolution geometry(String what) {
-        if (convolution == null) {
-            throw Check.bad(
-                    what + " of layer \"" + name + "\"",
-                    "set",
-                    "none: the layer is " + (embedding ? "an embedding" : "dense"));
+        if (kind instanceof Convolution convolution) {
+            return convolution;
         }
-        return convolution;
+        throw Check.bad(
+                what + " of layer \"" + name + "\"", "set", "none: the layer is " + kind.word());
     }
 
-    private LayerSpec with(Convolution value) {
-        return new LayerSpec(
-                name,
-                value,
-                embedding,
-                inputs,
-                outputs,
-                bias,
-                activation,
-                activationParameter,
-                output,
-                fisher);
+    private LayerSpec with(LayerKind value) {
+        return copy(value, bias, activation, activationParameter, output, fisher);
     }
 
     /**
@@ -256,17 +264,7 @@ public record LayerSpec(
      * @return the copy
      */
     public LayerSpec bias(boolean value) {
-        return new LayerSpec(
-                name,
-                convolution,
-                embedding,
-                inputs,
-                outputs,
-                value,
-                activation,
-                activationParameter,
-                output,
-                fisher);
+        return copy(kind, value, activation, activationParameter, output, fisher);
     }
 
     /**
@@ -287,17 +285,7 @@ public record LayerSpec(
      * @return the copy
      */
     public LayerSpec activation(Activation value, double parameter) {
-        return new LayerSpec(
-                name,
-                convolution,
-                embedding,
-                inputs,
-                outputs,
-                bias,
-                value,
-                parameter,
-                output,
-                fisher);
+        return copy(kind, bias, value, parameter, output, fisher);
     }
 
     /**
@@ -310,17 +298,7 @@ public record LayerSpec(
     public LayerSpec output(OutputModel value) {
         Check.notNull("output", value);
         Activation phi = isLink(value) ? Activation.IDENTITY : activation;
-        return new LayerSpec(
-                name,
-                convolution,
-                embedding,
-                inputs,
-                outputs,
-                bias,
-                phi,
-                activationParameter,
-                value,
-                fisher);
+        return copy(kind, bias, phi, activationParameter, value, fisher);
     }
 
     /**
@@ -330,17 +308,26 @@ public record LayerSpec(
      * @return the copy
      */
     public LayerSpec fisher(Fisher value) {
+        return copy(kind, bias, activation, activationParameter, output, value);
+    }
+
+    private LayerSpec copy(
+            LayerKind newKind,
+            boolean newBias,
+            Activation newActivation,
+            double newParameter,
+            OutputModel newOutput,
+            Fisher newFisher) {
         return new LayerSpec(
                 name,
-                convolution,
-                embedding,
+                newKind,
                 inputs,
                 outputs,
-                bias,
-                activation,
-                activationParameter,
-                output,
-                value);
+                newBias,
+                newActivation,
+                newParameter,
+                newOutput,
+                newFisher);
     }
 
     /**
@@ -349,7 +336,7 @@ public record LayerSpec(
      * @return inputs; for a convolution the channels of a group times the kernel
      */
     public long weightColumns() {
-        return convolution == null ? inputs : inputs / convolution.groups() * convolution.patch();
+        return kind instanceof Convolution c ? inputs / c.groups() * c.patch() : inputs;
     }
 
     /**
@@ -367,18 +354,54 @@ public record LayerSpec(
      * @return 1 but for a grouped convolution
      */
     public int groups() {
-        return convolution == null ? 1 : convolution.groups();
+        return kind instanceof Convolution c ? c.groups() : 1;
+    }
+
+    /**
+     * The geometry of a convolution.
+     *
+     * @return null for anything else
+     */
+    public Convolution convolution() {
+        return kind instanceof Convolution convolution ? convolution : null;
+    }
+
+    /**
+     * Whether the layer looks up a column of its weights for an index.
+     *
+     * @return whether it is an embedding
+     */
+    public boolean embedding() {
+        return kind == LayerKind.Plain.EMBEDDING;
+    }
+
+    /**
+     * What moves a parameter outside of any layer.
+     *
+     * @return null for a layer
+     */
+    public ParameterRule parameter() {
+        return kind instanceof ParameterRule rule ? rule : null;
     }
 
     /** Whether a batch has positions behind its samples. */
     boolean isPositional() {
-        return embedding || convolution != null;
+        return embedding() || kind instanceof Convolution;
     }
 
     private static boolean isLink(OutputModel model) {
         return model == OutputModel.SOFTMAX
                 || model == OutputModel.SIGMOID
                 || model == OutputModel.SOFTMAX_GAUSSIAN;
+    }
+
+    private static void checkParameter(String name, long elements, long outputs, boolean bias) {
+        if (elements < 1 || elements > Integer.MAX_VALUE) {
+            throw Check.bad(name + ": elements", elements, "a whole number in [1, 2^31)");
+        }
+        if (outputs != 1 || bias) {
+            throw Check.bad(name, outputs + " outputs, bias " + bias, "1 and none for a parameter");
+        }
     }
 
     private static void checkGroups(String name, int groups, long inputs, long outputs) {

@@ -60,6 +60,14 @@ final class NativeStructs {
     }
 
     private static void start(LayerSpec layer, lngd_layer_config c) {
+        ParameterRule rule = layer.parameter();
+        if (rule != null) {
+            Status.check(lngd.lngd_parameter_init(layer.inputs(), c));
+            c.method(rule.method().code()).learning_rate(rule.learningRate());
+            c.weight_decay(rule.weightDecay()).beta1(rule.beta1()).beta2(rule.beta2());
+            c.epsilon(rule.epsilon()).momentum(rule.momentum());
+            return;
+        }
         Convolution conv = layer.convolution();
         if (layer.embedding()) {
             Status.check(lngd.lngd_embedding_init(layer.inputs(), layer.outputs(), c));

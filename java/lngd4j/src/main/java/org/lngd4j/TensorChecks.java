@@ -16,6 +16,9 @@ final class TensorChecks {
      */
     static void inputs(String argument, LayerSpec layer, TensorView t) {
         there(argument, layer, t);
+        if (layer.parameter() != null) {
+            throw bad(argument, layer, "given", "none: a parameter has no statistics");
+        }
         if (layer.embedding()) {
             if (t.rank() != 1 && t.rank() != 2) {
                 String allowed = "[samples, positions] or [samples], indices of an embedding";
@@ -45,13 +48,28 @@ final class TensorChecks {
         }
     }
 
-    /** Weights: [m, d_w], or for a convolution also [m, channels of a group, kernel...]. */
+    /**
+     * Weights: [m, d_w], or for a convolution also [m, channels of a group, kernel...]; of a
+     * parameter anything of its number of elements, whose strides the library checks.
+     */
     static void weights(String argument, LayerSpec layer, TensorView t) {
         there(argument, layer, t);
-        if (layer.convolution() == null || t.rank() == 2) {
+        if (layer.parameter() != null) {
+            elements(argument, layer, t);
+        } else if (layer.convolution() == null || t.rank() == 2) {
             matrix(argument, layer, t, layer.outputs(), layer.weightColumns());
         } else {
             kernels(argument, layer, t);
+        }
+    }
+
+    private static void elements(String argument, LayerSpec layer, TensorView t) {
+        long count = 1;
+        for (int i = 0; i < t.rank(); i++) {
+            count *= t.size(i);
+        }
+        if (t.rank() < 1 || t.rank() > 4 || count != layer.inputs()) {
+            throw shape(argument, layer, t, "of 1 to 4 axes with " + layer.inputs() + " elements");
         }
     }
 

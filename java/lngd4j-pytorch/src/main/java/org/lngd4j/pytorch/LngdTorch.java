@@ -9,6 +9,7 @@ import org.lngd4j.LayerHealth;
 import org.lngd4j.LayerSpec;
 import org.lngd4j.LngdOptimizer;
 import org.lngd4j.LngdOptions;
+import org.lngd4j.ParameterRule;
 import org.lngd4j.RegistrationReport;
 import org.lngd4j.nativelib.LngdArgumentException;
 import org.lngd4j.nativelib.LngdHandleException;
@@ -57,21 +58,34 @@ public final class LngdTorch implements AutoCloseable {
     }
 
     /**
+     * Attaches LNGD to a model; {@link ParameterRule#adamW()} moves what no layer covers.
+     *
+     * @param model the model; see {@link #attach(Module, LngdOptions, ParameterRule)}
+     * @param options what LNGD shall do
+     * @return the attachment; close it
+     */
+    public static LngdTorch attach(Module model, LngdOptions options) {
+        return attach(model, options, ParameterRule.adamW());
+    }
+
+    /**
      * Attaches LNGD to a model.
      *
      * @param model the model, with float32 parameters on one device, registered under their names;
      *     it is not changed
      * @param options what LNGD shall do. {@code Device.AUTO} is the device of the parameters
+     * @param others what moves the parameters that no layer of LNGD covers, such as those of norms,
+     *     in the same step and times the same schedule; the report names them
      * @return the attachment; close it
      * @throws LngdArgumentException if the model cannot be trained by LNGD with these options; the
      *     message says what stands in the way
      * @throws LngdStateException if LNGD is attached to one of its layers already
      */
-    public static LngdTorch attach(Module model, LngdOptions options) {
-        if (model == null || options == null) {
-            throw new LngdArgumentException((model == null ? "model" : "options") + " is null");
-        }
-        return new LngdTorch(TorchAttachment.start(model, options));
+    public static LngdTorch attach(Module model, LngdOptions options, ParameterRule others) {
+        notNull("model", model);
+        notNull("options", options);
+        notNull("others", others);
+        return new LngdTorch(TorchAttachment.start(model, options, others));
     }
 
     /**
@@ -86,11 +100,11 @@ public final class LngdTorch implements AutoCloseable {
      *     range
      */
     public static LngdOptions recommended(Module model, long totalSteps, int batch) {
-        if (model == null) {
-            throw new LngdArgumentException("model is null");
-        }
+        notNull("model", model);
         List<LayerSpec> specs =
-                Registration.of(model).trained().stream().map(Registration.Layer::spec).toList();
+                Registration.of(model, ParameterRule.adamW()).trained().stream()
+                        .map(Registration.Layer::spec)
+                        .toList();
         return LngdOptions.recommended(specs, totalSteps, batch);
     }
 
@@ -155,7 +169,7 @@ public final class LngdTorch implements AutoCloseable {
 
     /**
      * The optimizer behind it: memory, settings. Its layers are those of the report with {@code
-     * Treatment.LNGD}, in that order.
+     * Treatment.LNGD}, in that order, then those with {@code Treatment.FIRST_ORDER}.
      *
      * @return the optimizer; do not close it
      */
@@ -252,6 +266,12 @@ public final class LngdTorch implements AutoCloseable {
         if (!closed) {
             closed = true;
             attachment.close();
+        }
+    }
+
+    private static void notNull(String argument, Object value) {
+        if (value == null) {
+            throw new LngdArgumentException(argument + " is null");
         }
     }
 

@@ -16,6 +16,7 @@ final class Parameter {
     private final TorchTensor value;
     private final Tensor slot;
     private final TorchTensor gradient;
+    private final boolean contiguous;
 
     /**
      * @param name as in {@code named_parameters()}
@@ -31,6 +32,7 @@ final class Parameter {
         // They outlive the caller's PointerScope.
         tensor.retainReference();
         view.retainReference();
+        contiguous = tensor.is_contiguous();
         slot = tensor.mutable_grad();
         gradient = value.like(slot);
     }
@@ -60,7 +62,7 @@ final class Parameter {
                             + " was moved after LNGD was attached (to(...), set_data): close LNGD and"
                             + " attach it again");
         }
-        if (!slot.is_contiguous()) {
+        if (contiguous && !slot.is_contiguous()) {
             slot.put(slot.contiguous());
         }
         return gradient.refresh();

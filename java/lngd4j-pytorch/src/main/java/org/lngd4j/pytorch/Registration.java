@@ -16,6 +16,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.lngd4j.LayerRegistration;
 import org.lngd4j.LayerSpec;
 import org.lngd4j.OutputModel;
+import org.lngd4j.ParameterRule;
 import org.lngd4j.Treatment;
 import org.lngd4j.nativelib.LngdArgumentException;
 
@@ -42,10 +43,19 @@ final class Registration {
     private final List<Named> others = new ArrayList<>(); // trained, but by no layer
     private final List<LayerRegistration> entries = new ArrayList<>();
 
-    private Registration() {}
+    private final ParameterRule rule;
 
-    static Registration of(Module model) {
-        Registration made = new Registration();
+    private Registration(ParameterRule rule) {
+        this.rule = rule;
+    }
+
+    /**
+     * Goes through a model.
+     *
+     * @param rule what moves the parameters that no layer covers
+     */
+    static Registration of(Module model, ParameterRule rule) {
+        Registration made = new Registration(rule);
         made.findModules(model);
         made.findParameters(model);
         return made;
@@ -60,6 +70,14 @@ final class Registration {
             throw new LngdArgumentException("model has no layer that LNGD can train" + reasons);
         }
         return layers;
+    }
+
+    /** All that the optimizer moves: the layers, then the parameters that no layer covers. */
+    List<LayerSpec> specs() {
+        List<LayerSpec> specs = new ArrayList<>();
+        layers.forEach(layer -> specs.add(layer.spec()));
+        others.forEach(p -> specs.add(LayerSpec.parameter(p.name(), p.tensor().numel(), rule)));
+        return specs;
     }
 
     List<Named> others() {
@@ -126,7 +144,7 @@ final class Registration {
                 add(p.name(), p.tensor(), Treatment.FROZEN, -1, null, "requires_grad is false");
             } else {
                 others.add(p);
-                add(p.name(), p.tensor(), Treatment.FIRST_ORDER, -1, null, problem);
+                add(p.name(), p.tensor(), Treatment.FIRST_ORDER, -1, null, problem + "; " + rule);
             }
         }
     }
@@ -163,13 +181,18 @@ final class Registration {
                         + " is frozen (requires_grad is false), and LNGD moves both or none";
             }
         }
-        if (!weight.tensor().is_contiguous()) {
-            return "its weight is not contiguous (channels_last), which is not supported yet";
-        }
         return null;
     }
 
     private void addLayer(String owner, LayerCapture capture, Map<String, Named> parameters) {
+        for (Named p : parameters.values()) {
+            if (!p.tensor().is_contiguous()) {
+                throw new LngdArgumentException(
+                        p.name()
+                                + " is not contiguous (channels_last?), allowed are contiguous"
+                                + " weights; images may be in any memory format");
+            }
+        }
         LayerSpec spec = capture.spec(owner.isEmpty() ? "model" : owner);
         Named weight = parameters.get("weight");
         Named bias = parameters.get("bias");

@@ -13,6 +13,7 @@ import org.lngd4j.LayerHealth;
 import org.lngd4j.LngdOptimizer;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.MemoryKind;
+import org.lngd4j.ParameterRule;
 import org.lngd4j.RegistrationReport;
 import org.lngd4j.adapter.HealthWatch;
 import org.lngd4j.nativelib.LngdException;
@@ -57,11 +58,13 @@ final class TorchAttachment {
             captures.add(layer.capture());
             layers.add(new BoundLayer(layers.size(), weight, bias));
         }
+        for (Registration.Named other : registration.others()) {
+            Parameter parameter = new Parameter(other.name(), other.tensor(), null);
+            layers.add(new BoundLayer(layers.size(), parameter, null));
+        }
         this.options = onDevice(options, layers);
         this.report = new RegistrationReport(registration.entries(), List.of());
-        this.optimizer =
-                LngdOptimizer.create(
-                        this.options, trained.stream().map(Registration.Layer::spec).toList());
+        this.optimizer = LngdOptimizer.create(this.options, registration.specs());
         this.plans = new Plans(optimizer, layers);
         this.passes = new Passes(optimizer, this.options, captures, this::checkThread);
     }
@@ -69,9 +72,9 @@ final class TorchAttachment {
     /**
      * Checks everything first: the model's layers are only touched when nothing can fail any more.
      */
-    static TorchAttachment start(Module model, LngdOptions options) {
+    static TorchAttachment start(Module model, LngdOptions options, ParameterRule rule) {
         try (PointerScope scope = new PointerScope()) {
-            Registration registration = Registration.of(model);
+            Registration registration = Registration.of(model, rule);
             Requirements.check(registration, options);
             TorchAttachment made = new TorchAttachment(model, options, registration);
             made.captures.forEach(LayerCapture::attach);

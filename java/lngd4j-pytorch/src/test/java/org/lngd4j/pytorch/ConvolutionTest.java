@@ -18,7 +18,6 @@ import org.junit.jupiter.api.Test;
 import org.lngd4j.Field;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.OutputModel;
-import org.lngd4j.Treatment;
 import org.lngd4j.nativelib.LngdArgumentException;
 
 /** Convolutions: geometry, weights as a matrix, and their factor against PyTorch's own patches. */
@@ -155,17 +154,15 @@ class ConvolutionTest {
     }
 
     @Test
-    void weightsInChannelsLastAreReported() {
+    void weightsInChannelsLastAreRefusedByName() {
         Net net = new Net(options(2, 3, 3, 3), 3 * 5 * 4);
         try (NoGradGuard guard = new NoGradGuard()) {
             Tensor w = net.conv.weight();
             w.set_data(w.detach().permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2));
         }
-        assertThat(Registration.of(net).entries())
-                .anyMatch(
-                        e ->
-                                e.treatment() == Treatment.FIRST_ORDER
-                                        && e.name().equals("conv.weight")
-                                        && e.detail().contains("channels_last"));
+        assertThatThrownBy(() -> LngdTorch.recommended(net, 10, 5))
+                .isInstanceOf(LngdArgumentException.class)
+                .hasMessageContaining("conv.weight")
+                .hasMessageContaining("contiguous");
     }
 }

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
 import org.lngd4j.LngdOptions;
+import org.lngd4j.ParameterRule;
 import org.lngd4j.cli.train.LngdChoice;
 import org.lngd4j.cli.train.LngdDescription;
 import org.lngd4j.cli.train.TrainSettings;
@@ -17,6 +18,9 @@ import org.lngd4j.pytorch.LngdTorch;
 
 /** LNGD or a KFAC of the same library, attached to a module by one line, as a user would. */
 final class TorchLngd implements TrainingMethod {
+    // Batch norm learns well at this rate; it is that of the engine DL4J, not tuned either.
+    private static final double OTHERS_RATE = 0.03;
+
     private final LngdTorch training;
     private final LngdDescription told;
     private final String device;
@@ -27,7 +31,7 @@ final class TorchLngd implements TrainingMethod {
                         settings,
                         () -> LngdTorch.recommended(net.model(), totalSteps, settings.batch()),
                         totalSteps);
-        training = LngdTorch.attach(net.model(), options);
+        training = LngdTorch.attach(net.model(), options, ParameterRule.nesterov(OTHERS_RATE));
         told = new LngdDescription(options, training.report());
         device = LngdChoice.device(settings);
     }

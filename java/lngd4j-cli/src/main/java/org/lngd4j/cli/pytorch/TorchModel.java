@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.cli.pytorch;
 
-import java.util.List;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
-import org.lngd4j.cli.CliException;
 import org.lngd4j.cli.model.AutoencoderSpec;
 import org.lngd4j.cli.model.LeNetSpec;
 import org.lngd4j.cli.model.MlpSpec;
 import org.lngd4j.cli.model.ModelSpec;
+import org.lngd4j.cli.model.ResNetSpec;
 
 /** A model of {@code --model} as a module whose forward is Java. */
 abstract class TorchModel extends Module {
@@ -32,10 +31,6 @@ abstract class TorchModel extends Module {
         if (spec instanceof LeNetSpec leNet) {
             return new LeNet(leNet);
         }
-        throw CliException.badInput(
-                "--engine pytorch has no model "
-                        + spec
-                        + " yet; there are "
-                        + String.join(", ", List.of("mlp", "ae", "lenet")));
+        return new ResNet((ResNetSpec) spec);
     }
 }
