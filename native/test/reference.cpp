@@ -148,14 +148,15 @@ double Layer::trust_ratio() const {
 // Section 7, trust ratio: the factor on alpha_l D.
 double Layer::trust_scale(double alpha) {
   const double length = std::fabs(alpha) * norm(direction_);
-  if (config_.trust == LNGD_TRUST_OFF || length == 0) return 1;
+  if (config_.trust == LNGD_TRUST_OFF || layer_.trust_off || length == 0) return 1;
   // s = min(1, 2 ||D|| / usual), ln usual = v_t / (1 - 0.95^t), v_t = 0.95 v_{t-1} + 0.05 ln ||D||
   const double usual = std::exp(direction_log_ / (1 - std::pow(0.95, static_cast<double>(moves_ + 1))));
   const double soft = config_.soft_trust ? std::min(1.0, 2 * norm(direction_) / usual) : 1;
   const bool bounded = config_.output_bound && has_initial_norm();
   const double allowed = soft * trust_ratio() * std::max(bounded ? std::min(norm(w_), initial_norm_) : norm(w_), 1e-3);
   if (config_.trust == LNGD_TRUST_ALWAYS) return allowed / length;
-  return config_.learning_rate * length > allowed ? allowed / (config_.learning_rate * length) : 1;
+  const double longest = config_.learning_rate * layer_.rate_multiplier * length;
+  return longest > allowed ? allowed / longest : 1;
 }
 
 void Layer::take_due_statistics() {
@@ -179,7 +180,8 @@ void Layer::step(double factor, Matrix gradient, const Matrix* inputs, const Mat
 
   // Coupled decay: G <- G + wd W before preconditioning.
   if (config_.decay == LNGD_DECAY_COUPLED)
-    for (std::size_t k = 0; k < gradient.values.size(); ++k) gradient.values[k] += config_.weight_decay * w_.values[k];
+    for (std::size_t k = 0; k < gradient.values.size(); ++k)
+      gradient.values[k] += config_.weight_decay * layer_.decay_multiplier * w_.values[k];
 
   // Section 5: D = Psi^-1 G Phi^-1, the rows of a group with its own Phi
   direction_ = Matrix(m_, d_);
@@ -211,10 +213,10 @@ void Layer::step(double factor, Matrix gradient, const Matrix* inputs, const Mat
   health_.trust_scale = trust_scale(health_.alpha);
 
   // zeta = -alpha alpha_l D ; M <- tau M + zeta ; W <- W + M, or with Nesterov W <- W + tau M + zeta
-  const double rate = config_.learning_rate * factor;
+  const double rate = config_.learning_rate * layer_.rate_multiplier * factor;
   const double scale = -rate * health_.alpha * health_.trust_scale;
   path_ += std::fabs(scale) * norm(direction_);
-  double decay = config_.decay == LNGD_DECAY_COUPLED ? 0 : rate * config_.weight_decay;
+  double decay = config_.decay == LNGD_DECAY_COUPLED ? 0 : rate * config_.weight_decay * layer_.decay_multiplier;
   if (config_.decay == LNGD_DECAY_TRUST) decay *= trust_ratio();
   if (has_initial_norm() && norm(w_) > initial_norm_) decay *= config_.output_decay;
   for (std::size_t k = 0; k < w_.values.size(); ++k) {

@@ -458,6 +458,12 @@ typedef struct lngd_layer_config {
   double beta2;         /* ADAMW: in [0, 1) */
   double epsilon;       /* ADAMW: in [1e-16, 1e6] */
   double momentum;      /* NESTEROV: in [0, 1) */
+  /* Not for PARAMETER, which ignores them. */
+  double rate_multiplier; /* >= 0: learning_rate of lngd_config is multiplied by it for this layer; 0: frozen. 1: not */
+  double decay_multiplier; /* >= 0: weight_decay likewise, of every lngd_decay; 1: not */
+  int32_t trust_off; /* 0 or 1: trust OFF for this layer, and with it soft_trust and output_bound; decay TRUST keeps
+                        its tau_l. 0 with orthogonalise */
+  int32_t reserved;  /* 0 */
 } lngd_layer_config;
 
 /* Writes a dense layer with bias, RELU, HIDDEN, fisher -1. inputs, outputs in [1, 2^24]. */

@@ -56,6 +56,15 @@ struct ParameterRules {
   double learning_rate, weight_decay, beta1, beta2, epsilon, momentum;
 };
 
+// What the rules of a step (step_rules.h) need to know of a layer.
+struct RuledLayer {
+  double trust_slope;            // factor of the depth slope on tau
+  bool output_layer;             // has an output model, and the network has other layers
+  bool trust_off = false;        // trust OFF, whatever the others have
+  double rate_multiplier = 1.0;  // on the learning rate
+  double decay_multiplier = 1.0; // on the weight decay
+};
+
 // What does not change about a layer. A convolution is a layer whose rows a_n are patches: inputs = channels of a group
 // x kernel height x kernel width, in that order, and every output position of a sample is a row of its own. With G
 // groups the outputs are cut into G contiguous parts, each with a factor Phi and a denominator of its own. An embedding
@@ -80,8 +89,7 @@ struct LayerShape {
   float activation_parameter;
   int32_t output;
   int32_t fisher;
-  double trust_slope; // factor of the depth slope on tau
-  bool output_layer;  // has an output model, and the network has other layers
+  RuledLayer rules;
   ParameterRules parameter_rules;
 
   // Whether rows are (sample, position), so that batches come as Activations and not as Strided.

@@ -33,12 +33,6 @@ inline StepRules step_rules(const lngd_config& c, double factor) {
           c.trust,         c.rate, c.decay,        c.soft_trust,   c.output_bound};
 }
 
-// What the rules need to know of a layer.
-struct RuledLayer {
-  double trust_slope; // factor on tau
-  bool output_layer;
-};
-
 // What was measured in this step.
 struct StepNorms {
   double inner;     // <D, G>
@@ -73,10 +67,14 @@ LNGD_INLINE bool has_initial_norm(const RuledLayer& layer, double initial_norm) 
 //   zeta    = -learning_rate factor alpha_l trust D                trust = trusted / ||alpha_l D||      (ALWAYS)
 //   decay   = learning_rate factor (tau_l) weight_decay            times output_decay where ||W|| > ||W_0||
 //
+// learning_rate and weight_decay times the layer's multipliers; trust 1 where the layer has it off.
+//
 // `usual` is a geometric mean. With the root mean square, which was tried first, the first directions of a badly scaled
 // problem, 10^4 times as long as later ones, kept s small for 360 steps; of a geometric mean they are gone after 50.
 LNGD_INLINE void rate_step(const StepRules& rules, const RuledLayer& layer, const StepNorms& norms,
                            LayerRecord& record) {
+  const double learning_rate = rules.learning_rate * layer.rate_multiplier;
+  const int32_t trust_rule = layer.trust_off ? int32_t{LNGD_TRUST_OFF} : rules.trust;
   const double alpha = rules.rate == LNGD_RATE_NONE ? 1.0 : norms.inner / (norms.curvature + rules.mu);
   const double initial = record.moves > 0 ? record.initial_norm : norms.weights;
   const bool bounded = rules.output_bound != 0 && has_initial_norm(layer, initial);
@@ -94,11 +92,11 @@ LNGD_INLINE void rate_step(const StepRules& rules, const RuledLayer& layer, cons
   }
   const double trusted = soft * tau * measure, length = std::fabs(alpha) * norms.direction;
   double trust = 1.0;
-  if (rules.trust == LNGD_TRUST_ALWAYS && length > 0) trust = trusted / length;
-  if (rules.trust == LNGD_TRUST_CAP && rules.learning_rate * length > trusted)
-    trust = trusted / (rules.learning_rate * length);
-  const double coefficient = -rules.learning_rate * rules.factor * alpha * trust;
-  double decay = rules.decay == LNGD_DECAY_COUPLED ? 0.0 : rules.learning_rate * rules.factor * rules.weight_decay;
+  if (trust_rule == LNGD_TRUST_ALWAYS && length > 0) trust = trusted / length;
+  if (trust_rule == LNGD_TRUST_CAP && learning_rate * length > trusted) trust = trusted / (learning_rate * length);
+  const double coefficient = -learning_rate * rules.factor * alpha * trust;
+  double decay = learning_rate * rules.factor * rules.weight_decay * layer.decay_multiplier;
+  if (rules.decay == LNGD_DECAY_COUPLED) decay = 0.0;
   if (rules.decay == LNGD_DECAY_TRUST) decay *= tau;
   if (has_initial_norm(layer, initial) && norms.weights > initial) decay *= rules.output_decay;
   record.alpha = alpha;

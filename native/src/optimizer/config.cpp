@@ -152,6 +152,7 @@ lngd_layer_config default_layer(int64_t inputs, int64_t outputs) {
   layer.activation_parameter = 0.01;
   layer.output = LNGD_OUTPUT_HIDDEN;
   layer.fisher = -1;
+  layer.rate_multiplier = layer.decay_multiplier = 1.0;
   return layer;
 }
 
@@ -272,6 +273,11 @@ void validate(const lngd_config& config, const lngd_layer_config& layer, int32_t
   require(config.approximation == LNGD_APPROXIMATION_LNGD || layer.fisher == -1 || layer.fisher == LNGD_FISHER_PROVIDED,
           in("fisher"), " is ", layer.fisher, ", allowed is -1 or LNGD_FISHER_PROVIDED (2) with approximation ",
           config.approximation);
+  check_range(in("rate_multiplier").c_str(), layer.rate_multiplier, 0, false, 1e6, false);
+  check_range(in("decay_multiplier").c_str(), layer.decay_multiplier, 0, false, 1e6, false);
+  check_enum(in("trust_off").c_str(), layer.trust_off, 2);
+  require(layer.trust_off == 0 || config.orthogonalise == 0, in("trust_off"),
+          " is 1, allowed is 0 with orthogonalise 1, whose directions get their length from the trust ratio");
   if (layer.activation == LNGD_ACTIVATION_LEAKY_RELU)
     check_range(in("activation_parameter").c_str(), layer.activation_parameter, 0, false, 1, false);
   if (layer.activation == LNGD_ACTIVATION_ELU)
@@ -370,6 +376,8 @@ uint64_t config_hash(const lngd_config& c, const lngd_layer_config* layers, int3
     if (l.kind == LNGD_LAYER_PARAMETER)
       mix(l.method), mix(l.learning_rate), mix(l.weight_decay), mix(l.beta1), mix(l.beta2), mix(l.epsilon),
           mix(l.momentum);
+    else if (l.rate_multiplier != 1 || l.decay_multiplier != 1 || l.trust_off != 0)
+      mix(l.rate_multiplier), mix(l.decay_multiplier), mix(l.trust_off);
     if (l.kind != LNGD_LAYER_CONVOLUTION) continue;
     mix(l.rank), mix(l.kernel), mix(l.stride), mix(l.padding), mix(l.padding_before), mix(l.padding_after),
         mix(l.dilation);

@@ -61,10 +61,13 @@ LayerShape make_shape(const lngd_config& config, const lngd_layer_config& layer,
   shape.activation = layer.activation;
   shape.activation_parameter = static_cast<float>(layer.activation_parameter);
   shape.output = layer.output;
-  shape.output_layer = layer.output != LNGD_OUTPUT_HIDDEN && count > 1;
+  shape.rules.output_layer = layer.output != LNGD_OUTPUT_HIDDEN && count > 1;
   shape.fisher = layer.fisher >= 0 ? layer.fisher : config.fisher;
   // tau of layer i of L is multiplied by slope^(2 i/(L-1) - 1): slope^-1 at the first layer, slope at the last.
-  shape.trust_slope = count > 1 ? std::pow(config.trust_depth_slope, 2.0 * place / (count - 1) - 1.0) : 1.0;
+  shape.rules.rate_multiplier = layer.rate_multiplier;
+  shape.rules.decay_multiplier = layer.decay_multiplier;
+  shape.rules.trust_off = layer.trust_off != 0;
+  shape.rules.trust_slope = count > 1 ? std::pow(config.trust_depth_slope, 2.0 * place / (count - 1) - 1.0) : 1.0;
   return shape;
 }
 

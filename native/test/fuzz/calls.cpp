@@ -173,9 +173,24 @@ lngd_status create(World& world, Random& random) {
       *wholes[random.below(static_cast<std::int64_t>(std::size(wholes)))] = random.whole();
   }
   lngd_layer_config& layer = layers[static_cast<std::size_t>(random.below(static_cast<std::int64_t>(layers.size())))];
-  std::int32_t* const of_layer[] = {
-      &layer.kind, &layer.bias,      &layer.activation,  &layer.output,  &layer.fisher,           &layer.groups,
-      &layer.rank, &layer.stride[0], &layer.dilation[1], &layer.padding, &layer.padding_before[0]};
+  std::int32_t* const of_layer[] = {&layer.kind,
+                                    &layer.bias,
+                                    &layer.activation,
+                                    &layer.output,
+                                    &layer.fisher,
+                                    &layer.groups,
+                                    &layer.rank,
+                                    &layer.stride[0],
+                                    &layer.dilation[1],
+                                    &layer.padding,
+                                    &layer.padding_before[0],
+                                    &layer.method,
+                                    &layer.trust_off};
+  double* const real_of_layer[] = {&layer.learning_rate,   &layer.weight_decay,    &layer.beta1,
+                                   &layer.beta2,           &layer.epsilon,         &layer.momentum,
+                                   &layer.rate_multiplier, &layer.decay_multiplier};
+  if (random.once_in(3))
+    *real_of_layer[random.below(static_cast<std::int64_t>(std::size(real_of_layer)))] = random.setting();
   if (random.once_in(2)) *of_layer[random.below(static_cast<std::int64_t>(std::size(of_layer)))] = random.whole();
   if (random.once_in(5)) layer.inputs = random.of<std::int64_t>({0, -1, (1 << 24) + 1, INT64_MAX, INT64_MIN});
   lngd_optimizer* other = nullptr;
@@ -186,7 +201,7 @@ lngd_status create(World& world, Random& random) {
 }
 
 lngd_status read_field(World& world, Random& random) {
-  const std::int32_t layer = any_layer(world, random), field = static_cast<std::int32_t>(random.between(-1, 7));
+  const std::int32_t layer = any_layer(world, random), field = static_cast<std::int32_t>(random.between(-1, 8));
   std::int64_t count = 0;
   lngd_status status = lngd_layer_read(world.optimizer, layer, field, nullptr, 0, &count);
   if (status != LNGD_OK) return status;
@@ -199,7 +214,8 @@ lngd_status read_field(World& world, Random& random) {
 
 lngd_status write_field(World& world, Random& random) {
   const std::int32_t layer = any_layer(world, random);
-  const std::int32_t field = random.of<std::int32_t>({LNGD_FIELD_PHI, LNGD_FIELD_PSI, LNGD_FIELD_MOMENTUM, 99, -1});
+  const std::int32_t field =
+      random.of<std::int32_t>({LNGD_FIELD_PHI, LNGD_FIELD_PSI, LNGD_FIELD_MOMENTUM, LNGD_FIELD_SECOND_MOMENT, 99, -1});
   std::int64_t count = 0;
   if (lngd_layer_read(world.optimizer, layer, field, nullptr, 0, &count) != LNGD_OK) count = 3;
   std::vector<float> values(static_cast<std::size_t>(count) + 1);

@@ -118,6 +118,18 @@ void World::choose_layers(Random& random) {
     const std::int32_t kernel[2] = {static_cast<std::int32_t>(random.between(1, 3)), 2};
     const bool vector = config.approximation == LNGD_APPROXIMATION_LNGD;
     if (random.once_in(4)) {
+      require(lngd_parameter_init(random.between(1, 40), &layer), "lngd_parameter_init");
+      layer.method = static_cast<std::int32_t>(random.below(2));
+      layer.learning_rate = random.of({1e-3, 0.3, 1e6});
+      layer.weight_decay = random.of({0.0, 0.1, 1e30});
+      layer.beta1 = random.of({0.0, 0.9, 0.999999});
+      layer.beta2 = random.of({0.0, 0.999, 0.999999});
+      layer.epsilon = random.of({1e-16, 1e-8, 1e6});
+      layer.momentum = random.of({0.0, 0.9, 0.999999});
+      layers.push_back(layer);
+      continue;
+    }
+    if (random.once_in(4)) {
       require(lngd_conv_init(static_cast<std::int32_t>(random.between(1, 2)), inputs, outputs, kernel, &layer),
               "lngd_conv_init");
       layer.padding = random.once_in(2) ? LNGD_PADDING_SAME : LNGD_PADDING_EXPLICIT;
@@ -134,6 +146,9 @@ void World::choose_layers(Random& random) {
         layer.output = random.of<std::int32_t>({LNGD_OUTPUT_SOFTMAX, LNGD_OUTPUT_SIGMOID, LNGD_OUTPUT_SQUARED_ERROR});
       }
     }
+    layer.rate_multiplier = random.of({0.0, 1.0, 1.0, 3.0, 1e6});
+    layer.decay_multiplier = random.of({0.0, 1.0, 1.0, 3.0, 1e6});
+    layer.trust_off = config.orthogonalise == 0 && random.once_in(4) ? 1 : 0;
     layers.push_back(layer);
   }
 }
@@ -141,7 +156,8 @@ void World::choose_layers(Random& random) {
 std::unique_ptr<Buffer> World::inputs(std::size_t i, std::int64_t samples) const {
   const lngd_layer_config& layer = layers[i];
   if (layer.kind == LNGD_LAYER_EMBEDDING) return std::make_unique<Buffer>(std::vector<std::int64_t>{samples});
-  if (layer.kind == LNGD_LAYER_DENSE) return std::make_unique<Buffer>(std::vector<std::int64_t>{samples, layer.inputs});
+  if (layer.kind != LNGD_LAYER_CONVOLUTION)
+    return std::make_unique<Buffer>(std::vector<std::int64_t>{samples, layer.inputs});
   std::vector<std::int64_t> shape{samples, layer.inputs, 5};
   if (layer.rank == 2) shape.push_back(4);
   return std::make_unique<Buffer>(shape);

@@ -157,7 +157,10 @@ LayerRecord record_before(bool has_inverse, int64_t moves = 7, double initial = 
 
 // What the rules make of the sums; written as spec sections 6 and 7 have them.
 LayerRecord twin(const StepSettings& settings, const Case& c, const RuledLayer& layer, double empirical) {
-  const lngd::StepRules& s = settings.rules;
+  lngd::StepRules s = settings.rules;
+  s.learning_rate *= layer.rate_multiplier;
+  s.weight_decay *= layer.decay_multiplier;
+  if (layer.trust_off) s.trust = LNGD_TRUST_OFF;
   LayerRecord r = c.before;
   double dg = 0, dd = 0, ww = 0, kronecker = 0;
   for (size_t t = 0; t < c.sums.size(); ++t) {
@@ -250,7 +253,8 @@ StepSettings settings_of(int32_t rate, int32_t trust) {
   return settings;
 }
 
-constexpr RuledLayer kHidden{1.3, false}, kOutput{0.7, true};
+constexpr RuledLayer kHidden{1.3, false}, kOutput{0.7, true}, kScaled{0.7, true, false, 0.3, 5},
+    kOff{0.7, true, true, 0.3, 5}, kFrozen{1.3, false, false, 0, 1};
 
 // Both launches over `cases`.
 void run(std::vector<std::unique_ptr<Case>>& cases, const StepSettings& settings, const RuledLayer& rules = kHidden) {
@@ -365,7 +369,7 @@ TEST(kernel_layer_rate_output_and_decay) {
   start();
   for (const int32_t decay : {LNGD_DECAY_DECOUPLED, LNGD_DECAY_COUPLED, LNGD_DECAY_TRUST})
     for (const bool on : {false, true})
-      for (const RuledLayer& rules : {kHidden, kOutput}) {
+      for (const RuledLayer& rules : {kHidden, kOutput, kScaled, kOff, kFrozen}) {
         const conformance::Scope scope("decay " + std::to_string(decay) + (on ? ", on" : ", off") +
                                        (rules.output_layer ? ", output" : ", hidden"));
         std::vector<std::unique_ptr<Case>> cases;
@@ -386,7 +390,7 @@ TEST(kernel_layer_rate_output_and_decay) {
         for (const std::unique_ptr<Case>& c : cases) check_record(*c, twin(settings, *c, rules, 0), 1e-11);
         // The cases are what they are meant to be.
         CHECK_NEAR(cases[0]->record.read()[0].weight_norm, 24.5, 1);
-        CHECK_EQ(cases[4]->record.read()[0].coefficient < -0.1, !on);
+        if (rules.rate_multiplier == 1) CHECK_EQ(cases[4]->record.read()[0].coefficient < -0.1, !on);
       }
 }
 

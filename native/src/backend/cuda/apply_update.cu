@@ -36,7 +36,8 @@ struct Coefficients {
 
 // Called by every thread; the few doubles cost less than a barrier would.
 template <bool OfGradients>
-__device__ Coefficients coefficients(const StepSettings& s, const LayerRecord& record) {
+__device__ Coefficients coefficients(const StepSettings& s, const DeviceLayer& layer) {
+  const LayerRecord& record = *layer.record;
   const double t = static_cast<double>(record.moves - 1); // layer_rate has counted this one
   Coefficients k{};
   k.zeta = static_cast<float>(record.coefficient);
@@ -46,7 +47,7 @@ __device__ Coefficients coefficients(const StepSettings& s, const LayerRecord& r
   k.decay = static_cast<float>(record.decay);
   k.average = static_cast<float>(s.averaging_window / (s.averaging_window + t));
   k.fresh = s.fresh;
-  k.coupled = coupled_decay(s);
+  k.coupled = coupled_decay(s, layer.decay_multiplier);
   return k;
 }
 
@@ -270,7 +271,7 @@ __global__ void __launch_bounds__(kThreads, 2)
           [&](const Patch& patch) { gradients.store<1>(patch, {}); });
     return;
   }
-  const Coefficients k = coefficients<OfGradients>(*settings, *layer.record);
+  const Coefficients k = coefficients<OfGradients>(*settings, layer);
   visit_tile(
       task, cut(task, layer.inputs, layer.weights, Gradients || OfGradients ? layer.weight_gradients : layer.weights),
       [&](const Patch& patch) { update_patch<4, Gradients, OfGradients>(k, own, weights, gradients, patch); },

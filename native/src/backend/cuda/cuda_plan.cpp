@@ -35,6 +35,7 @@ DeviceLayer device_layer(Mirrors& mirrors, const StepLayer& layer) {
   d.inputs = static_cast<int32_t>(shape.inputs);
   d.outputs = static_cast<int32_t>(shape.outputs);
   d.bias_column = shape.bias ? 1 : 0;
+  d.decay_multiplier = static_cast<float>(shape.rules.decay_multiplier);
   if (shape.parameter) d.parameter = {shape.parameter_rules, memory.second_moment, static_cast<int32_t>(layer.columns)};
   return d;
 }
@@ -44,7 +45,7 @@ RateLayer rate_layer(const StepLayer& layer) {
   RateLayer r{};
   r.record = layer.memory->record;
   r.lambda_phi = layer.memory->lambda_phi;
-  r.rules = {shape.trust_slope, shape.output_layer};
+  r.rules = shape.rules;
   r.outputs = static_cast<int32_t>(shape.outputs);
   r.inputs = static_cast<int32_t>(shape.inputs);
   r.bias_column = shape.bias ? 1 : 0;

@@ -59,7 +59,7 @@ __global__ void __launch_bounds__(kProductThreads, 2)
   if (!layer.record->has_inverse) return; // the whole block; layer_rate skips the layer
   const TileView g(layer.weight_gradients, layer.bias_gradients, layer.inputs, at.row0, at.begin);
   const TileView w(layer.weights, layer.bias, layer.inputs, at.row0, at.begin);
-  const float decay = coupled_decay(*settings);
+  const float decay = coupled_decay(*settings, layer.decay_multiplier);
   const TileGradient gradient{
       g, w, decay, at.inverse, at.row_end - at.row0, at.size, decay == 0.0f ? min(g.columns, at.size) : 0};
   const Along way = along(g.data, g.rs, g.cs);
@@ -105,7 +105,7 @@ __global__ void __launch_bounds__(kProductThreads, 2)
       [&](float* slot, int k0) { load_columns(product, second.ld, columns, at.size, slot, k0); }, acc);
   const TileView g(layer.weight_gradients, layer.bias_gradients, layer.inputs, at.row0, at.column0);
   const TileView w(layer.weights, layer.bias, layer.inputs, at.row0, at.column0);
-  const float decay = coupled_decay(*settings);
+  const float decay = coupled_decay(*settings, layer.decay_multiplier);
   const TileGradient gradient{g, w, decay, nullptr, height, columns, 0};
   store_sums(store_direction(layer, at, gradient, active, acc), of_warp, sums + blockIdx.x);
 }

@@ -55,7 +55,7 @@ __global__ void __launch_bounds__(kProductThreads)
   const int first = at.begin + at.column0;
   const TileView g(layer.weight_gradients, layer.bias_gradients, layer.inputs, at.row0, first);
   const TileView w(layer.weights, layer.bias, layer.inputs, at.row0, first);
-  const float decay = coupled_decay(*settings);
+  const float decay = coupled_decay(*settings, layer.decay_multiplier);
   const TileGradient gradient{g, w, decay, nullptr, at.row_end - at.row0, at.size - at.column0, 0};
   DirectionSums mine{};
 #pragma unroll

@@ -37,6 +37,7 @@ struct DeviceLayer {
   int32_t inputs, outputs;
   int32_t bias_column; // 1: column `inputs` of momentum, average and direction is the bias
   DeviceParameter parameter = {};
+  float decay_multiplier = 1; // of coupled decay
 };
 
 // Rows and columns of a layer (with its bias column): one block of apply_update. column0 is a multiple of 4.

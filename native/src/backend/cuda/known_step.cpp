@@ -131,7 +131,7 @@ LayerShape known_shape() {
   shape.ldw = padded(kColumns);
   shape.blocks = BlockLayout(kColumns, kBlock);
   shape.fisher = LNGD_FISHER_PROVIDED;
-  shape.trust_slope = 1;
+  shape.rules.trust_slope = 1;
   return shape;
 }
 

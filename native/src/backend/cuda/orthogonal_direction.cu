@@ -212,7 +212,7 @@ __global__ void __launch_bounds__(kProductThreads, 2)
   const int depth = at.column0 + columns; // rows of T_A end at its diagonal
   const TileView g(layer.weight_gradients, layer.bias_gradients, layer.inputs, at.row0, at.begin);
   const TileView w(layer.weights, layer.bias, layer.inputs, at.row0, at.begin);
-  const AveragedGradient x{{g, w, coupled_decay(*settings), at.inverse, rows, depth, 0},
+  const AveragedGradient x{{g, w, coupled_decay(*settings, layer.decay_multiplier), at.inverse, rows, depth, 0},
                            layer.momentum + at.row0 * layer.ldw + at.begin,
                            layer.ldw,
                            settings->momentum,
@@ -246,7 +246,7 @@ __global__ void __launch_bounds__(kProductThreads, 2)
   multiply_views<Products::Three>(shared, a, b, rows, columns, at.size - first, active, acc);
   const TileView g(layer.weight_gradients, layer.bias_gradients, layer.inputs, at.row0, at.column0);
   const TileView w(layer.weights, layer.bias, layer.inputs, at.row0, at.column0);
-  const TileGradient gradient{g, w, coupled_decay(*settings), nullptr, rows, columns, 0};
+  const TileGradient gradient{g, w, coupled_decay(*settings, layer.decay_multiplier), nullptr, rows, columns, 0};
   store_sums(store_direction(layer, at, gradient, active, acc), of_warp, sums + blockIdx.x);
 }
 

@@ -33,8 +33,8 @@ inline StepSettings step_settings(const lngd_config& c, double factor) {
 }
 
 // What of W is added to G before it is preconditioned; the other decays are in the layer's record.
-LNGD_INLINE float coupled_decay(const StepSettings& s) {
-  return s.rules.decay == LNGD_DECAY_COUPLED ? static_cast<float>(s.rules.weight_decay) : 0.0f;
+LNGD_INLINE float coupled_decay(const StepSettings& s, float multiplier) {
+  return s.rules.decay == LNGD_DECAY_COUPLED ? static_cast<float>(s.rules.weight_decay) * multiplier : 0.0f;
 }
 
 } // namespace lngd::cuda

@@ -14,6 +14,7 @@
 // of. The kernel is bound by memory: 4 streams read, 3 written. skipped layers: nothing moves, and G (where it is
 // handed out) becomes 0. Parameters outside of any layer move by parameter_rules.h.
 #include "backend/cpu/kernels/parameter.h"
+#include "backend/cpu/kernels/precondition_rows.h"
 
 namespace lngd::cpu::LNGD_ISA {
 namespace {
@@ -23,7 +24,8 @@ struct Coefficients {
   float fresh, coupled; // with orthogonalise: 1 - tau and wd
 };
 
-Coefficients coefficients(const StepArgs& args, const LayerRecord& record) {
+Coefficients coefficients(const StepArgs& args, const StepLayer& layer) {
+  const LayerRecord& record = *layer.memory->record;
   const lngd_config& c = *args.config;
   const float momentum = static_cast<float>(c.momentum);
   const double t = static_cast<double>(record.moves - 1); // layer_rate has counted this one
@@ -36,7 +38,7 @@ Coefficients coefficients(const StepArgs& args, const LayerRecord& record) {
   k.average = static_cast<float>(c.averaging_window / (c.averaging_window + t));
   if (c.orthogonalise != 0) {
     k.fresh = static_cast<float>(1.0 - c.momentum);
-    k.coupled = c.decay == LNGD_DECAY_COUPLED ? static_cast<float>(c.weight_decay) : 0.0f;
+    k.coupled = coupled_decay(c, layer);
     k.momentum_part = 0;
     k.zeta_part = 1;
   }
@@ -112,7 +114,7 @@ void run_task(const StepArgs& args, const UpdateTask& task) {
     return;
   }
   if (layer.shape->parameter) return update_parameter(args, task);
-  const Coefficients k = coefficients(args, record);
+  const Coefficients k = coefficients(args, layer);
   const bool averages = layer.memory->average != nullptr;
   const auto update = [&](auto mode) { update_rows(mode, k, layer, task); };
   if (args.config->orthogonalise != 0) {

@@ -131,7 +131,7 @@ void rate_layer(CpuContext& context, const StepArgs& args, int32_t index) {
       return skip_step(record);
     }
   }
-  rate_step(step_rules(config, args.factor), {layer.shape->trust_slope, layer.shape->output_layer},
+  rate_step(step_rules(config, args.factor), layer.shape->rules,
             {sums.direction_gradient, curvature, std::sqrt(sums.direction_direction), std::sqrt(sums.weight_weight)},
             record);
 }

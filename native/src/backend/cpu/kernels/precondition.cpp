@@ -72,7 +72,7 @@ void run_task(CpuContext& context, const StepArgs& args, int64_t index, int32_t 
   const int64_t ld = shape.blocks.ld(task.block);
   const bool has_bias = shape.bias && begin + size == shape.d;
   if (shape.blocks.is_diagonal) {
-    plan.sums[static_cast<size_t>(index)] = diagonal_rows(layer, task, coupled_decay(*args.config));
+    plan.sums[static_cast<size_t>(index)] = diagonal_rows(layer, task, coupled_decay(*args.config, layer));
     return;
   }
   const auto [gradient, ldg] = gradient_of(args, task, plan.worker[static_cast<size_t>(worker)].data());

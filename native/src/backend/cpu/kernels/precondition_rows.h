@@ -8,8 +8,9 @@
 namespace lngd::cpu::LNGD_ISA {
 
 // What the gradient gets of the weights before it is preconditioned.
-inline float coupled_decay(const lngd_config& config) {
-  return config.decay == LNGD_DECAY_COUPLED ? static_cast<float>(config.weight_decay) : 0.0f;
+inline float coupled_decay(const lngd_config& config, const StepLayer& layer) {
+  if (config.decay != LNGD_DECAY_COUPLED) return 0.0f;
+  return static_cast<float>(config.weight_decay * layer.shape->rules.decay_multiplier);
 }
 
 // G (or G + decay W) of `size` columns of one row, of which the last may be the bias.
@@ -72,7 +73,7 @@ inline Gradient gradient_of(const StepArgs& args, const PreconditionTask& task, 
   const LayerShape& shape = *layer.shape;
   const int64_t begin = shape.blocks.begin(task.block), size = shape.blocks.size(task.block);
   const bool has_bias = shape.bias && begin + size == shape.d;
-  const float decay = coupled_decay(*args.config);
+  const float decay = coupled_decay(*args.config, layer);
   if (!has_bias && decay == 0.0f && blas_ready(layer.weight_gradients, shape.inputs))
     return {layer.weight_gradients.data + task.row0 * layer.weight_gradients.rs + begin, layer.weight_gradients.rs};
   pack_gradient(layer, task, decay, scratch);

@@ -34,7 +34,7 @@ public final class LngdConv2d extends Conv2dImpl implements LngdLayer {
      */
     public LngdConv2d(Conv2dOptions options) {
         super(options);
-        capture = new LayerCapture(this, new ConvolutionForm(this));
+        capture = new LayerCapture(this, ConvolutionForm.of(this));
     }
 
     @Override

@@ -11,7 +11,7 @@ import org.lngd4j.OutputModel;
  * and out. What LNGD cannot see by itself is told to it by {@link #activation} and {@link #output},
  * before {@link LngdTorch#attach}.
  */
-public sealed interface LngdLayer permits LngdLinear, LngdConv2d {
+public sealed interface LngdLayer permits LngdLinear, LngdConv1d, LngdConv2d, LngdEmbedding {
     /**
      * Tells which activation the model applies to this layer's output. The layer does not apply it.
      * Only {@code Fisher.EXPECTED} and {@code Fisher.SAMPLED} (preset {@code RECIPE}) need it;
@@ -37,7 +37,7 @@ public sealed interface LngdLayer permits LngdLinear, LngdConv2d {
     /**
      * The layer itself, as in PyTorch.
      *
-     * @param input the input, float32
+     * @param input the input
      * @return the output
      */
     Tensor forward(Tensor input);

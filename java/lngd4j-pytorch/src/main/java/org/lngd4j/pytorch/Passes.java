@@ -150,27 +150,18 @@ final class Passes {
         top.witnessedBy(logits);
     }
 
-    /**
-     * Hands what belongs to the gradients of this step to the optimizer, and forgets everything.
-     */
+    /** Hands what belongs to the gradients of this step to the optimizer. */
     void observe() {
-        if (sightings.isEmpty()) {
-            return;
-        }
         Signal kind =
                 options.fisher() == Fisher.PROVIDED ? Signal.GRADIENTS : Signal.PRE_ACTIVATIONS;
-        try (PointerScope scope = new PointerScope()) {
-            for (Sighting s : sightings) {
-                if (s.signal() != null && s.passedBackward()) {
-                    optimizer.observe(
-                            s.layer(),
-                            TorchTensor.of("inputs", s.inputs()),
-                            TorchTensor.of("signal", s.signal()),
-                            kind);
-                }
+        for (Sighting s : sightings) {
+            if (s.signal() != null && s.passedBackward()) {
+                optimizer.observe(
+                        s.layer(),
+                        TorchTensor.of("inputs", s.inputs()),
+                        TorchTensor.of("signal", s.signal()),
+                        kind);
             }
-        } finally {
-            forget();
         }
     }
 

@@ -72,7 +72,7 @@ final class Sighting {
 
     /** Whether a backward pass came by. */
     boolean passedBackward() {
-        return witness != null && witness.grad().defined();
+        return witness != null && witness.mutable_grad().defined();
     }
 
     void close() {

@@ -40,6 +40,7 @@ final class TorchAttachment {
             new HealthWatch(this::health, line -> LOGGER.log(System.Logger.Level.WARNING, line));
     private AveragedWeights averaged; // while they are in the model
     private boolean leaveAverages = true;
+    private long stream = -1; // none set yet
     private long steps;
     private long stepsPastEnd;
     private int epoch;
@@ -109,16 +110,33 @@ final class TorchAttachment {
             return;
         }
         plans.look();
+        takeStream();
         try {
             passes.observe();
             plans.step(optimizer.schedule(steps, epoch));
         } catch (RuntimeException | Error e) {
             discard();
             throw e;
+        } finally {
+            // Not before the step: on a GPU what was observed is read until then, and PyTorch would
+            // hand its memory to the next tensor.
+            passes.forget();
         }
         steps++;
         watch.stepped(steps);
         prepare();
+    }
+
+    /** On a GPU everything is done in the order of the stream that PyTorch works on now. */
+    private void takeStream() {
+        if (optimizer.device() != Device.CUDA) {
+            return;
+        }
+        long now = CudaStream.current(optimizer.deviceIndex());
+        if (now != stream) {
+            optimizer.stream(now);
+            stream = now;
+        }
     }
 
     /** What was observed belongs to gradients that nobody steps any more. */

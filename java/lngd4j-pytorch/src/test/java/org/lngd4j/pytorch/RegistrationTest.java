@@ -14,6 +14,7 @@ import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.lngd4j.LayerRegistration;
 import org.lngd4j.LngdOptions;
@@ -25,6 +26,7 @@ import org.lngd4j.Treatment;
 
 /** What is done with each parameter, and that those outside of LNGD's layers are trained too. */
 @SuppressWarnings("try") // scopes that are only opened and closed
+@Tag(TestDevice.TAG)
 class RegistrationTest {
     private static final class Mixed extends Module {
         final LngdLinear first;
@@ -94,6 +96,7 @@ class RegistrationTest {
         Mixed theirs = new Mixed();
         LngdOptions options =
                 LngdOptions.blockKronecker(5)
+                        .device(TestDevice.get())
                         .schedule(Schedule.constant(1))
                         .averaging(false)
                         .build();

@@ -7,6 +7,7 @@ import org.assertj.core.data.Offset;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.lngd4j.Field;
@@ -18,6 +19,7 @@ import org.lngd4j.OutputModel;
  * a a^T, B = (1/N) sum g g^T, g = p - onehot(y) at the output and (W^T g) * relu'(s) below.
  */
 @SuppressWarnings("try") // scopes that are only opened and closed
+@Tag(TestDevice.TAG)
 class SampledFisherTest {
     // Sums of a dozen products of float32 near 1, in another order: a few roundings of 6e-8.
     private static final Offset<Float> ROUNDING = Offset.offset(2e-6f);
@@ -28,7 +30,11 @@ class SampledFisherTest {
         Nets.Mlp net = new Nets.Mlp(1);
         net.inPlace = true;
         LngdOptions options =
-                LngdOptions.blockKronecker(10).statisticsSamples(samples).seed(11).build();
+                LngdOptions.blockKronecker(10)
+                        .device(TestDevice.get())
+                        .statisticsSamples(samples)
+                        .seed(11)
+                        .build();
         Tensor x = Nets.inputs(2, Nets.BATCH, Nets.INPUTS);
         int n = samples == 0 ? Nets.BATCH : samples;
         Expected expected = new Expected(net, x, n, options.seed());

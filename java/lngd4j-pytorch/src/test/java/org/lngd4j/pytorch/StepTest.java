@@ -8,9 +8,9 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.lngd4j.Activation;
-import org.lngd4j.Device;
 import org.lngd4j.LayerSpec;
 import org.lngd4j.LayerTensors;
 import org.lngd4j.LngdOptimizer;
@@ -21,12 +21,17 @@ import org.lngd4j.StepPlan;
 import org.lngd4j.UpdateMode;
 
 /** A step is that of the core on what the layers saw, bit by bit. */
+@Tag(TestDevice.TAG)
 @SuppressWarnings("try") // scopes that are only opened and closed
 class StepTest {
     private static final int STEPS = 5;
 
     private static LngdOptions recipe() {
-        return LngdOptions.recipe(STEPS).statisticsInterval(2).inverseInterval(2).build();
+        return LngdOptions.recipe(STEPS)
+                .device(TestDevice.get())
+                .statisticsInterval(2)
+                .inverseInterval(2)
+                .build();
     }
 
     @Test
@@ -47,8 +52,7 @@ class StepTest {
                                 .activation(Activation.RELU),
                         LayerSpec.dense("second", Nets.HIDDEN, Nets.CLASSES)
                                 .output(OutputModel.SOFTMAX));
-        LngdOptions options = recipe().toBuilder().device(Device.CPU).build();
-        try (LngdOptimizer core = LngdOptimizer.create(options, specs)) {
+        try (LngdOptimizer core = LngdOptimizer.create(recipe(), specs)) {
             for (int step = 0; step < STEPS; step++) {
                 Tensor x = Nets.inputs(100 + step, Nets.BATCH, Nets.INPUTS);
                 Tensor s = net.first.forward(x);
