@@ -5,7 +5,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.OutputArchive;
 import org.bytedeco.pytorch.global.torch;
 import org.lngd4j.cli.CliException;
@@ -32,14 +31,6 @@ public final class TorchEngine implements Engine {
         }
         load();
         torch.set_num_threads(settings.threads());
-    }
-
-    @Override
-    @SuppressWarnings("try") // a scope that is only opened and closed
-    public void checkModel(ModelSpec spec) {
-        try (PointerScope scope = new PointerScope()) {
-            TorchModel.of(spec, 0); // says so by an exception
-        }
     }
 
     private static void load() {

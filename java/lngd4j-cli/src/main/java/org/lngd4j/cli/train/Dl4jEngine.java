@@ -16,11 +16,6 @@ public final class Dl4jEngine implements Engine {
     }
 
     @Override
-    public void checkModel(ModelSpec spec) {
-        // It has them all.
-    }
-
-    @Override
     public Network network(TrainSettings settings, ModelSpec spec, long totalSteps) {
         return spec.build(weightSeed(settings), Methods.updater(settings, totalSteps));
     }

@@ -12,9 +12,6 @@ public interface Engine {
     /** Refuses what this engine has not got, before anything is read or written. */
     void check(TrainSettings settings);
 
-    /** Refuses a model that this engine has not got. */
-    void checkModel(ModelSpec spec);
-
     /** A network with fresh weights. */
     Network network(TrainSettings settings, ModelSpec spec, long totalSteps);
 

@@ -62,7 +62,6 @@ class CompareEngineTest {
     @Test
     void whatTheEngineLacksIsNamedBeforeTheFirstRun() {
         refused("--optimizer lars is not there with --engine pytorch", "--optimizers", "lngd,lars");
-        refused("--engine pytorch has no model resnet8", "--model", "resnet8");
         refused("--engine jax: must be dl4j, pytorch", "--engine", "jax");
     }
 
