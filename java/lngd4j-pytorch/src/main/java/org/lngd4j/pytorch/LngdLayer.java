@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.pytorch;
 
+import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
 import org.lngd4j.Activation;
 import org.lngd4j.LayerOptions;
@@ -64,4 +65,16 @@ public sealed interface LngdLayer permits LngdLinear, LngdConv1d, LngdConv2d, Ln
      * @return b; not defined where the layer has none
      */
     Tensor bias();
+
+    /**
+     * What a module of a model was told by {@link #output}.
+     *
+     * @param module one of {@code named_modules()}, or the layer itself
+     * @return what the layer is an output of; {@code HIDDEN} where it was told nothing, and for
+     *     modules that are no layers of this library
+     */
+    static OutputModel outputOf(Module module) {
+        LayerCapture capture = LayerCapture.at(module.address());
+        return capture == null ? OutputModel.HIDDEN : capture.output();
+    }
 }

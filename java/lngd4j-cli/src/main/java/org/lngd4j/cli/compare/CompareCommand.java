@@ -35,6 +35,12 @@ public final class CompareCommand implements Callable<Integer> {
     private String model;
 
     @Option(
+            names = "--engine",
+            paramLabel = "dl4j|pytorch",
+            description = "As for lngd train (default: dl4j).")
+    private String engine;
+
+    @Option(
             names = "--optimizers",
             paramLabel = "A,B,...",
             defaultValue = "sgd,adam,kfac,tkfac,ekfac,lngd,lngd-lr,lngd-sample",
@@ -156,6 +162,8 @@ public final class CompareCommand implements Callable<Integer> {
                 new CompareSettings(
                         data,
                         model,
+                        // Said or not, DL4J is the same: so are the folders of its runs.
+                        "dl4j".equals(engine) ? null : engine,
                         contenders,
                         epochs,
                         batch,

@@ -14,6 +14,7 @@ import java.util.Optional;
 import java.util.stream.Collectors;
 import org.lngd4j.LngdInfo;
 import org.lngd4j.cli.CliException;
+import org.lngd4j.cli.Engines;
 import org.lngd4j.cli.compare.Target.Measure;
 import org.lngd4j.cli.data.DataCatalog;
 import org.lngd4j.cli.data.Dataset;
@@ -53,13 +54,13 @@ final class CompareRun {
                 settings.tuning().file() == null
                         ? null
                         : TunedFile.read(Path.of(settings.tuning().file()), settings.contenders());
-        settings.contenders().forEach(c -> runs.wholeRun(c, start(c), 1));
+        settings.contenders().forEach(c -> checkEngine(runs.wholeRun(c, start(c), 1)));
         Measure measure = measure(hasAccuracy);
         RunStore store = new RunStore(out.resolve("runs"));
         store.create();
         error.println(
                 "lngd: "
-                        + spec
+                        + network(spec)
                         + ", "
                         + names()
                         + ", "
@@ -89,6 +90,13 @@ final class CompareRun {
         }
     }
 
+    /** What another engine than DL4J has not got: an optimizer, or its natives. */
+    private void checkEngine(PlannedRun run) {
+        if (settings.engine() != null) {
+            Engines.of(run.settings()).check(run.settings());
+        }
+    }
+
     private int checkedSamples(Dataset data) {
         if (settings.trainSamples() != null) {
             data.withTraining("--train-samples", settings.trainSamples());
@@ -103,6 +111,10 @@ final class CompareRun {
             throw CliException.badInput(
                     "--target acc: an autoencoder has no accuracy; name loss=X or train-loss=X");
         }
+    }
+
+    private String network(ModelSpec spec) {
+        return spec + settings.engineName().map(name -> ", " + name).orElse("");
     }
 
     private static List<Integer> start(Contender contender) {
@@ -139,13 +151,13 @@ final class CompareRun {
                                                 .map(RunStore.Done::rows)
                                                 .toList())
                                 .orElse(null);
-        ResultTable table = new ResultTable(results, target, hasAccuracy);
+        ResultTable table = new ResultTable(results, target, hasAccuracy, settings.engineName());
         Map<String, String> facts = facts(spec, data, results, target);
         Map<String, byte[]> pictures = pictures(results, hasAccuracy);
         for (Map.Entry<String, byte[]> picture : pictures.entrySet()) {
             AtomicFile.write(out.resolve(picture.getKey()), o -> o.write(picture.getValue()));
         }
-        String title = spec + ": " + names();
+        String title = network(spec) + ": " + names();
         AtomicFile.write(
                 out.resolve("report.html"),
                 HtmlReport.write(title, facts, table, results, pictures));
@@ -187,6 +199,7 @@ final class CompareRun {
             ModelSpec spec, Dataset data, List<ContenderResult> results, Target target) {
         Map<String, String> facts = new LinkedHashMap<>();
         facts.put("network", spec + ", " + spec.parameters() + " parameters");
+        settings.engineName().ifPresent(name -> facts.put("engine", name));
         facts.put(
                 "data",
                 data.training()
@@ -230,8 +243,9 @@ final class CompareRun {
                         + settings.threads()
                         + " thread of LNGD's kernels, OMP_NUM_THREADS "
                         + Objects.requireNonNullElse(System.getenv("OMP_NUM_THREADS"), "not set")
-                        + ", convolutions by "
-                        + Versions.convolutions());
+                        + (settings.engine() == null
+                                ? ", convolutions by " + Versions.convolutions()
+                                : ""));
         facts.put("library", "lngd " + info.libraryVersion());
         String commits =
                 results.stream()

@@ -2,12 +2,14 @@
 package org.lngd4j.cli.compare;
 
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Everything that decides a comparison.
  *
  * @param data as for {@code lngd train}
  * @param model as for {@code lngd train}
+ * @param engine as for {@code lngd train}, null for DL4J
  * @param contenders what is compared, in the order of the table
  * @param epochs of every run
  * @param batch samples of a step
@@ -23,6 +25,7 @@ import java.util.List;
 record CompareSettings(
         String data,
         String model,
+        String engine,
         List<Contender> contenders,
         int epochs,
         int batch,
@@ -34,6 +37,11 @@ record CompareSettings(
         Target target,
         Tuning tuning,
         int jobs) {
+    /** The engine for people, where it is not DL4J. */
+    Optional<String> engineName() {
+        return Optional.ofNullable(engine).map(e -> "PyTorch");
+    }
+
     /**
      * How settings are found.
      *

@@ -5,6 +5,7 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
+import java.util.Map;
 import org.lngd4j.cli.support.Json;
 import org.lngd4j.cli.support.Versions;
 import org.lngd4j.cli.train.TrainSettings;
@@ -26,6 +27,9 @@ record PlannedRun(String label, TrainSettings settings) {
      */
     String folderName() {
         // The settings keep their order: the text is the same every time.
+        Map<String, Object> options = settings.toMap();
+        // Where none was said, the names are those of runs from before there were engines.
+        options.remove("engine", null);
         String text =
                 FORMAT
                         + "|"
@@ -33,7 +37,7 @@ record PlannedRun(String label, TrainSettings settings) {
                         + "|"
                         + Versions.convolutions()
                         + "|"
-                        + Json.write(settings.toMap());
+                        + Json.write(options);
         try {
             byte[] digest =
                     MessageDigest.getInstance("SHA-256")

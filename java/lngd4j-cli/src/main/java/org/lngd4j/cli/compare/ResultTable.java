@@ -4,6 +4,7 @@ package org.lngd4j.cli.compare;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.function.ToDoubleFunction;
 import org.lngd4j.cli.compare.Target.Measure;
 import org.lngd4j.cli.support.PaddedTable;
@@ -18,18 +19,27 @@ final class ResultTable {
     private final List<ContenderResult> results;
     private final Target target;
     private final boolean hasAccuracy;
+    private final Optional<String> engine;
 
     /**
      * @param target null where no level was reached by all
+     * @param engine what computed the networks, where it is not DL4J
      */
-    ResultTable(List<ContenderResult> results, Target target, boolean hasAccuracy) {
+    ResultTable(
+            List<ContenderResult> results,
+            Target target,
+            boolean hasAccuracy,
+            Optional<String> engine) {
+        this.engine = engine;
         this.results = results;
         this.target = target;
         this.hasAccuracy = hasAccuracy;
     }
 
     List<String> titles() {
-        List<String> titles = new ArrayList<>(List.of("optimizer", "settings"));
+        List<String> titles = new ArrayList<>();
+        titles.add("optimizer" + engine.map(name -> " (" + name + ")").orElse(""));
+        titles.add("settings");
         if (target != null) {
             titles.addAll(List.of("epochs to target", "seconds to target", "against sgd"));
         }

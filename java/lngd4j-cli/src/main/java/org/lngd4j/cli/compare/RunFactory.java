@@ -63,6 +63,7 @@ final class RunFactory {
         Map<String, Object> map = new LinkedHashMap<>();
         map.put("data", settings.data());
         map.put("model", settings.model());
+        map.put("engine", settings.engine());
         map.put("optimizer", contender.kind().toString());
         map.put("epochs", epochs);
         map.put("batch", settings.batch());

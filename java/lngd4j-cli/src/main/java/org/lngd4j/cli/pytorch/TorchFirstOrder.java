@@ -8,13 +8,10 @@ import java.io.DataOutputStream;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Locale;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.InputArchive;
-import org.bytedeco.pytorch.Optimizer;
-import org.bytedeco.pytorch.OutputArchive;
 import org.lngd4j.cli.optimizer.CosineSchedule;
 import org.lngd4j.cli.support.FloatVectors;
 import org.lngd4j.cli.train.FirstOrderSettings;
@@ -23,29 +20,21 @@ import org.lngd4j.cli.train.TrainingMethod;
 import org.nd4j.linalg.schedule.ISchedule;
 
 /**
- * One of PyTorch's own optimizers with a cosine schedule to 0 and, where wanted, averaged weights:
+ * One of {@link TorchOptimizers} with a cosine schedule to 0 and, where wanted, averaged weights:
  * the settings and their defaults are those of the engine DL4J.
  */
 @SuppressWarnings("try") // scopes that are only opened and closed
 final class TorchFirstOrder implements TrainingMethod {
     private final FirstOrderSettings settings;
-    private final TorchNetwork net;
-    private final Optimizer optimizer;
+    private final TorchStep optimizer;
     private final ISchedule rate;
     private final TorchAverage average; // null: none
     private long steps;
 
     TorchFirstOrder(TorchNetwork net, TrainSettings settings, long totalSteps) {
         this.settings = new FirstOrderSettings(settings);
-        this.net = net;
         this.rate = new CosineSchedule(this.settings.learningRate(), totalSteps);
-        this.optimizer =
-                TorchOptimizers.of(
-                        settings.optimizer(),
-                        net.model().parameters(),
-                        this.settings.learningRate(),
-                        this.settings.momentum(),
-                        this.settings.weightDecay());
+        this.optimizer = TorchOptimizers.of(this.settings, net.model());
         this.average =
                 settings.averagedWeights() == Boolean.FALSE
                         ? null
@@ -55,6 +44,11 @@ final class TorchFirstOrder implements TrainingMethod {
     @Override
     public String describe() {
         return "PyTorch " + settings.describe();
+    }
+
+    @Override
+    public List<String> notices() {
+        return optimizer.notices();
     }
 
     @Override
@@ -70,13 +64,7 @@ final class TorchFirstOrder implements TrainingMethod {
     @Override
     public void afterStep() {
         try (PointerScope scope = new PointerScope()) {
-            optimizer
-                    .param_groups()
-                    .get(0)
-                    .options()
-                    .set_lr(rate.valueAt(Math.toIntExact(steps), 0));
-            optimizer.step();
-            optimizer.zero_grad();
+            optimizer.step(rate.valueAt(Math.toIntExact(steps), 0));
             if (average != null) {
                 average.afterStep();
             }
@@ -94,49 +82,35 @@ final class TorchFirstOrder implements TrainingMethod {
         return average == null ? action.get() : average.callWithAverage(action);
     }
 
-    /** PyTorch's archive of the optimizer, then the averages. */
+    /** Steps, the optimizer's state, then the averages. */
     @Override
     public void save(Path file) throws IOException {
-        Path state = Files.createTempFile("lngd-torch", ".tmp");
         try (DataOutputStream out =
-                        new DataOutputStream(
-                                new BufferedOutputStream(Files.newOutputStream(file)));
-                OutputArchive archive = new OutputArchive()) {
-            optimizer.save(archive);
-            archive.save_to(state.toString());
+                new DataOutputStream(new BufferedOutputStream(Files.newOutputStream(file)))) {
+            byte[] state = optimizer.save();
             out.writeLong(steps);
-            out.writeInt(Math.toIntExact(Files.size(state)));
-            Files.copy(state, out);
+            out.writeInt(state.length);
+            out.write(state);
             out.writeBoolean(average != null);
             if (average != null) {
                 FloatVectors.write(average.vector(), out);
             }
-        } finally {
-            Files.deleteIfExists(state);
         }
     }
 
     @Override
     public void restore(Path file) throws IOException {
-        Path state = Files.createTempFile("lngd-torch", ".tmp");
         try (DataInputStream in =
-                        new DataInputStream(new BufferedInputStream(Files.newInputStream(file)));
-                InputArchive archive = new InputArchive()) {
+                new DataInputStream(new BufferedInputStream(Files.newInputStream(file)))) {
             steps = in.readLong();
-            Files.write(state, in.readNBytes(in.readInt()));
-            archive.load_from(state.toString());
-            optimizer.load(archive);
+            optimizer.restore(in.readNBytes(in.readInt()));
             if (in.readBoolean() != (average != null)) {
                 throw new IOException(
-                        String.format(
-                                Locale.ROOT,
-                                "the checkpoint and the options disagree about averaged weights"));
+                        "the checkpoint and the options disagree about averaged weights");
             }
             if (average != null) {
                 average.restore(FloatVectors.read(in), steps);
             }
-        } finally {
-            Files.deleteIfExists(state);
         }
     }
 

@@ -8,16 +8,26 @@ import org.bytedeco.pytorch.Adam;
 import org.bytedeco.pytorch.AdamOptions;
 import org.bytedeco.pytorch.AdamW;
 import org.bytedeco.pytorch.AdamWOptions;
-import org.bytedeco.pytorch.Optimizer;
+import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.SGD;
 import org.bytedeco.pytorch.SGDOptions;
-import org.bytedeco.pytorch.TensorVector;
+import org.lngd4j.cli.train.FirstOrderSettings;
 import org.lngd4j.cli.train.OptimizerKind;
+import org.lngd4j.pytorch.optim.Muon;
+import org.lngd4j.pytorch.optim.MuonOptions;
+import org.lngd4j.pytorch.optim.Soap;
+import org.lngd4j.pytorch.optim.SoapOptions;
 
-/** PyTorch's own optimizers by the names of {@code --optimizer}. */
+/** PyTorch's own optimizers and the library's, by the names of {@code --optimizer}. */
 final class TorchOptimizers {
     private static final Set<OptimizerKind> OURS =
-            EnumSet.of(OptimizerKind.SGD, OptimizerKind.ADAM, OptimizerKind.ADAMW);
+            EnumSet.of(
+                    OptimizerKind.SGD,
+                    OptimizerKind.ADAM,
+                    OptimizerKind.ADAMW,
+                    OptimizerKind.MUON,
+                    OptimizerKind.MUON_DECAY,
+                    OptimizerKind.SOAP);
 
     private TorchOptimizers() {}
 
@@ -30,31 +40,47 @@ final class TorchOptimizers {
     }
 
     /**
-     * The optimizer.
-     *
-     * @param momentum of SGD (Nesterov's, as DL4J's is), beta1 of AdamW
-     * @param weightDecay decoupled, of AdamW
+     * The optimizer of a model's parameters. SGD's momentum is Nesterov's, as DL4J's is. Muon is in
+     * the form of "Muon is scalable", also as there: its matrices take AdamW's rates and decays, so
+     * that one learning rate is tuned, as for all others.
      */
-    static Optimizer of(
-            OptimizerKind kind,
-            TensorVector parameters,
-            double learningRate,
-            double momentum,
-            double weightDecay) {
+    static TorchStep of(FirstOrderSettings numbers, Module model) {
+        OptimizerKind kind = numbers.settings().optimizer();
+        double rate = numbers.learningRate();
+        double momentum = numbers.momentum();
+        double decay = numbers.weightDecay();
         return switch (kind) {
             case SGD -> {
-                SGDOptions options = new SGDOptions(learningRate);
+                SGDOptions options = new SGDOptions(rate);
                 options.momentum().put(momentum);
                 options.nesterov().put(momentum > 0);
-                yield new SGD(parameters, options);
+                yield new StockStep(new SGD(model.parameters(), options));
             }
-            case ADAM -> new Adam(parameters, new AdamOptions(learningRate));
+            case ADAM -> new StockStep(new Adam(model.parameters(), new AdamOptions(rate)));
             case ADAMW -> {
-                AdamWOptions options = new AdamWOptions(learningRate);
+                AdamWOptions options = new AdamWOptions(rate);
                 options.betas().put(0, momentum);
-                options.weight_decay().put(weightDecay);
-                yield new AdamW(parameters, options);
+                options.weight_decay().put(decay);
+                yield new StockStep(new AdamW(model.parameters(), options));
             }
+            case MUON, MUON_DECAY ->
+                    new LibraryStep(
+                            kind,
+                            new Muon(
+                                    model,
+                                    MuonOptions.matchingAdamW(rate, decay)
+                                            .momentum(momentum)
+                                            .build()));
+            case SOAP ->
+                    new LibraryStep(
+                            kind,
+                            new Soap(
+                                    model,
+                                    SoapOptions.builder()
+                                            .learningRate(rate)
+                                            .beta1(momentum)
+                                            .weightDecay(decay)
+                                            .build()));
             default -> throw new IllegalArgumentException(kind.toString());
         };
     }

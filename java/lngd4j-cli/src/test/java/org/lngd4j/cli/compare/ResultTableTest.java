@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.lngd4j.cli.compare.RunStore.Done;
 import org.lngd4j.cli.train.MetricsRow;
@@ -19,9 +20,10 @@ class ResultTableTest {
         ContenderResult fast = result("adam", run(11, .8, .81, .7, .79), run(11, .8, .81, .7, .79));
         ContenderResult never = result("lars", run(10, .5, .6, .6, .6), run(10, .5, .6, .8, .8));
         ContenderResult broken = result("lamb", run(10, .8), new Done(List.of(), true, null));
-        ResultTable table = new ResultTable(List.of(sgd, fast, never, broken), TARGET, true);
+        ResultTable table =
+                new ResultTable(List.of(sgd, fast, never, broken), TARGET, true, Optional.empty());
 
-        assertThat(table.titles()).hasSize(10);
+        assertThat(table.titles()).hasSize(10).startsWith("optimizer", "settings");
         List<List<String>> lines = table.lines();
         // After the third and the second evaluation; 10 and 12 seconds an epoch: 30 and 24 seconds.
         assertThat(lines.get(0))
@@ -44,10 +46,12 @@ class ResultTableTest {
                 new ResultTable(
                         List.of(result("sgd", run(1, .8)), result("lngd", run(1, .9))),
                         TARGET,
-                        true);
+                        true,
+                        Optional.of("PyTorch"));
 
         List<String> text = table.text().lines().toList();
         assertThat(text).hasSize(3);
+        assertThat(text.get(0)).startsWith("optimizer (PyTorch)  settings");
         assertThat(text.get(1)).startsWith("sgd  ");
         assertThat(text).allMatch(line -> line.length() == text.get(0).length());
         assertThat(table.markdown().lines())
@@ -59,7 +63,11 @@ class ResultTableTest {
     void anAutoencoderHasLosses() {
         Done run = new Done(List.of(new MetricsRow(1, 1, 2, 90, 91, Double.NaN)), false, null);
         ResultTable table =
-                new ResultTable(List.of(result("sgd", run)), Target.parse("loss=95"), false);
+                new ResultTable(
+                        List.of(result("sgd", run)),
+                        Target.parse("loss=95"),
+                        false,
+                        Optional.empty());
 
         assertThat(table.titles()).contains("best test loss").doesNotContain("best accuracy %");
         assertThat(table.lines().get(0)).contains("1.00 ±0.00", "91.00 ±0.00", "90.00 ±0.00");

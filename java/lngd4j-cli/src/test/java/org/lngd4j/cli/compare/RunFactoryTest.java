@@ -6,13 +6,18 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.lngd4j.cli.CliException;
+import org.lngd4j.cli.support.Json;
+import org.lngd4j.cli.support.Versions;
 import org.lngd4j.cli.train.TrainSettings;
 
 class RunFactoryTest {
@@ -20,6 +25,7 @@ class RunFactoryTest {
             new CompareSettings(
                     "here",
                     "mlp",
+                    null,
                     List.of(Contender.parse("sgd"), Contender.parse("lngd")),
                     6,
                     100,
@@ -118,6 +124,27 @@ class RunFactoryTest {
                                 runs.tuningRun(sgd, List.of(4)).folderName()))
                 .doesNotContain(name)
                 .doesNotHaveDuplicates();
+    }
+
+    /** Caches of runs are kept for months. */
+    @Test
+    void withoutAnEngineTheFoldersHaveTheNamesFromBeforeThereWereEngines() throws Exception {
+        PlannedRun run = runs.wholeRun(sgd, List.of(4), 1);
+        Map<String, Object> options = run.settings().toMap();
+        assertThat(options).containsEntry("engine", null);
+        options.remove("engine");
+        String text =
+                String.join(
+                        "|", "1", Versions.lngd4j(), Versions.convolutions(), Json.write(options));
+        byte[] digest =
+                MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8));
+        String name = "sgd-" + HexFormat.of().formatHex(digest, 0, 8);
+        assertThat(run.folderName()).isEqualTo(name);
+
+        options.put("engine", "pytorch");
+        PlannedRun other = new PlannedRun("sgd", TrainSettings.of(options));
+        assertThat(other.folderName()).isNotEqualTo(name);
+        assertThat(other.settings().toArguments()).contains("--engine", "pytorch");
     }
 
     @Test

@@ -57,6 +57,9 @@ class TorchEngineTest {
         "mlp:16, sgd,",
         "mlp:16, adam,",
         "mlp:16, adamw,",
+        "mlp:16, muon,",
+        "mlp:16, muon-decay,",
+        "lenet, soap,",
         "lenet, lngd, recipe",
         "lenet, lngd, recommended",
         "resnet8, lngd, recommended",
@@ -65,6 +68,10 @@ class TorchEngineTest {
     void learnsTheClasses(String model, String optimizer, String preset) throws IOException {
         List<String> more = new ArrayList<>(List.of("--model", model, "--optimizer", optimizer));
         more.addAll(List.of("--epochs", "6", "--eval-every", "3"));
+        if (optimizer.startsWith("muon") || optimizer.equals("soap")) {
+            // Their steps do not grow with the gradient: 60 of the default rate are not enough.
+            more.addAll(List.of("--learning-rate", "0.01"));
+        }
         if (preset != null) {
             more.addAll(List.of("--preset", preset));
         }
@@ -80,6 +87,19 @@ class TorchEngineTest {
             archive.load_from(folder.resolve("run/model.pt").toString());
             assertThat(archive.keys().size()).isPositive();
         }
+    }
+
+    @Test
+    void tellsWhatAdamWTrainsAndWhy() {
+        CommandResult muon = train("muon", "--model=lenet", "--optimizer=muon", "--epochs=1");
+        assertThat(muon.err())
+                .contains("PyTorch muon, learning rate 0.003, cosine to 0")
+                .contains("by AdamW and not by muon: conv1: the first convolution")
+                .contains("by AdamW and not by muon: fc2: an output layer");
+        CommandResult soap = train("soap", "--model=lenet", "--optimizer=soap", "--epochs=1");
+        assertThat(soap.err())
+                .contains("PyTorch soap, learning rate 0.003, cosine to 0, weight decay 0.01")
+                .doesNotContain("not by soap");
     }
 
     @Test

@@ -52,7 +52,7 @@ class ResumeTest {
     }
 
     @ParameterizedTest
-    @EnumSource(names = {"LNGD", "ADAMW"})
+    @EnumSource(names = {"LNGD", "ADAMW", "MUON_DECAY", "SOAP"})
     void thePyTorchEngineIsResumedToo(OptimizerKind optimizer) throws IOException {
         Map<String, Object> options = settings(optimizer, null).toMap();
         options.put("engine", "pytorch");
