@@ -87,7 +87,7 @@ lngd::LayerShape Layer::shape(const Preset& p) const {
   s.fisher = p.second < 0 ? LNGD_FISHER_EXPECTED : LNGD_FISHER_PROVIDED;
   s.approximation = p.second < 0 ? LNGD_APPROXIMATION_LNGD : LNGD_APPROXIMATION_KFAC;
   s.second = second_blocks(p);
-  s.trust_slope = 1;
+  s.rules.trust_slope = 1;
   return s;
 }
 

@@ -96,6 +96,8 @@ void Network::make_layer(size_t index) {
   lngd::StepLayer& step = steps[index];
   step.shape = &s;
   step.memory = &m;
+  step.rows = s.outputs;
+  step.columns = s.inputs;
   step.weights = {d.weights.data(), s.inputs, 1, false};
   step.bias = {d.bias.data(), 1, 1, false};
   step.weight_gradients = {d.weight_gradients.data(), s.inputs, 1, false};

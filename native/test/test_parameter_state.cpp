@@ -81,6 +81,7 @@ TEST(parameter_state_goes_on_with_the_same_bits) {
     for (std::size_t l = 0; l < layers.size(); ++l) second.weights(l).fill(straight.weights(l).values());
     REQUIRE_OK(lngd_state_restore(second.optimizer().handle(), state.data(), static_cast<std::int64_t>(state.size())));
     CHECK(second.optimizer().state() == state);
+    REQUIRE_OK(lngd_discard(second.optimizer().handle(), LNGD_ALL_LAYERS));
     for (int t = 4; t < 7; ++t) straight.step(t, 1 - 0.1 * t), second.step(t, 1 - 0.1 * t);
     CHECK(second.bits() == straight.bits());
     // Without the counter of moves the bias corrections would start again.

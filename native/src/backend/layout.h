@@ -74,7 +74,7 @@ struct ConvGeometry {
 // them at offset(k), and ld(k) is 0, so that diagonal element i is i * (ld(k) + 1) behind the first in either form.
 struct BlockLayout {
   int64_t d = 0;
-  int64_t block = 0;
+  int64_t block = 1; // with d = 0, where there is no factor: no blocks and no floats
   int64_t groups = 1;
   bool is_diagonal = false;
 
@@ -88,7 +88,7 @@ struct BlockLayout {
     return layout;
   }
 
-  int64_t group_blocks() const { return d == 0 ? 0 : (d + block - 1) / block; } // d = 0: there is no factor
+  int64_t group_blocks() const { return (d + block - 1) / block; }
   int64_t count() const { return groups * group_blocks(); }
   int64_t group(int64_t k) const { return k / group_blocks(); }
   int64_t begin(int64_t k) const { return k % group_blocks() * block; } // first column
@@ -98,7 +98,6 @@ struct BlockLayout {
     return is_diagonal ? begin(k) : group(k) * group_floats() + begin(k) * padded(block);
   }
   int64_t group_floats() const {
-    if (d == 0) return 0;
     if (is_diagonal) return padded(d);
     const int64_t last = group_blocks() - 1, rest = d - last * block;
     return last * block * padded(block) + rest * padded(rest);
