@@ -68,16 +68,16 @@ public enum OptimizerKind {
             "NG+: the natural gradient with one factor, of whole per-sample gradients",
             TuningAxis.learningRate(0.03),
             TuningAxis.relativeDamping()),
-    /** DL4J's Adam. */
-    ADAM(Family.FIRST_ORDER, "DL4J's Adam", TuningAxis.learningRate(0.003)),
+    /** The engine's Adam. */
+    ADAM(Family.FIRST_ORDER, "Adam of the engine", TuningAxis.learningRate(0.003)),
     /** Adam with decoupled weight decay. */
     ADAMW(
             Family.FIRST_ORDER,
             "Adam with decoupled weight decay",
             TuningAxis.learningRate(0.003),
             TuningAxis.weightDecay(0.01)),
-    /** DL4J's SGD with (Nesterov's) momentum: it has no other. */
-    SGD(Family.FIRST_ORDER, "DL4J's SGD with Nesterov momentum", TuningAxis.learningRate(0.1)),
+    /** The engine's SGD with (Nesterov's) momentum: DL4J has no other. */
+    SGD(Family.FIRST_ORDER, "SGD of the engine, with Nesterov momentum", TuningAxis.learningRate(0.1)),
     /** Layer-wise adaptive rate scaling. */
     LARS(
             Family.FIRST_ORDER,
