@@ -11,6 +11,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.lngd4j.Activation;
+import org.lngd4j.Field;
 import org.lngd4j.LayerSpec;
 import org.lngd4j.LayerTensors;
 import org.lngd4j.LngdOptimizer;
@@ -107,6 +108,40 @@ class StepTest {
     @Test
     void passesThatAreNotSteppedLeaveNothingBehind() {
         assertThat(trained(false, true)).containsExactly(trained(false, false));
+    }
+
+    /** Not even where its gradients are stepped. */
+    @Test
+    void evaluationModeIsNotLookedAt() {
+        Nets.Mlp net = new Nets.Mlp(1);
+        try (LngdTorch lngd = LngdTorch.attach(net, recipe())) {
+            net.eval();
+            Nets.train(net, lngd, 0, 1);
+            assertThat(lngd.health().get("first").statisticsUpdates()).isZero();
+            net.train(true);
+            Nets.train(net, lngd, 1, 2);
+            assertThat(lngd.health().get("first").statisticsUpdates()).isEqualTo(1);
+        }
+    }
+
+    /**
+     * With drawn targets too: A is made of the inputs of the passes that count, and of no others.
+     */
+    @Test
+    void passesThatAreNotSteppedLeaveNothingBehindWithDrawnTargets() {
+        assertThat(factor(true)).containsExactly(factor(false));
+    }
+
+    private static float[] factor(boolean distracted) {
+        Nets.Mlp net = new Nets.Mlp(1);
+        LngdOptions options = LngdOptions.blockKronecker(5).device(TestDevice.get()).build();
+        try (LngdTorch lngd = LngdTorch.attach(net, options)) {
+            if (distracted) {
+                distract(net);
+            }
+            Nets.train(net, lngd, 0, 1);
+            return lngd.optimizer().read(0, Field.PHI);
+        }
     }
 
     private static float[] trained(boolean inPlace, boolean distracted) {

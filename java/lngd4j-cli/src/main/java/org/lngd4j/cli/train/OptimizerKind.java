@@ -77,7 +77,10 @@ public enum OptimizerKind {
             TuningAxis.learningRate(0.003),
             TuningAxis.weightDecay(0.01)),
     /** The engine's SGD with (Nesterov's) momentum: DL4J has no other. */
-    SGD(Family.FIRST_ORDER, "SGD of the engine, with Nesterov momentum", TuningAxis.learningRate(0.1)),
+    SGD(
+            Family.FIRST_ORDER,
+            "SGD of the engine, with Nesterov momentum",
+            TuningAxis.learningRate(0.1)),
     /** Layer-wise adaptive rate scaling. */
     LARS(
             Family.FIRST_ORDER,
