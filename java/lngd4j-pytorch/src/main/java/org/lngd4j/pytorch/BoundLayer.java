@@ -35,7 +35,15 @@ record BoundLayer(int index, Parameter weight, Parameter bias, LayerTensors tens
         return has;
     }
 
-    /** Where everything lies now; whether something has moved. */
+    /** Refuses parameters that have moved since {@code attach}. */
+    void checkUnmoved() {
+        weight.checkUnmoved();
+        if (bias != null) {
+            bias.checkUnmoved();
+        }
+    }
+
+    /** Where the gradients lie now; whether one has moved. */
     boolean refresh() {
         boolean moved = weight.refresh();
         return bias != null && bias.refresh() || moved;

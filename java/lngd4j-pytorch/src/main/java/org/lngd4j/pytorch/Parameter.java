@@ -2,6 +2,7 @@
 package org.lngd4j.pytorch;
 
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorImpl;
 import org.bytedeco.pytorch.global.torch;
 import org.lngd4j.nativelib.LngdStateException;
 
@@ -15,6 +16,7 @@ final class Parameter {
     private final Tensor tensor;
     private final TorchTensor value;
     private final Tensor slot;
+    private final TensorImpl impl; // the tensor's, which it keeps alive
     private final TorchTensor gradient;
     private final boolean contiguous;
 
@@ -34,6 +36,7 @@ final class Parameter {
         view.retainReference();
         contiguous = tensor.is_contiguous();
         slot = tensor.mutable_grad();
+        impl = tensor.unsafeGetTensorImpl();
         gradient = value.like(slot);
     }
 
@@ -53,8 +56,21 @@ final class Parameter {
         return slot.defined();
     }
 
-    /** Where weight and gradient lie now; whether one of them has moved. */
+    /** Where the gradient lies now; whether it has moved. */
     boolean refresh() {
+        boolean moved = gradient.refresh();
+        if (moved && contiguous && !slot.is_contiguous()) {
+            slot.put(slot.contiguous());
+            gradient.refresh();
+        }
+        return moved;
+    }
+
+    /**
+     * Refuses a parameter whose memory is another one than at {@code attach}. What LNGD works on is
+     * kept alive by a handle of its own, so this protects from training in vain, not from a crash.
+     */
+    void checkUnmoved() {
         if (tensor.data_ptr().address() != value.address()) {
             throw new LngdStateException(
                     "parameter "
@@ -62,10 +78,6 @@ final class Parameter {
                             + " was moved after LNGD was attached (to(...), set_data): close LNGD and"
                             + " attach it again");
         }
-        if (contiguous && !slot.is_contiguous()) {
-            slot.put(slot.contiguous());
-        }
-        return gradient.refresh();
     }
 
     /** A gradient of zeros, in memory of its own. */
@@ -77,7 +89,7 @@ final class Parameter {
 
     /** Tells autograd that the parameter was changed in place, as PyTorch's own optimizers do. */
     void changed() {
-        tensor.unsafeGetTensorImpl().bump_version();
+        impl.bump_version();
     }
 
     @Override

@@ -21,6 +21,7 @@ final class Plans {
     private final Map<BitSet, Plan> plans = new HashMap<>();
     private final BitSet reached = new BitSet();
     private Plan last;
+    private int next;
 
     private record Plan(BitSet reached, StepPlan plan, List<LayerTensors> tensors) {}
 
@@ -31,6 +32,12 @@ final class Plans {
 
     /** Looks at all gradients; nothing is changed where one of them will not do. */
     void look() {
+        // The first layer tells of a model that was moved as a whole; of single parameters one
+        // layer
+        // after the other is asked, a step each: asking all of them took half of LNGD's own time.
+        layers.get(0).checkUnmoved();
+        next = (next + 1) % layers.size();
+        layers.get(next).checkUnmoved();
         reached.clear();
         boolean moved = false;
         for (BoundLayer layer : layers) {
@@ -81,6 +88,7 @@ final class Plans {
     boolean swapAverages() {
         BitSet every = new BitSet();
         every.set(0, layers.size());
+        layers.forEach(BoundLayer::checkUnmoved);
         // Gradients are not looked at, so those of the last step may be gone.
         Plan all = plans.computeIfAbsent(every, this::makeOfAll);
         boolean swapped = all.plan.swapAverages();

@@ -97,19 +97,29 @@ class MisuseTest {
         }
     }
 
+    /** A single one within as many steps as there are layers, a whole model at once. */
     @Test
     void aParameterThatWasMovedIsNamed() {
-        try (LngdTorch lngd = LngdTorch.attach(net, options)) {
+        try (LngdTorch lngd = LngdTorch.attach(net, options).leaveAverages(false)) {
             Nets.train(net, lngd, 0, 1);
-            Tensor weight = net.second.weight();
-            weight.set_data(torch.zeros(Nets.CLASSES, Nets.HIDDEN));
-            net.backward(Nets.inputs(1, 3, Nets.INPUTS), Nets.labels(1, 3));
-            float[] first = Nets.floats(net.first.weight());
-            assertThatThrownBy(lngd::step)
+            net.second.weight().set_data(torch.zeros(Nets.CLASSES, Nets.HIDDEN));
+            assertThatThrownBy(() -> Nets.train(net, lngd, 1, 3))
                     .isInstanceOf(LngdStateException.class)
                     .hasMessageContaining("second.weight");
-            assertThat(Nets.floats(net.first.weight())).containsExactly(first);
-            lngd.leaveAverages(false);
+            assertThatThrownBy(lngd::averagedWeights)
+                    .isInstanceOf(LngdStateException.class)
+                    .hasMessageContaining("second.weight");
+        }
+        Nets.Mlp whole = new Nets.Mlp(1);
+        try (LngdTorch lngd = LngdTorch.attach(whole, options).leaveAverages(false)) {
+            Nets.train(whole, lngd, 0, 1);
+            whole.to(torch.ScalarType.Double, false);
+            whole.to(torch.ScalarType.Float, false);
+            float[] before = Nets.weights(whole);
+            assertThatThrownBy(() -> Nets.train(whole, lngd, 1, 2))
+                    .isInstanceOf(LngdStateException.class)
+                    .hasMessageContaining("first.weight");
+            assertThat(Nets.weights(whole)).containsExactly(before);
         }
     }
 
