@@ -47,7 +47,8 @@ for task in "${tasks[@]}"; do
       resnet18)
         common=(--data "${CIFAR10:-cifar10}" --model resnet18-cifar --train-samples 1920 --validation 200 --batch 64 --epochs 1 --eval-every 1)
         run resnet18 "pytorch, Adam" pytorch 2 "${common[@]}" --optimizer adam
-        run resnet18 "pytorch, LNGD recommended" pytorch 2 "${common[@]}" --preset recommended
+        # The intervals of a run of 500 steps and more: by itself the preset would take statistics in each of these few.
+        run resnet18 "pytorch, LNGD recommended" pytorch 2 "${common[@]}" --preset recommended --statistics-interval 6 --inverse-interval 25
         ;;
       *)
         echo "engines.sh: no task $task" >&2
