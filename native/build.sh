@@ -164,7 +164,8 @@ case "${1:-}" in
   test)
     [ $# -eq 2 ] || fail "usage: test DIR"
     find_cmake
-    "$ctest" --test-dir "$2" --output-on-failure --no-tests=error
+    # Most of them have one thread; none is timed.
+    "$ctest" --test-dir "$2" --parallel "$(nproc)" --output-on-failure --no-tests=error
     ;;
   *)
     fail "usage: build DIR [TARGET] | test DIR | bench DIR | has-cmake"

@@ -17,8 +17,8 @@ import org.lngd4j.nativelib.LngdStateException;
 
 /**
  * LNGD attached to a PyTorch model, in the role of an optimizer: after each backward pass {@link
- * #step()} moves the parameters. The layers to be trained by LNGD are made as {@link LngdLinear}
- * and {@link LngdConv2d}.
+ * #step()} moves the parameters. The layers to be trained by LNGD are made as {@link LngdLinear},
+ * {@link LngdConv1d}, {@link LngdConv2d} and {@link LngdEmbedding}.
  *
  * <pre>{@code
  * LngdLinear hidden = new LngdLinear(784, 256);

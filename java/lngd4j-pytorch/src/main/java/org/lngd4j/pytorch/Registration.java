@@ -129,11 +129,17 @@ final class Registration {
                             dot < 0 ? "" : name.substring(0, dot), o -> new LinkedHashMap<>())
                     .put(name.substring(dot + 1), new Named(name, tensor));
         }
-        byOwner.forEach(this::decide);
+        // Outputs last, whatever the order of registration: what is recommended goes by the last
+        // layer.
+        byOwner.forEach((owner, parameters) -> decide(owner, parameters, false));
+        byOwner.forEach((owner, parameters) -> decide(owner, parameters, true));
     }
 
-    private void decide(String owner, Map<String, Named> parameters) {
+    private void decide(String owner, Map<String, Named> parameters, boolean outputs) {
         LayerCapture capture = LayerCapture.at(modules.get(owner).address());
+        if (outputs != (capture != null && capture.output() != OutputModel.HIDDEN)) {
+            return;
+        }
         String problem = capture == null ? plain(owner) : problem(owner, capture, parameters);
         if (problem == null) {
             addLayer(owner, capture, parameters);

@@ -21,6 +21,7 @@ import org.lngd4j.LayerRegistration;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.OutputModel;
 import org.lngd4j.ParameterRule;
+import org.lngd4j.Preset;
 import org.lngd4j.RegistrationReport;
 import org.lngd4j.Schedule;
 import org.lngd4j.Treatment;
@@ -147,5 +148,19 @@ class RegistrationTest {
         }
         assertThat(Nets.floats(net.first.weight())).containsExactly(frozen);
         assertThat(Nets.floats(net.second.weight())).isNotEqualTo(second);
+    }
+
+    @Test
+    void theOutputIsTheLastLayerWhateverTheOrderOfRegistration() {
+        Module net = new Module("backwards");
+        net.register_module("output", new LngdLinear(5, 4).output(OutputModel.SOFTMAX));
+        net.register_module("hidden", new LngdLinear(6, 5));
+        LngdOptions options = LngdTorch.recommended(net, 100, 32);
+        assertThat(options.preset()).isEqualTo(Preset.BLOCK_KRONECKER);
+        try (LngdTorch lngd = LngdTorch.attach(net, options)) {
+            assertThat(lngd.report().with(Treatment.LNGD))
+                    .extracting(LayerRegistration::name)
+                    .containsExactly("hidden", "output");
+        }
     }
 }
