@@ -11,8 +11,7 @@ import org.lngd4j.OutputModel;
 
 /**
  * PyTorch's one-dimensional convolution, trainable by LNGD: stride, padding, dilation and groups as
- * PyTorch has them, sequences in any memory order. Otherwise as {@link LngdLinear}. supported yet.
- * Otherwise as {@link LngdLinear}.
+ * PyTorch has them, sequences in any memory order. Otherwise as {@link LngdLinear}.
  */
 public final class LngdConv1d extends Conv1dImpl implements LngdLayer {
     private final LayerCapture capture;

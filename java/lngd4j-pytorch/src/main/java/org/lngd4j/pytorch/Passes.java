@@ -82,9 +82,9 @@ final class Passes {
         if (!makeRoom(capture)) {
             return output;
         }
-        Sighting sighting;
         try (PointerScope scope = new PointerScope()) {
-            sighting = new Sighting(index.get(capture), capture, new Tensor(input), output);
+            Sighting sighting =
+                    new Sighting(index.get(capture), capture, new Tensor(input), output);
             sightings.add(sighting);
             if (options.fisher() == Fisher.PROVIDED) {
                 if (capture.output() != OutputModel.HIDDEN) {
@@ -169,7 +169,8 @@ final class Passes {
             }
         }
         if (!below.isEmpty()) {
-            Tensor whole = torch.zeros_like(logits);
+            // Contiguous, so that its rows are a view.
+            Tensor whole = torch.zeros_like(logits).contiguous();
             form.outputs(whole.narrow(0, 0, samples)).copy_(delta);
             TensorVector gradients =
                     torch.grad(
@@ -183,8 +184,10 @@ final class Passes {
                 Tensor g = gradients.get(i);
                 if (g.defined()) {
                     Sighting s = below.get(i);
-                    s.observed(
-                            samples, s.capture().form().outputs(g.narrow(0, 0, samples)).clone());
+                    // The first axes differ where the model reshapes: N x T x d below N T x d. Then
+                    // those samples that targets were drawn for at all positions.
+                    long own = Math.max(1, samples * g.size(0) / logits.size(0));
+                    s.observed(own, s.capture().form().outputs(g.narrow(0, 0, own)).clone());
                 }
             }
         }

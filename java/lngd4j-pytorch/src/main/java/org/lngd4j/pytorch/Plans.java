@@ -32,9 +32,8 @@ final class Plans {
 
     /** Looks at all gradients; nothing is changed where one of them will not do. */
     void look() {
-        // The first layer tells of a model that was moved as a whole; of single parameters one
-        // layer
-        // after the other is asked, a step each: asking all of them took half of LNGD's own time.
+        // The first layer tells of a model that was moved as a whole. Of single parameters one
+        // layer is asked at each step: asking all of them took half of LNGD's own time.
         layers.get(0).checkUnmoved();
         next = (next + 1) % layers.size();
         layers.get(next).checkUnmoved();

@@ -115,13 +115,7 @@ final class Registration {
             Tensor tensor = new Tensor(all.get(i).access());
             String before = seen.putIfAbsent(tensor.unsafeGetTensorImpl().address(), name);
             if (before != null) {
-                add(
-                        name,
-                        tensor,
-                        Treatment.NO_PARAMETERS,
-                        -1,
-                        null,
-                        "the same tensor as " + before);
+                add(name, tensor, Treatment.NO_PARAMETERS, "the same tensor as " + before);
                 continue;
             }
             int dot = name.lastIndexOf('.');
@@ -147,10 +141,10 @@ final class Registration {
         }
         for (Named p : parameters.values()) {
             if (!p.tensor().requires_grad()) {
-                add(p.name(), p.tensor(), Treatment.FROZEN, -1, null, "requires_grad is false");
+                add(p.name(), p.tensor(), Treatment.FROZEN, "requires_grad is false");
             } else {
                 others.add(p);
-                add(p.name(), p.tensor(), Treatment.FIRST_ORDER, -1, null, problem + "; " + rule);
+                add(p.name(), p.tensor(), Treatment.FIRST_ORDER, problem + "; " + rule);
             }
         }
     }
@@ -223,13 +217,7 @@ final class Registration {
         return capture.knowsActivation() ? spec.activation().toString() : "hidden";
     }
 
-    private void add(
-            String name,
-            Tensor tensor,
-            Treatment treatment,
-            int index,
-            LayerSpec spec,
-            String detail) {
+    private void add(String name, Tensor tensor, Treatment treatment, String detail) {
         entries.add(
                 new LayerRegistration(
                         entries.size(),
@@ -237,8 +225,8 @@ final class Registration {
                         "parameter",
                         treatment == Treatment.NO_PARAMETERS ? 0 : tensor.numel(),
                         treatment,
-                        index,
-                        spec,
+                        -1,
+                        null,
                         detail));
     }
 }

@@ -155,4 +155,30 @@ class LayerKindsTest {
         }
         return Nets.weights(net);
     }
+
+    /**
+     * Hidden layers on N x T x d, the output on N T x d, more rows wanted than there are samples.
+     */
+    @Test
+    void aModelMayReshapeBelowItsOutput() {
+        Nets.Mlp net = new Nets.Mlp(1);
+        LngdOptions options = LngdOptions.blockKronecker(10).statisticsSamples(8).seed(11).build();
+        try (LngdTorch lngd = LngdTorch.attach(net, options)) {
+            Tensor x = Nets.inputs(2, 12, Nets.INPUTS);
+            Tensor h = torch.relu(net.first.forward(x.view(4, 3, Nets.INPUTS)));
+            Tensor logits = net.second.forward(h.view(12, Nets.HIDDEN));
+            torch.cross_entropy_loss(logits, Nets.labels(2, 12)).backward();
+            lngd.step();
+            assertThat(lngd.health().values()).allMatch(health -> health.statisticsUpdates() == 1);
+            // 8 of 12 rows have targets: two of the four samples at all of their positions.
+            Tensor rows = x.narrow(0, 0, 6);
+            Tensor one = torch.ones(6, 1);
+            Tensor a = torch.cat(new org.bytedeco.pytorch.TensorVector(rows, one), 1);
+            float[] should = Nets.floats(a.t().matmul(a).div(new org.bytedeco.pytorch.Scalar(6.0)));
+            float[] is = lngd.optimizer().read(0, Field.PHI);
+            for (int i = 0; i < is.length; i++) {
+                assertThat(is[i]).isCloseTo(should[i], ROUNDING);
+            }
+        }
+    }
 }

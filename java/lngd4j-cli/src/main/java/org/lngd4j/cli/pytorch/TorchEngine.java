@@ -63,10 +63,7 @@ public final class TorchEngine implements Engine {
         return "model.pt";
     }
 
-    /**
-     * An archive of named tensors, which {@code Module.load} and Python's {@code torch.jit.load}
-     * read.
-     */
+    /** An archive of named tensors, which {@code Module.load} reads. */
     @Override
     public void write(Path file, TrainSettings settings, ModelSpec spec, INDArray weights)
             throws IOException {
