@@ -48,4 +48,14 @@ record EmbeddingForm(EmbeddingImpl layer) implements LayerForm {
         Tensor three = vectors.dim() > WITH_POSITIONS ? vectors.flatten(1, -2) : vectors;
         return three.dim() == WITH_POSITIONS ? three.transpose(1, 2) : three;
     }
+
+    @Override
+    public Tensor inputRows(Tensor indices) {
+        return indices.reshape(-1).to(torch.ScalarType.Float);
+    }
+
+    @Override
+    public Tensor outputRows(Tensor vectors) {
+        return vectors.reshape(-1, vectors.size(vectors.dim() - 1));
+    }
 }

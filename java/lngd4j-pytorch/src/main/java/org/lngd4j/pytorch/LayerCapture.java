@@ -103,7 +103,17 @@ final class LayerCapture {
 
     /** Called by the layer in each forward pass. */
     Tensor seen(Tensor input, Tensor result) {
-        return due == null ? result : due.seen(this, input, result);
+        return due == null ? result : due.seen(this, input, null, result);
+    }
+
+    /**
+     * The same of a layer that is told which positions count.
+     *
+     * @param rows true where one counts, with the axes of the output but its last; null: all count
+     */
+    Tensor seen(Tensor input, Tensor rows, Tensor result) {
+        RowMask.check(rows, result);
+        return due == null ? result : due.seen(this, input, rows, result);
     }
 
     /** From now on forward passes are remembered, or not (null). */

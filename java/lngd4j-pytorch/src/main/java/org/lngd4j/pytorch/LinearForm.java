@@ -33,6 +33,16 @@ record LinearForm(LinearImpl layer) implements LayerForm {
         return rows(output);
     }
 
+    @Override
+    public Tensor inputRows(Tensor input) {
+        return rows(input);
+    }
+
+    @Override
+    public Tensor outputRows(Tensor output) {
+        return rows(output);
+    }
+
     private static Tensor rows(Tensor x) {
         return x.dim() == 2 ? x : x.reshape(-1, x.size(x.dim() - 1));
     }

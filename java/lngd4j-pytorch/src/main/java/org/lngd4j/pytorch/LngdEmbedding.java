@@ -65,4 +65,17 @@ public final class LngdEmbedding extends EmbeddingImpl implements LngdLayer {
     public Tensor forward(Tensor indices) {
         return capture.seen(indices, super.forward(indices));
     }
+
+    /**
+     * The same for sequences that are padded, as {@link LngdLinear#forward(Tensor, Tensor)}.
+     *
+     * @param indices N x T
+     * @param rows N x T, of PyTorch's type bool: false where there is padding; null: nowhere
+     * @return N x T x m
+     * @throws org.lngd4j.nativelib.LngdArgumentException if {@code rows} is of another type or
+     *     shape
+     */
+    public Tensor forward(Tensor indices, Tensor rows) {
+        return capture.seen(indices, rows, super.forward(indices));
+    }
 }

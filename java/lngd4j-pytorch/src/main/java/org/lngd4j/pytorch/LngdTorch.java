@@ -4,6 +4,7 @@ package org.lngd4j.pytorch;
 import java.util.List;
 import java.util.Map;
 import org.bytedeco.pytorch.Module;
+import org.lngd4j.Approximation;
 import org.lngd4j.KernelTimes;
 import org.lngd4j.LayerHealth;
 import org.lngd4j.LayerSpec;
@@ -102,7 +103,7 @@ public final class LngdTorch implements AutoCloseable {
     public static LngdOptions recommended(Module model, long totalSteps, int batch) {
         notNull("model", model);
         List<LayerSpec> specs =
-                Registration.of(model, ParameterRule.adamW()).trained().stream()
+                Registration.of(model, ParameterRule.adamW(), Approximation.LNGD).trained().stream()
                         .map(Registration.Layer::spec)
                         .toList();
         return LngdOptions.recommended(specs, totalSteps, batch);

@@ -63,8 +63,12 @@ final class Passes {
         }
     }
 
-    /** A layer's forward pass. What it gives is what the model goes on with. */
-    Tensor seen(LayerCapture capture, Tensor input, Tensor output) {
+    /**
+     * A layer's forward pass. What it gives is what the model goes on with.
+     *
+     * @param rows which positions count; null: all
+     */
+    Tensor seen(LayerCapture capture, Tensor input, Tensor rows, Tensor output) {
         if (!capture.training() || !GradMode.is_enabled() || !output.requires_grad()) {
             return output;
         }
@@ -84,17 +88,16 @@ final class Passes {
         }
         try (PointerScope scope = new PointerScope()) {
             Sighting sighting =
-                    new Sighting(index.get(capture), capture, new Tensor(input), output);
+                    new Sighting(index.get(capture), capture, new Tensor(input), rows, output);
             sightings.add(sighting);
             if (options.fisher() == Fisher.PROVIDED) {
                 if (capture.output() != OutputModel.HIDDEN) {
                     sample(sighting);
                 }
             } else {
-                Tensor rows = capture.form().outputs(output.detach());
-                long samples = samples(output, rows.size(0));
+                long samples = samples(output, sighting.rowCount());
                 sighting.observed(
-                        samples, capture.form().outputs(output.detach().narrow(0, 0, samples)));
+                        samples, sighting.outputRows(output.detach().narrow(0, 0, samples)));
                 output.retain_grad();
                 sighting.witnessedBy(output);
             }
@@ -153,10 +156,11 @@ final class Passes {
      */
     private void sample(Sighting top) {
         Tensor logits = top.output();
-        LayerForm form = top.capture().form();
-        Tensor rows = form.outputs(logits.detach());
-        long samples = samples(logits, rows.size(0));
-        Tensor some = form.outputs(logits.detach().narrow(0, 0, samples));
+        long samples = samples(logits, top.rowCount());
+        Tensor some = top.outputRows(logits.detach().narrow(0, 0, samples));
+        if (some.size(0) == 0) {
+            return; // padding only
+        }
         Tensor delta =
                 SampledTargets.gradient(
                         top.capture().output(), some, options.seed(), step, outputs++);
@@ -171,7 +175,7 @@ final class Passes {
         if (!below.isEmpty()) {
             // Contiguous, so that its rows are a view.
             Tensor whole = torch.zeros_like(logits).contiguous();
-            form.outputs(whole.narrow(0, 0, samples)).copy_(delta);
+            top.putOutputRows(whole.narrow(0, 0, samples), delta);
             TensorVector gradients =
                     torch.grad(
                             new TensorVector(logits),
@@ -187,7 +191,7 @@ final class Passes {
                     // The first axes differ where the model reshapes: N x T x d below N T x d. Then
                     // those samples that targets were drawn for at all positions.
                     long own = Math.max(1, samples * g.size(0) / logits.size(0));
-                    s.observed(own, s.capture().form().outputs(g.narrow(0, 0, own)).clone());
+                    s.observed(own, s.outputRows(g.narrow(0, 0, own)).clone());
                 }
             }
         }

@@ -13,6 +13,7 @@ import org.bytedeco.pytorch.StringSharedModuleDict;
 import org.bytedeco.pytorch.StringSharedModuleDictItem;
 import org.bytedeco.pytorch.StringTensorDict;
 import org.bytedeco.pytorch.Tensor;
+import org.lngd4j.Approximation;
 import org.lngd4j.LayerRegistration;
 import org.lngd4j.LayerSpec;
 import org.lngd4j.OutputModel;
@@ -44,18 +45,21 @@ final class Registration {
     private final List<LayerRegistration> entries = new ArrayList<>();
 
     private final ParameterRule rule;
+    private final Approximation approximation;
 
-    private Registration(ParameterRule rule) {
+    private Registration(ParameterRule rule, Approximation approximation) {
         this.rule = rule;
+        this.approximation = approximation;
     }
 
     /**
      * Goes through a model.
      *
      * @param rule what moves the parameters that no layer covers
+     * @param approximation what stands for the Fisher blocks: not each has embeddings
      */
-    static Registration of(Module model, ParameterRule rule) {
-        Registration made = new Registration(rule);
+    static Registration of(Module model, ParameterRule rule, Approximation approximation) {
+        Registration made = new Registration(rule, approximation);
         made.findModules(model);
         made.findParameters(model);
         return made;
@@ -170,6 +174,9 @@ final class Registration {
                         + "), whose forward is C++ and passes the layer's Java method by: call the"
                         + " layers one by one from Java";
             }
+        }
+        if (capture.form() instanceof EmbeddingForm && approximation != Approximation.LNGD) {
+            return "an embedding, which the approximation " + approximation + " has not";
         }
         Named weight = parameters.get("weight");
         if (weight == null) {

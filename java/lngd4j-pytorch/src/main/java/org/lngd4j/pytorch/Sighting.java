@@ -11,14 +11,16 @@ import org.bytedeco.pytorch.Tensor;
 final class Sighting {
     private final int layer;
     private final LayerCapture capture;
+    private final Tensor rows; // which positions count; null: all
     private Tensor inputs; // the batch; after sampling, a copy of the first samples
     private Tensor output; // the layer's own result, of which the model got a copy
     private Tensor signal; // what is observed with the inputs; null: not known yet
     private Tensor witness; // has a gradient once the backward pass has come by
 
-    Sighting(int layer, LayerCapture capture, Tensor inputs, Tensor output) {
+    Sighting(int layer, LayerCapture capture, Tensor inputs, Tensor rows, Tensor output) {
         this.layer = layer;
         this.capture = capture;
+        this.rows = rows == null ? null : keep(new Tensor(rows));
         this.inputs = keep(inputs);
         this.output = keep(output);
     }
@@ -55,10 +57,49 @@ final class Sighting {
         return signal;
     }
 
-    /** Copies the first {@code samples} of the inputs, and keeps the signal that goes with them. */
+    /** Rows of the whole batch that count. */
+    long rowCount() {
+        return rows == null ? capture.form().outputs(output.detach()).size(0) : RowMask.count(rows);
+    }
+
+    /** The rows that count of the first samples of a batch of outputs. */
+    Tensor outputRows(Tensor first) {
+        return rows == null
+                ? capture.form().outputs(first)
+                : capture.form()
+                        .outputRows(first)
+                        .index_select(0, RowMask.indices(rows, first.size(0)));
+    }
+
+    /** Writes rows that {@link #outputRows} gave back to where they came from. */
+    void putOutputRows(Tensor first, Tensor values) {
+        if (rows == null) {
+            capture.form().outputs(first).copy_(values);
+        } else {
+            Tensor indices = RowMask.indices(rows, first.size(0));
+            capture.form().outputRows(first).index_copy_(0, indices, values);
+        }
+    }
+
+    private Tensor inputRows(Tensor first) {
+        return rows == null
+                ? capture.form().inputs(first)
+                : capture.form()
+                        .inputRows(first)
+                        .index_select(0, RowMask.indices(rows, first.size(0)));
+    }
+
+    /**
+     * Copies the first {@code samples} of the inputs, and keeps the signal that goes with them.
+     *
+     * @param ofOutputs the rows of those samples that count; where there are none, nothing was seen
+     */
     void observed(long samples, Tensor ofOutputs) {
+        if (ofOutputs.size(0) == 0) {
+            return;
+        }
         Tensor all = inputs;
-        inputs = keep(capture.form().inputs(all.detach().narrow(0, 0, samples)).clone());
+        inputs = keep(inputRows(all.detach().narrow(0, 0, samples)).clone());
         drop(all);
         signal = keep(ofOutputs);
     }
@@ -81,6 +122,7 @@ final class Sighting {
     }
 
     void close() {
+        drop(rows);
         drop(inputs);
         drop(output);
         drop(signal);

@@ -75,7 +75,7 @@ final class TorchAttachment {
      */
     static TorchAttachment start(Module model, LngdOptions options, ParameterRule rule) {
         try (PointerScope scope = new PointerScope()) {
-            Registration registration = Registration.of(model, rule);
+            Registration registration = Registration.of(model, rule, options.approximation());
             Requirements.check(registration, options);
             TorchAttachment made = new TorchAttachment(model, options, registration);
             made.captures.forEach(LayerCapture::attach);
