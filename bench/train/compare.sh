@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# The comparisons of the project's claims, each `lngd compare` with three seeds: what is done is kept in OUT, so a broken run goes on.
+# The comparisons of the project's claims, each `lngd compare` with three seeds (translation: two): what is done is kept in OUT, so a broken run goes on.
 #
-#   bench/train/compare.sh OUT [TASK...]      tasks: mlp lenet curves cifar batches judge judge-batches (default: all, in
-#                                             this order)
+#   bench/train/compare.sh OUT [TASK...]      tasks: mlp lenet curves cifar batches judge judge-batches translation (default: all,
+#                                             in this order)
 #
-# Whole runs go one at a time, since their seconds count; the short runs that tune are judged by what they reach, and go TUNE_JOBS at a time (default:
-# one a core). CIFAR10=DIR names a folder with the binary files. Nothing else may run on the machine. The results are OUT/TASK/report.html and
-# OUT/TASK/table.md.
+# Whole runs go one at a time, since their seconds count; the short runs that tune are judged by what they reach, and go TUNE_JOBS at a time
+# (default: one a core). CIFAR10=DIR names a folder with the binary files, MULTI30K=DIR one with the sentences. Nothing else may run on the
+# machine. The results are OUT/TASK/report.html and OUT/TASK/table.md.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 out=$(mkdir -p "${1:?usage: compare.sh OUT [TASK...]}" && cd "$1" && pwd)
 shift
 tasks=("$@")
-[ ${#tasks[@]} -gt 0 ] || tasks=(mlp lenet curves cifar batches judge judge-batches)
+[ ${#tasks[@]} -gt 0 ] || tasks=(mlp lenet curves cifar batches judge judge-batches translation)
 first_order=sgd,adam,adamw,lars,lamb,muon,muon-decay,soap
 rivals=$first_order,kfac,kfac-trust-decay,ngplus
 
@@ -60,6 +60,11 @@ for task in "${tasks[@]}"; do
         compare "glyphs-$size" --data glyphs --model mlp:300-300-100 --batch "$size" --target acc=0.75 \
           --optimizers sgd,adam,muon-decay,soap,kfac,kfac-trust-decay,ngplus,lngd,lngd/recommended,lngd/block-kronecker
       done
+      ;;
+    # The seed paper's third experiment, on PyTorch. A run takes both cores, a short one too.
+    translation)
+      TUNE_JOBS=1 compare translation --data "${MULTI30K:-multi30k}" --batch 128 --epochs 10 --seeds 2 --tune-runs 4 --tune-epochs 2 --eval-every 1 \
+        --threads "$(nproc)" --optimizers sgd,adamw,muon-decay,soap,lngd
       ;;
     *)
       echo "compare.sh: no task $task" >&2

@@ -25,6 +25,7 @@ import picocli.CommandLine.ParameterException;
         versionProvider = Main.Version.class,
         subcommands = {
             TrainCommand.class,
+            TranslateCommand.class,
             CompareCommand.class,
             ToysCommand.class,
             InfoCommand.class,
@@ -71,7 +72,8 @@ public final class Main implements Runnable {
     @Override
     public void run() {
         throw new ParameterException(
-                spec.commandLine(), "Missing command: train, compare, toys, info or selftest");
+                spec.commandLine(),
+                "Missing command: train, translate, compare, toys, info or selftest");
     }
 
     /** Prints the version of this command. */

@@ -4,6 +4,7 @@ package org.lngd4j.cli;
 import java.io.PrintStream;
 import java.util.List;
 import java.util.concurrent.Callable;
+import org.lngd4j.cli.model.ModelCatalog;
 import org.lngd4j.cli.train.OptimizerKind;
 import org.lngd4j.cli.train.StopSignal;
 import org.lngd4j.cli.train.TrainRun;
@@ -18,7 +19,8 @@ import picocli.CommandLine.Spec;
 /** {@code lngd train}. */
 @Command(
         name = "train",
-        description = "Trains a network on images and writes metrics, curves and the model.",
+        description =
+                "Trains a network on images or sentences and writes metrics, curves and the model.",
         sortOptions = false,
         mixinStandardHelpOptions = true)
 final class TrainCommand implements Callable<Integer> {
@@ -28,25 +30,28 @@ final class TrainCommand implements Callable<Integer> {
 
     @Option(
             names = "--data",
-            paramLabel = "fashion-mnist|cifar10|curves|glyphs|DIR",
+            paramLabel = "fashion-mnist|cifar10|curves|glyphs|multi30k|DIR",
             description =
-                    "Fashion-MNIST (default) or CIFAR-10, found or fetched; CURVES or GLYPHS, generated; or a folder with the"
-                            + " files of an IDX data set or of CIFAR-10.")
+                    "Fashion-MNIST (default) or CIFAR-10, found or fetched; CURVES or GLYPHS, generated; multi30k, a folder"
+                            + " here or in the cache; or a folder with the files of an IDX data set, of CIFAR-10 or of"
+                            + " Multi30k.")
     private String data;
 
     @Option(
             names = "--model",
             paramLabel = "MODEL",
-            defaultValue = "mlp",
             description =
                     "mlp:W-W-..., dense, with the widths of the hidden or of all layers (default: mlp:256-128); ae:W-W-...,"
-                            + " autoencoder, with the widths of the encoder; lenet; resnet8, resnet20, resnet18-cifar.")
+                            + " autoencoder, with the widths of the encoder (default for curves); lenet; resnet8,"
+                            + " resnet20, resnet18-cifar; transformer:LAYERS-WIDTH-HEADS-FF (default for sentences:"
+                            + " transformer:4-128-4-256).")
     private String model;
 
     @Option(
             names = "--engine",
             paramLabel = "dl4j|pytorch",
-            description = "What computes the network: Deeplearning4j (default) or PyTorch.")
+            description =
+                    "What computes the network: Deeplearning4j (default) or PyTorch (default for transformers).")
     private String engine;
 
     @Option(
@@ -130,6 +135,13 @@ final class TrainCommand implements Callable<Integer> {
     private Double learningRate;
 
     @Option(
+            names = "--warmup",
+            paramLabel = "X",
+            description =
+                    "Share of the steps in which the learning rate rises (default: 0; transformers 0.1).")
+    private Double warmup;
+
+    @Option(
             names = "--momentum",
             paramLabel = "X",
             description =
@@ -197,18 +209,20 @@ final class TrainCommand implements Callable<Integer> {
     private String directionPrecision;
 
     @Mixin private LngdArguments lngd;
+    @Mixin private TextArguments text;
 
     @Option(
             names = "--train-samples",
             paramLabel = "N",
-            description = "Use only the first N training images.")
+            description = "Use only the first N training images or sentences.")
     private Integer trainSamples;
 
     @Option(
             names = "--validation",
             paramLabel = "N",
             description =
-                    "Hold the last N training images out and measure on them, not on the test set.")
+                    "Hold the last N training images out and measure on them, not on the test set; of sentences"
+                            + " measure on the first N of the validation set.")
     private Integer validation;
 
     @Option(
@@ -246,12 +260,16 @@ final class TrainCommand implements Callable<Integer> {
     }
 
     private TrainSettings settings() {
+        OptimizerKind kind = OptimizerKind.parse("--optimizer", optimizer);
+        String network = model == null ? ModelCatalog.fitting(data) : model;
         return new TrainSettings(
                 data,
-                model,
-                engine,
-                OptimizerKind.parse("--optimizer", optimizer),
-                preset,
+                network,
+                Engines.fitting(engine, network),
+                kind,
+                preset == null && model == null && kind == OptimizerKind.LNGD
+                        ? ModelCatalog.fittingPreset(data)
+                        : preset,
                 epochs,
                 batch,
                 seed,
@@ -273,7 +291,9 @@ final class TrainCommand implements Callable<Integer> {
                 trainSamples,
                 validation,
                 augment,
-                lngd.settings());
+                warmup,
+                lngd.settings(),
+                text.settings());
     }
 
     private void refuseOthers() {

@@ -6,7 +6,11 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.Callable;
 import org.lngd4j.cli.CliException;
+import org.lngd4j.cli.Engines;
+import org.lngd4j.cli.TextArguments;
+import org.lngd4j.cli.model.ModelCatalog;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code lngd compare}. */
@@ -30,14 +34,13 @@ public final class CompareCommand implements Callable<Integer> {
     @Option(
             names = "--model",
             paramLabel = "MODEL",
-            defaultValue = "mlp",
-            description = "As for lngd train (default: mlp).")
+            description = "As for lngd train (default: what fits the data).")
     private String model;
 
     @Option(
             names = "--engine",
             paramLabel = "dl4j|pytorch",
-            description = "As for lngd train (default: dl4j).")
+            description = "As for lngd train (default: dl4j; transformers pytorch).")
     private String engine;
 
     @Option(
@@ -94,7 +97,7 @@ public final class CompareCommand implements Callable<Integer> {
 
     @Option(
             names = "--target",
-            paramLabel = "acc=X|loss=X|train-loss=X",
+            paramLabel = "acc=X|bleu=X|loss=X|train-loss=X",
             description = "What has to be reached (default: the best level that all reach).")
     private String target;
 
@@ -129,11 +132,16 @@ public final class CompareCommand implements Callable<Integer> {
     @Option(
             names = "--train-samples",
             paramLabel = "N",
-            description = "Use only the first N training images.")
+            description = "Use only the first N training images or sentences.")
     private Integer trainSamples;
 
     @Option(names = "--augment", negatable = true, description = "As for lngd train.")
     private Boolean augment;
+
+    @Option(names = "--warmup", paramLabel = "X", description = "As for lngd train.")
+    private Double warmup;
+
+    @Mixin private TextArguments text;
 
     @Option(
             names = "--out",
@@ -158,12 +166,13 @@ public final class CompareCommand implements Callable<Integer> {
         if (tuneJobs != null) {
             range("--tune-jobs", tuneJobs);
         }
+        String network = model == null ? ModelCatalog.fitting(data) : model;
         CompareSettings settings =
                 new CompareSettings(
                         data,
-                        model,
+                        network,
                         // Said or not, DL4J is the same: so are the folders of its runs.
-                        "dl4j".equals(engine) ? null : engine,
+                        "dl4j".equals(engine) ? null : Engines.fitting(engine, network),
                         contenders,
                         epochs,
                         batch,
@@ -171,6 +180,8 @@ public final class CompareCommand implements Callable<Integer> {
                         threads,
                         trainSamples,
                         augment,
+                        warmup,
+                        text.settings(),
                         seeds,
                         target == null ? null : Target.parse(target),
                         tuning(),

@@ -9,6 +9,7 @@ import java.util.Map;
 import me.tongfei.progressbar.ProgressBar;
 import org.lngd4j.cli.compare.RunStore.Done;
 import org.lngd4j.cli.support.Bars;
+import org.lngd4j.cli.train.Quality;
 
 /**
  * How far the whole comparison is: a bar on a terminal, elsewhere a line for each run that ends.
@@ -83,13 +84,11 @@ final class CompareProgress implements AutoCloseable {
         if (result.diverged()) {
             return "diverged";
         }
+        Quality quality = result.last().quality();
         String accuracy =
-                result.last().hasAccuracy()
-                        ? String.format(
-                                Locale.ROOT,
-                                "accuracy %.2f %%, ",
-                                100 * result.last().testAccuracy())
-                        : "";
+                quality == Quality.NONE
+                        ? ""
+                        : quality.words() + " " + result.last().qualityText() + ", ";
         return String.format(
                 Locale.ROOT,
                 "%sloss %.4f in %.1f s",

@@ -16,15 +16,16 @@ import org.lngd4j.LngdInfo;
 import org.lngd4j.cli.CliException;
 import org.lngd4j.cli.Engines;
 import org.lngd4j.cli.compare.Target.Measure;
-import org.lngd4j.cli.data.DataCatalog;
-import org.lngd4j.cli.data.Dataset;
-import org.lngd4j.cli.model.ModelCatalog;
 import org.lngd4j.cli.model.ModelSpec;
 import org.lngd4j.cli.support.AtomicFile;
 import org.lngd4j.cli.support.Json;
 import org.lngd4j.cli.support.Terminal;
 import org.lngd4j.cli.support.Versions;
+import org.lngd4j.cli.train.Quality;
 import org.lngd4j.cli.train.StopSignal;
+import org.lngd4j.cli.train.Tasks;
+import org.lngd4j.cli.train.Tasks.Outline;
+import org.lngd4j.cli.train.TrainSettings;
 
 /** {@code lngd compare} from its settings to its files. */
 final class CompareRun {
@@ -45,22 +46,27 @@ final class CompareRun {
      */
     int execute() {
         // Everything that can be wrong is found before the first run, not after an hour.
-        Dataset data = DataCatalog.read(settings.data(), error::println);
-        ModelSpec spec = ModelCatalog.parse(settings.model(), data);
-        boolean hasAccuracy = !spec.reconstructs();
-        checkTarget(hasAccuracy);
-        RunFactory runs = new RunFactory(settings, checkedSamples(data));
+        TrainSettings first =
+                new RunFactory(settings, 1)
+                        .wholeRun(
+                                settings.contenders().get(0),
+                                start(settings.contenders().get(0)),
+                                1)
+                        .settings();
+        Outline task = Tasks.outline(first, error::println);
+        checkTarget(task.quality());
+        RunFactory runs = new RunFactory(settings, task.samples(), task.quality() != Quality.BLEU);
         TunedFile tuned =
                 settings.tuning().file() == null
                         ? null
                         : TunedFile.read(Path.of(settings.tuning().file()), settings.contenders());
         settings.contenders().forEach(c -> checkEngine(runs.wholeRun(c, start(c), 1)));
-        Measure measure = measure(hasAccuracy);
+        Measure measure = measure(task.quality());
         RunStore store = new RunStore(out.resolve("runs"));
         store.create();
         error.println(
                 "lngd: "
-                        + network(spec)
+                        + network(task.spec())
                         + ", "
                         + names()
                         + ", "
@@ -83,7 +89,7 @@ final class CompareRun {
                 error.println("lngd: stopped; the same command goes on where it was");
                 return StopSignal.EXIT_STATUS;
             }
-            report(spec, data, results.get(), hasAccuracy, measure);
+            report(task, results.get(), measure);
             return 0;
         } catch (IOException e) {
             throw CliException.failure(out + ": " + e, e);
@@ -97,20 +103,26 @@ final class CompareRun {
         }
     }
 
-    private int checkedSamples(Dataset data) {
-        if (settings.trainSamples() != null) {
-            data.withTraining("--train-samples", settings.trainSamples());
+    private void checkTarget(Quality quality) {
+        Measure asked = settings.target() == null ? Measure.LOSS : settings.target().measure();
+        if (asked.rises() && asked != measureOf(quality)) {
+            throw CliException.badInput(
+                    "--target: this network has no "
+                            + asked.words()
+                            + "; name "
+                            + (quality == Quality.NONE
+                                    ? ""
+                                    : quality == Quality.BLEU ? "bleu=X, " : "acc=X, ")
+                            + "loss=X or train-loss=X");
         }
-        return data.training().count();
     }
 
-    private void checkTarget(boolean hasAccuracy) {
-        if (settings.target() != null
-                && settings.target().measure() == Measure.ACC
-                && !hasAccuracy) {
-            throw CliException.badInput(
-                    "--target acc: an autoencoder has no accuracy; name loss=X or train-loss=X");
-        }
+    private static Measure measureOf(Quality quality) {
+        return switch (quality) {
+            case ACCURACY -> Measure.ACC;
+            case BLEU -> Measure.BLEU;
+            case NONE -> Measure.LOSS;
+        };
     }
 
     private String network(ModelSpec spec) {
@@ -121,11 +133,8 @@ final class CompareRun {
         return new GridSearch(contender.axes(), 0).start();
     }
 
-    private Measure measure(boolean hasAccuracy) {
-        if (settings.target() != null) {
-            return settings.target().measure();
-        }
-        return hasAccuracy ? Measure.ACC : Measure.LOSS;
+    private Measure measure(Quality quality) {
+        return settings.target() != null ? settings.target().measure() : measureOf(quality);
     }
 
     private String names() {
@@ -134,12 +143,7 @@ final class CompareRun {
                 .collect(Collectors.joining(", "));
     }
 
-    private void report(
-            ModelSpec spec,
-            Dataset data,
-            List<ContenderResult> results,
-            boolean hasAccuracy,
-            Measure measure)
+    private void report(Outline task, List<ContenderResult> results, Measure measure)
             throws IOException {
         Target target =
                 settings.target() != null
@@ -151,13 +155,13 @@ final class CompareRun {
                                                 .map(RunStore.Done::rows)
                                                 .toList())
                                 .orElse(null);
-        ResultTable table = new ResultTable(results, target, hasAccuracy, settings.engineName());
-        Map<String, String> facts = facts(spec, data, results, target);
-        Map<String, byte[]> pictures = pictures(results, hasAccuracy);
+        ResultTable table = new ResultTable(results, target, task.quality(), settings.engineName());
+        Map<String, String> facts = facts(task, results, target);
+        Map<String, byte[]> pictures = pictures(results, task.quality());
         for (Map.Entry<String, byte[]> picture : pictures.entrySet()) {
             AtomicFile.write(out.resolve(picture.getKey()), o -> o.write(picture.getValue()));
         }
-        String title = network(spec) + ": " + names();
+        String title = network(task.spec()) + ": " + names();
         AtomicFile.write(
                 out.resolve("report.html"),
                 HtmlReport.write(title, facts, table, results, pictures));
@@ -181,10 +185,10 @@ final class CompareRun {
         standard.flush();
     }
 
-    private Map<String, byte[]> pictures(List<ContenderResult> results, boolean hasAccuracy)
+    private Map<String, byte[]> pictures(List<ContenderResult> results, Quality quality)
             throws IOException {
         try {
-            return Plots.draw(results, hasAccuracy);
+            return Plots.draw(results, quality);
         } catch (RuntimeException | LinkageError e) {
             // As in lngd train: a machine without fonts must not lose hours for pictures.
             error.println(
@@ -195,16 +199,13 @@ final class CompareRun {
         }
     }
 
-    private Map<String, String> facts(
-            ModelSpec spec, Dataset data, List<ContenderResult> results, Target target) {
+    private Map<String, String> facts(Outline task, List<ContenderResult> results, Target target) {
         Map<String, String> facts = new LinkedHashMap<>();
-        facts.put("network", spec + ", " + spec.parameters() + " parameters");
+        facts.put("network", task.spec() + ", " + task.spec().parameters() + " parameters");
         settings.engineName().ifPresent(name -> facts.put("engine", name));
         facts.put(
                 "data",
-                data.training()
-                        + " from "
-                        + data.source()
+                task.data()
                         + (settings.trainSamples() == null
                                 ? ""
                                 : ", the first " + settings.trainSamples()));
@@ -230,8 +231,12 @@ final class CompareRun {
                                 : tuning.trials()
                                         + " runs of "
                                         + tuning.epochs()
-                                        + " epochs for each, judged on a tenth of the training images"
-                                        + " that was held out, with a seed of its own");
+                                        + " epochs for each, judged on "
+                                        + (task.quality() == Quality.BLEU
+                                                ? "the validation set"
+                                                : "a tenth of the training images that was held"
+                                                        + " out")
+                                        + ", with a seed of its own");
         facts.put(
                 "clock",
                 "batch, forward, backward, update and averaging; not evaluation and checkpoints");

@@ -3,6 +3,7 @@ package org.lngd4j.cli.compare;
 
 import java.util.List;
 import java.util.Optional;
+import org.lngd4j.cli.train.TextSettings;
 
 /**
  * Everything that decides a comparison.
@@ -17,6 +18,8 @@ import java.util.Optional;
  * @param threads of LNGD's kernels
  * @param trainSamples use only so many training images, or null
  * @param augment crop and mirror, or null for the default
+ * @param warmup share of the steps in which the learning rate rises, or null for the default
+ * @param text settings of networks that learn sentences
  * @param seeds runs of each contender: seeds 1, 2, ...
  * @param target what has to be reached, or null for what all reach
  * @param tuning how settings are found
@@ -33,6 +36,8 @@ record CompareSettings(
         int threads,
         Integer trainSamples,
         Boolean augment,
+        Double warmup,
+        TextSettings text,
         int seeds,
         Target target,
         Tuning tuning,

@@ -5,6 +5,7 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
+import java.util.List;
 import java.util.Map;
 import org.lngd4j.cli.support.Json;
 import org.lngd4j.cli.support.Versions;
@@ -20,6 +21,9 @@ record PlannedRun(String label, TrainSettings settings) {
     // Changed when the same options no longer mean the same run.
     private static final int FORMAT = 1;
 
+    private static final List<String> LATER =
+            List.of("engine", "warmup", "vocabulary", "dropout", "label-smoothing");
+
     /**
      * The name of its folder: the optimizer and a hash of everything that decides the run, so that
      * no run is done twice and none is taken for another. The commit is not part of it (a
@@ -28,8 +32,10 @@ record PlannedRun(String label, TrainSettings settings) {
     String folderName() {
         // The settings keep their order: the text is the same every time.
         Map<String, Object> options = settings.toMap();
-        // Where none was said, the names are those of runs from before there were engines.
-        options.remove("engine", null);
+        // Where they are not said, the names are those of runs from before there were such options.
+        for (String later : LATER) {
+            options.remove(later, null);
+        }
         String text =
                 FORMAT
                         + "|"

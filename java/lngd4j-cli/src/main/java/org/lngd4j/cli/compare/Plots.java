@@ -14,6 +14,7 @@ import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.style.Styler.LegendPosition;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 import org.lngd4j.cli.train.MetricsRow;
+import org.lngd4j.cli.train.Quality;
 
 /** Means over the seeds against epochs and against seconds, as PNG. Needs no display. */
 final class Plots {
@@ -23,11 +24,14 @@ final class Plots {
     private Plots() {}
 
     /** All pictures by file name. */
-    static Map<String, byte[]> draw(List<ContenderResult> results, boolean hasAccuracy)
+    static Map<String, byte[]> draw(List<ContenderResult> results, Quality quality)
             throws IOException {
         Map<String, byte[]> pictures = new LinkedHashMap<>();
-        if (hasAccuracy) {
-            both(pictures, results, "accuracy", "test accuracy (%)", r -> 100 * r.testAccuracy());
+        switch (quality) {
+            case ACCURACY ->
+                    both(pictures, results, "accuracy", "test accuracy (%)", quality::points);
+            case BLEU -> both(pictures, results, "bleu", "test BLEU", quality::points);
+            case NONE -> {}
         }
         both(pictures, results, "test-loss", "test loss (nats)", MetricsRow::testLoss);
         both(pictures, results, "train-loss", "training loss (nats)", MetricsRow::trainLoss);
@@ -41,7 +45,7 @@ final class Plots {
             String title,
             ToDoubleFunction<MetricsRow> y)
             throws IOException {
-        boolean rising = name.equals("accuracy");
+        boolean rising = !name.endsWith("loss");
         LegendPosition corner = rising ? LegendPosition.InsideSE : LegendPosition.InsideNE;
         pictures.put(
                 name + "-epochs.png", draw(results, "epochs", title, MetricsRow::epoch, y, corner));

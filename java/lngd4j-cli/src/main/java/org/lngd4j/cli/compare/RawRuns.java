@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import org.lngd4j.cli.compare.RunStore.Done;
 import org.lngd4j.cli.train.MetricsRow;
+import org.lngd4j.cli.train.Quality;
 
 /** Everything that was measured, for {@code results.json}: a table can be made anew from it. */
 final class RawRuns {
@@ -51,6 +52,9 @@ final class RawRuns {
         json.put("trainLoss", finite(row.trainLoss()));
         json.put("testLoss", finite(row.testLoss()));
         json.put("testAccuracy", finite(row.testAccuracy()));
+        if (row.quality() == Quality.BLEU) {
+            json.put("testBleu", row.testBleu());
+        }
         return json;
     }
 

@@ -10,6 +10,7 @@ import org.lngd4j.cli.compare.Target.Measure;
 import org.lngd4j.cli.support.PaddedTable;
 import org.lngd4j.cli.train.MetricsRow;
 import org.lngd4j.cli.train.OptimizerKind;
+import org.lngd4j.cli.train.Quality;
 
 /**
  * The paper's table: epochs and training time to the target, time of an epoch, acceleration against
@@ -18,22 +19,23 @@ import org.lngd4j.cli.train.OptimizerKind;
 final class ResultTable {
     private final List<ContenderResult> results;
     private final Target target;
-    private final boolean hasAccuracy;
+    private final Quality quality;
     private final Optional<String> engine;
 
     /**
      * @param target null where no level was reached by all
+     * @param quality what was measured beside the loss
      * @param engine what computed the networks, where it is not DL4J
      */
     ResultTable(
             List<ContenderResult> results,
             Target target,
-            boolean hasAccuracy,
+            Quality quality,
             Optional<String> engine) {
         this.engine = engine;
         this.results = results;
         this.target = target;
-        this.hasAccuracy = hasAccuracy;
+        this.quality = quality;
     }
 
     List<String> titles() {
@@ -45,9 +47,12 @@ final class ResultTable {
         }
         titles.addAll(List.of("seconds an epoch", "of sgd's epoch"));
         titles.addAll(
-                hasAccuracy
-                        ? List.of("best accuracy %", "final accuracy %", "final test loss")
-                        : List.of("best test loss", "final test loss", "final train loss"));
+                switch (quality) {
+                    case ACCURACY ->
+                            List.of("best accuracy %", "final accuracy %", "final test loss");
+                    case BLEU -> List.of("best BLEU", "final BLEU", "final test loss");
+                    case NONE -> List.of("best test loss", "final test loss", "final train loss");
+                });
         return titles;
     }
 
@@ -67,14 +72,22 @@ final class ResultTable {
         }
         cells.add(result.secondsPerEpoch().text(2, 1));
         cells.add(ratio(result.secondsPerEpoch().mean(), ofSgd(r -> r.secondsPerEpoch().mean())));
-        if (hasAccuracy) {
-            cells.add(result.best(Measure.ACC).text(2, 100));
-            cells.add(result.last(MetricsRow::testAccuracy).text(2, 100));
-            cells.add(result.last(MetricsRow::testLoss).text(3, 1));
-        } else {
-            cells.add(result.best(Measure.LOSS).text(2, 1));
-            cells.add(result.last(MetricsRow::testLoss).text(2, 1));
-            cells.add(result.last(MetricsRow::trainLoss).text(2, 1));
+        switch (quality) {
+            case ACCURACY -> {
+                cells.add(result.best(Measure.ACC).text(2, 100));
+                cells.add(result.last(MetricsRow::testAccuracy).text(2, 100));
+                cells.add(result.last(MetricsRow::testLoss).text(3, 1));
+            }
+            case BLEU -> {
+                cells.add(result.best(Measure.BLEU).text(2, 1));
+                cells.add(result.last(MetricsRow::testBleu).text(2, 1));
+                cells.add(result.last(MetricsRow::testLoss).text(3, 1));
+            }
+            case NONE -> {
+                cells.add(result.best(Measure.LOSS).text(2, 1));
+                cells.add(result.last(MetricsRow::testLoss).text(2, 1));
+                cells.add(result.last(MetricsRow::trainLoss).text(2, 1));
+            }
         }
         return cells;
     }

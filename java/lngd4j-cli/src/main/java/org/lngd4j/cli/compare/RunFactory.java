@@ -19,23 +19,36 @@ final class RunFactory {
 
     private final CompareSettings settings;
     private final int samples;
+    private final boolean holdsOut;
 
     /**
-     * @param samples training images of the data set
+     * @param samples of the training set
      */
     RunFactory(CompareSettings settings, int samples) {
-        this.settings = settings;
-        this.samples = settings.trainSamples() == null ? samples : settings.trainSamples();
+        this(settings, samples, true);
     }
 
-    /** A short run that is measured on the last tenth of the training images. */
+    /**
+     * @param samples of the training set
+     * @param holdsOut whether a short run is measured on samples that are taken from the training
+     *     set; false: the data have a validation set
+     */
+    RunFactory(CompareSettings settings, int samples, boolean holdsOut) {
+        this.settings = settings;
+        this.samples = settings.trainSamples() == null ? samples : settings.trainSamples();
+        this.holdsOut = holdsOut;
+    }
+
+    /**
+     * A short run that is measured on the last tenth of the training set, or on the validation set.
+     */
     PlannedRun tuningRun(Contender contender, List<Integer> point) {
         int validation = Math.max(1, samples / VALIDATION_SHARE);
         int epochs = settings.tuning().epochs();
         Map<String, Object> map = common(contender, epochs, TUNING_SEED);
         map.put("eval-every", 1.0);
         map.put("validation", validation);
-        map.putAll(values(contender, point, steps(samples - validation, epochs)));
+        map.putAll(values(contender, point, tuningSteps()));
         return new PlannedRun(label(contender, point, "tuning"), TrainSettings.of(map));
     }
 
@@ -47,7 +60,7 @@ final class RunFactory {
     }
 
     long tuningSteps() {
-        int kept = samples - Math.max(1, samples / VALIDATION_SHARE);
+        int kept = holdsOut ? samples - Math.max(1, samples / VALIDATION_SHARE) : samples;
         return steps(kept, settings.tuning().epochs());
     }
 
@@ -73,6 +86,8 @@ final class RunFactory {
         map.put("eval-every", settings.evalEvery());
         map.put("train-samples", settings.trainSamples());
         map.put("augment", settings.augment());
+        map.put("warmup", settings.warmup());
+        map.putAll(settings.text().toMap());
         map.putAll(contender.options());
         return map;
     }

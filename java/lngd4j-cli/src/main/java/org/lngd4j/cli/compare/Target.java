@@ -19,6 +19,8 @@ record Target(Measure measure, double value) {
     enum Measure {
         /** Test accuracy. */
         ACC("test accuracy"),
+        /** BLEU of translations of the test set. */
+        BLEU("test BLEU"),
         /** Test loss. */
         LOSS("test loss"),
         /** Mean loss of the training batches since the evaluation before. */
@@ -33,6 +35,7 @@ record Target(Measure measure, double value) {
         double of(MetricsRow row) {
             return switch (this) {
                 case ACC -> row.testAccuracy();
+                case BLEU -> row.testBleu();
                 case LOSS -> row.testLoss();
                 case TRAIN_LOSS -> row.trainLoss();
             };
@@ -40,7 +43,21 @@ record Target(Measure measure, double value) {
 
         /** The same, turned so that more is better. */
         double score(MetricsRow row) {
-            return this == ACC ? of(row) : -of(row);
+            return rises() ? of(row) : -of(row);
+        }
+
+        /** The largest value there is. */
+        double most() {
+            return switch (this) {
+                case ACC -> 1;
+                case BLEU -> 100;
+                default -> Double.MAX_VALUE;
+            };
+        }
+
+        /** Whether more of it is better. */
+        boolean rises() {
+            return this == ACC || this == BLEU;
         }
 
         String words() {
@@ -48,7 +65,7 @@ record Target(Measure measure, double value) {
         }
     }
 
-    /** Reads {@code acc=0.9}, {@code loss=80} or {@code train-loss=80}. */
+    /** Reads {@code acc=0.9}, {@code bleu=30}, {@code loss=80} or {@code train-loss=80}. */
     static Target parse(String text) {
         String[] parts = text.split("=", 2);
         for (Measure measure : Measure.values()) {
@@ -56,7 +73,7 @@ record Target(Measure measure, double value) {
             if (parts.length == 2 && parts[0].equals(name)) {
                 try {
                     double value = Double.parseDouble(parts[1]);
-                    if (value > 0 && (measure != Measure.ACC || value <= 1)) {
+                    if (value > 0 && value <= measure.most()) {
                         return new Target(measure, value);
                     }
                 } catch (NumberFormatException e) {
@@ -67,23 +84,27 @@ record Target(Measure measure, double value) {
         throw CliException.badInput(
                 "--target "
                         + text
-                        + ": expected acc=X with 0 < X <= 1, loss=X or train-loss=X, for example acc=0.9");
+                        + ": expected acc=X with 0 < X <= 1, bleu=X up to 100, loss=X or train-loss=X, for"
+                        + " example acc=0.9");
     }
 
     /**
      * Where the user names none: the best level that every complete run reached, rounded to its
-     * easy side (half a per cent of accuracy, two digits of a loss).
+     * easy side (half a per cent of accuracy, half a point of BLEU, two digits of a loss).
      */
     static Optional<Target> reachedByAll(Measure measure, Collection<List<MetricsRow>> runs) {
         return runs.stream()
                 .map(rows -> rows.stream().mapToDouble(measure::score).max().orElseThrow())
                 .min(Double::compare)
                 .filter(Double::isFinite)
-                .map(score -> new Target(measure, Math.abs(rounded(score))))
+                .map(score -> new Target(measure, Math.abs(rounded(measure, score))))
                 .filter(target -> target.value() > 0);
     }
 
-    private static double rounded(double score) {
+    private static double rounded(Measure measure, double score) {
+        if (measure == Measure.BLEU) {
+            return Math.floor(score * 2) / 2;
+        }
         if (score >= 0) {
             return Math.floor(score * 200) / 200;
         }
@@ -97,7 +118,7 @@ record Target(Measure measure, double value) {
     }
 
     private boolean isReachedBy(MetricsRow row) {
-        return measure == Measure.ACC ? measure.of(row) >= value : measure.of(row) <= value;
+        return measure.rises() ? measure.of(row) >= value : measure.of(row) <= value;
     }
 
     @Override

@@ -5,10 +5,11 @@ import java.nio.file.Path;
 import java.util.Map;
 
 /** The user's cache: {@code $XDG_CACHE_HOME/lngd4j/NAME}, or under {@code ~/.cache}. */
-final class CacheFolder {
+public final class CacheFolder {
     private CacheFolder() {}
 
-    static Path of(Map<String, String> environment, String name) {
+    /** The folder of a data set; it need not be there. */
+    public static Path of(Map<String, String> environment, String name) {
         String cache = environment.get("XDG_CACHE_HOME");
         // The XDG specification has relative paths ignored.
         Path root =

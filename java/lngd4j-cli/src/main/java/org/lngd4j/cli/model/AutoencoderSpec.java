@@ -21,7 +21,7 @@ import org.nd4j.linalg.lossfunctions.LossFunctions;
  *
  * @param encoder widths from the input to the code, at least two numbers
  */
-public record AutoencoderSpec(List<Integer> encoder) implements ModelSpec {
+public record AutoencoderSpec(List<Integer> encoder) implements ImageModelSpec {
     private static final String STANDARD = "ae:784-400-200-100-50-25-6";
 
     /** Keeps an unchangeable copy. */

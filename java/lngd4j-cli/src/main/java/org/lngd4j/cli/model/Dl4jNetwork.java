@@ -13,7 +13,7 @@ import org.nd4j.linalg.api.ndarray.INDArray;
  * A network of DL4J, whichever of its two kinds it is: their common interface {@link Model} lacks
  * most of what is needed.
  */
-public sealed interface Dl4jNetwork extends Network {
+public sealed interface Dl4jNetwork extends ImageNetwork {
     /** A network of one chain of layers. */
     static Dl4jNetwork of(MultiLayerNetwork net) {
         return new Chain(net);

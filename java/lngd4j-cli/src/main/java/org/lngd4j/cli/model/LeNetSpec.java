@@ -24,7 +24,7 @@ import org.nd4j.linalg.lossfunctions.LossFunctions;
  * @param image the input
  * @param classes the outputs
  */
-public record LeNetSpec(ImageShape image, int classes) implements ModelSpec {
+public record LeNetSpec(ImageShape image, int classes) implements ImageModelSpec {
     /** Channels of the first convolution. */
     public static final int FIRST = 20;
 

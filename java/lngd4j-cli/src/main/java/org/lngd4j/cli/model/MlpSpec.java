@@ -21,7 +21,7 @@ import org.nd4j.linalg.lossfunctions.LossFunctions;
  *
  * @param widths neurons from the input to the output, at least two numbers
  */
-public record MlpSpec(List<Integer> widths) implements ModelSpec {
+public record MlpSpec(List<Integer> widths) implements ImageModelSpec {
     /** What {@code --model} means when only {@code mlp} is said: the hidden widths. */
     static final List<Integer> DEFAULT_HIDDEN = List.of(256, 128);
 

@@ -2,13 +2,16 @@
 package org.lngd4j.cli.model;
 
 import org.lngd4j.cli.CliException;
+import org.lngd4j.cli.data.CurvesDataset;
 import org.lngd4j.cli.data.Dataset;
 import org.lngd4j.cli.data.ImageShape;
+import org.lngd4j.cli.text.ParallelCorpus;
 
 /** The networks that {@code --model} can name: the one place where they are listed. */
 public final class ModelCatalog {
     private static final String EXPECTED =
-            "expected mlp or mlp:W-W-..., ae or ae:W-W-..., lenet, resnet8, resnet20, resnet18-cifar";
+            "expected mlp or mlp:W-W-..., ae or ae:W-W-..., lenet, resnet8, resnet20, resnet18-cifar,"
+                    + " transformer or transformer:LAYERS-WIDTH-HEADS-FF";
 
     private ModelCatalog() {}
 
@@ -18,14 +21,23 @@ public final class ModelCatalog {
             MlpSpec.validate(text);
         } else if (text.startsWith("ae")) {
             AutoencoderSpec.listed(text);
+        } else if (TransformerSpec.isName(text)) {
+            TransformerSpec.validate(text);
         } else if (!text.equals("lenet") && !ResNetSpec.isName(text)) {
             throw CliException.badInput("--model " + text + ": " + EXPECTED);
         }
     }
 
     /** Sizes the named network for a data set. */
-    public static ModelSpec parse(String text, Dataset data) {
+    public static ImageModelSpec parse(String text, Dataset data) {
         validate(text);
+        if (TransformerSpec.isName(text)) {
+            throw CliException.badInput(
+                    "--model "
+                            + text
+                            + " learns sentences, these data are images; name a folder of sentences"
+                            + " with --data, or multi30k");
+        }
         ImageShape image = data.training().shape();
         if (text.startsWith("ae")) {
             if (image.channels() > 1) {
@@ -47,6 +59,28 @@ public final class ModelCatalog {
         return text.equals("lenet")
                 ? new LeNetSpec(image, data.classes())
                 : ResNetSpec.named(text, image, data.classes());
+    }
+
+    /**
+     * The network that fits data, where none is named.
+     *
+     * @param data the value of {@code --data}
+     */
+    public static String fitting(String data) {
+        if (ParallelCorpus.isNamed(data)) {
+            return "transformer";
+        }
+        return CurvesDataset.NAME.equals(data) ? "ae" : "mlp";
+    }
+
+    /**
+     * LNGD's preset that fits data, where neither it nor the network is named; null: the default.
+     *
+     * @param data the value of {@code --data}
+     */
+    public static String fittingPreset(String data) {
+        // An autoencoder of curves is fitted, not generalised from: recipe.md's second preset.
+        return CurvesDataset.NAME.equals(data) ? "recipe-fit" : null;
     }
 
     /** Whether random crops and mirrored images help this network: the convolutional ones. */

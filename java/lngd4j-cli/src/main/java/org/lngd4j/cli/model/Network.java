@@ -3,14 +3,8 @@ package org.lngd4j.cli.model;
 
 import org.nd4j.linalg.api.ndarray.INDArray;
 
-/** What training and evaluation need of a network, whichever engine computes it. */
+/** What a run needs of every network, whatever it learns and whichever engine computes it. */
 public interface Network {
-    /** One training step: of PyTorch forward and backward pass, of DL4J the update too. */
-    void fit(INDArray features, INDArray targets);
-
-    /** The output in inference mode: probabilities. */
-    INDArray output(INDArray features);
-
     /** Tells it which epoch it is in; schedules and listeners may ask. */
     void setEpochCount(int epoch);
 

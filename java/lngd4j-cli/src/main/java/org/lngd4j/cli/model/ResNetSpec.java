@@ -21,7 +21,7 @@ import org.nd4j.linalg.learning.config.IUpdater;
  */
 public record ResNetSpec(
         String name, int blocks, List<Integer> widths, ImageShape image, int classes)
-        implements ModelSpec {
+        implements ImageModelSpec {
     private record Variant(int blocks, List<Integer> widths) {}
 
     private static final Map<String, Variant> VARIANTS =

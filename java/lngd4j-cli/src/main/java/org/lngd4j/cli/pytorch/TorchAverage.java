@@ -81,7 +81,7 @@ final class TorchAverage {
 
     private void each(INDArray vector, Copy copy) {
         try (PointerScope scope = new PointerScope()) {
-            Tensor all = TorchNetwork.tensor(vector).view(-1);
+            Tensor all = ModuleState.tensor(vector).view(-1);
             long at = 0;
             for (Tensor average : averages) {
                 copy.between(average, all.narrow(0, at, average.numel()));

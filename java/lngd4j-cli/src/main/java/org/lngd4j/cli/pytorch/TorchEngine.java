@@ -5,11 +5,17 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.OutputArchive;
 import org.bytedeco.pytorch.global.torch;
 import org.lngd4j.cli.CliException;
+import org.lngd4j.cli.model.ImageModelSpec;
+import org.lngd4j.cli.model.ImageNetwork;
 import org.lngd4j.cli.model.ModelSpec;
 import org.lngd4j.cli.model.Network;
+import org.lngd4j.cli.model.TransformerSpec;
+import org.lngd4j.cli.model.TranslationNetwork;
+import org.lngd4j.cli.pytorch.transformer.Transformer;
 import org.lngd4j.cli.train.Engine;
 import org.lngd4j.cli.train.LngdChoice;
 import org.lngd4j.cli.train.TrainSettings;
@@ -46,8 +52,21 @@ public final class TorchEngine implements Engine {
     }
 
     @Override
-    public Network network(TrainSettings settings, ModelSpec spec, long totalSteps) {
-        return new TorchNetwork(TorchModel.of(spec, settings.seed()), spec.reconstructs());
+    public ImageNetwork network(TrainSettings settings, ImageModelSpec spec, long totalSteps) {
+        return new TorchImages(TorchModel.of(spec, settings.seed()), spec.reconstructs());
+    }
+
+    @Override
+    public TranslationNetwork translation(TrainSettings settings, TransformerSpec spec) {
+        return new TorchTranslation(
+                transformer(settings, spec),
+                settings.text().labelSmoothingOrDefault(),
+                settings.seed());
+    }
+
+    private static Transformer transformer(TrainSettings settings, TransformerSpec spec) {
+        torch.manual_seed(settings.seed());
+        return new Transformer(spec, settings.text().dropoutOrDefault());
     }
 
     @Override
@@ -67,8 +86,11 @@ public final class TorchEngine implements Engine {
     @Override
     public void write(Path file, TrainSettings settings, ModelSpec spec, INDArray weights)
             throws IOException {
-        TorchModel plain = TorchModel.of(spec, settings.seed());
-        new TorchNetwork(plain, spec.reconstructs()).setParams(weights);
+        Module plain =
+                spec instanceof TransformerSpec sentences
+                        ? transformer(settings, sentences)
+                        : TorchModel.of((ImageModelSpec) spec, settings.seed());
+        ModuleState.assign(plain, weights);
         // The archive has the file's name inside of it: the same weights, the same bytes.
         Path folder = Files.createTempDirectory(file.toAbsolutePath().getParent(), ".model");
         Path made = folder.resolve(file.getFileName());

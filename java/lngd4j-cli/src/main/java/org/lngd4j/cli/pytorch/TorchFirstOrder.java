@@ -12,7 +12,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
 import org.bytedeco.javacpp.PointerScope;
-import org.lngd4j.cli.optimizer.CosineSchedule;
 import org.lngd4j.cli.support.FloatVectors;
 import org.lngd4j.cli.train.FirstOrderSettings;
 import org.lngd4j.cli.train.TrainSettings;
@@ -33,12 +32,12 @@ final class TorchFirstOrder implements TrainingMethod {
 
     TorchFirstOrder(TorchNetwork net, TrainSettings settings, long totalSteps) {
         this.settings = new FirstOrderSettings(settings);
-        this.rate = new CosineSchedule(this.settings.learningRate(), totalSteps);
-        this.optimizer = TorchOptimizers.of(this.settings, net.model());
+        this.rate = this.settings.schedule(totalSteps);
+        this.optimizer = TorchOptimizers.of(this.settings, net.module());
         this.average =
                 settings.averagedWeights() == Boolean.FALSE
                         ? null
-                        : new TorchAverage(net.model().parameters());
+                        : new TorchAverage(net.module().parameters());
     }
 
     @Override

@@ -29,9 +29,9 @@ final class TorchLngd implements TrainingMethod {
         LngdOptions options =
                 LngdChoice.options(
                         settings,
-                        () -> LngdTorch.recommended(net.model(), totalSteps, settings.batch()),
+                        () -> LngdTorch.recommended(net.module(), totalSteps, settings.batch()),
                         totalSteps);
-        training = LngdTorch.attach(net.model(), options, ParameterRule.nesterov(OTHERS_RATE));
+        training = LngdTorch.attach(net.module(), options, ParameterRule.nesterov(OTHERS_RATE));
         told = new LngdDescription(options, training.report());
         device = LngdChoice.device(settings);
     }

@@ -5,9 +5,9 @@ import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.lngd4j.cli.model.AutoencoderSpec;
+import org.lngd4j.cli.model.ImageModelSpec;
 import org.lngd4j.cli.model.LeNetSpec;
 import org.lngd4j.cli.model.MlpSpec;
-import org.lngd4j.cli.model.ModelSpec;
 import org.lngd4j.cli.model.ResNetSpec;
 
 /** A model of {@code --model} as a module whose forward is Java. */
@@ -20,7 +20,7 @@ abstract class TorchModel extends Module {
     abstract Tensor forward(Tensor images);
 
     /** The model of a specification, with fresh weights drawn from the seed. */
-    static TorchModel of(ModelSpec spec, long seed) {
+    static TorchModel of(ImageModelSpec spec, long seed) {
         torch.manual_seed(seed);
         if (spec instanceof MlpSpec mlp) {
             return DenseStack.classifier(mlp.widths());

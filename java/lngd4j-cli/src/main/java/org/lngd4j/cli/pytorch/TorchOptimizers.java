@@ -11,6 +11,7 @@ import org.bytedeco.pytorch.AdamWOptions;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.SGD;
 import org.bytedeco.pytorch.SGDOptions;
+import org.lngd4j.cli.pytorch.transformer.Transformer;
 import org.lngd4j.cli.train.FirstOrderSettings;
 import org.lngd4j.cli.train.OptimizerKind;
 import org.lngd4j.pytorch.optim.Muon;
@@ -29,6 +30,13 @@ final class TorchOptimizers {
                     OptimizerKind.MUON_DECAY,
                     OptimizerKind.SOAP);
 
+    // Of SOAP: its authors' default.
+    private static final int LONGEST_SIDE = 10_000;
+
+    // A vocabulary is no such side: a QR of 4000 x 4000 every tenth step takes longer than the
+    // rest.
+    private static final int LONGEST_SIDE_BESIDE_WORDS = 1000;
+
     private TorchOptimizers() {}
 
     static boolean has(OptimizerKind kind) {
@@ -37,6 +45,10 @@ final class TorchOptimizers {
 
     static String names() {
         return OURS.stream().map(Object::toString).collect(Collectors.joining(", "));
+    }
+
+    private static int longestSide(Module model) {
+        return model instanceof Transformer ? LONGEST_SIDE_BESIDE_WORDS : LONGEST_SIDE;
     }
 
     /**
@@ -80,6 +92,7 @@ final class TorchOptimizers {
                                             .learningRate(rate)
                                             .beta1(momentum)
                                             .weightDecay(decay)
+                                            .maxPreconditionedSize(longestSide(model))
                                             .build()));
             default -> throw new IllegalArgumentException(kind.toString());
         };

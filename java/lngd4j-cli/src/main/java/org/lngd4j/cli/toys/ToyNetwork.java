@@ -13,7 +13,7 @@ import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.deeplearning4j.nn.weights.WeightInit;
 import org.lngd4j.cli.data.ImageShape;
 import org.lngd4j.cli.model.Dl4jNetwork;
-import org.lngd4j.cli.model.ModelSpec;
+import org.lngd4j.cli.model.ImageModelSpec;
 import org.nd4j.linalg.activations.Activation;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.learning.config.IUpdater;
@@ -34,7 +34,7 @@ record ToyNetwork(
         List<Integer> widths,
         Activation hidden,
         Output output)
-        implements ModelSpec {
+        implements ImageModelSpec {
     private static final int KERNEL = 3;
     private static final int STRIDE = 2;
 

@@ -14,7 +14,7 @@ final class BarProgress implements Progress {
     private static final long REFRESH_NANOS = 200_000_000L;
 
     private final ProgressBar bar;
-    private String accuracy = "-";
+    private String quality = "acc -";
     private long nextRefresh;
 
     BarProgress(long startStep, long totalSteps) {
@@ -33,17 +33,13 @@ final class BarProgress implements Progress {
             nextRefresh = now + REFRESH_NANOS;
             bar.setExtraMessage(
                     String.format(
-                            Locale.ROOT,
-                            " loss %.3f acc %s %,.0f/s",
-                            loss,
-                            accuracy,
-                            samplesPerSecond));
+                            Locale.ROOT, " loss %.3f %s %,.0f/s", loss, quality, samplesPerSecond));
         }
     }
 
     @Override
     public void evaluated(MetricsRow row, double samplesPerSecond) {
-        accuracy = row.accuracyText();
+        quality = (row.quality() == Quality.BLEU ? "BLEU " : "acc ") + row.qualityText();
         nextRefresh = System.nanoTime();
         step(row.step(), row.trainLoss(), samplesPerSecond);
     }

@@ -25,10 +25,12 @@ final class Curves {
         add(loss, "train", rows, MetricsRow::trainLoss);
         add(loss, "test", rows, MetricsRow::testLoss);
         List<XYChart> charts = new ArrayList<>(List.of(loss));
-        if (rows.get(0).hasAccuracy()) {
-            XYChart accuracy = chart(title, "test accuracy (%)", LegendPosition.InsideSE);
-            add(accuracy, "test", rows, row -> 100 * row.testAccuracy());
-            charts.add(accuracy);
+        Quality quality = rows.get(0).quality();
+        if (quality != Quality.NONE) {
+            String what = quality == Quality.BLEU ? "test BLEU" : "test accuracy (%)";
+            XYChart chart = chart(title, what, LegendPosition.InsideSE);
+            add(chart, "test", rows, quality::points);
+            charts.add(chart);
         }
         BitmapEncoder.saveBitmap(charts, 1, charts.size(), out, BitmapEncoder.BitmapFormat.PNG);
     }

@@ -3,9 +3,14 @@ package org.lngd4j.cli.train;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import org.lngd4j.cli.CliException;
 import org.lngd4j.cli.model.Dl4jNetwork;
+import org.lngd4j.cli.model.ImageModelSpec;
+import org.lngd4j.cli.model.ImageNetwork;
 import org.lngd4j.cli.model.ModelSpec;
 import org.lngd4j.cli.model.Network;
+import org.lngd4j.cli.model.TransformerSpec;
+import org.lngd4j.cli.model.TranslationNetwork;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /** Deeplearning4j. */
@@ -16,8 +21,16 @@ public final class Dl4jEngine implements Engine {
     }
 
     @Override
-    public Network network(TrainSettings settings, ModelSpec spec, long totalSteps) {
+    public ImageNetwork network(TrainSettings settings, ImageModelSpec spec, long totalSteps) {
         return spec.build(weightSeed(settings), Methods.updater(settings, totalSteps));
+    }
+
+    @Override
+    public TranslationNetwork translation(TrainSettings settings, TransformerSpec spec) {
+        throw CliException.badInput(
+                "--model "
+                        + settings.model()
+                        + " is not there with --engine dl4j, only with pytorch, its default");
     }
 
     // ND4J takes the seed 0 as "none" and draws other weights every time.
@@ -38,6 +51,11 @@ public final class Dl4jEngine implements Engine {
     @Override
     public void write(Path file, TrainSettings settings, ModelSpec spec, INDArray weights)
             throws IOException {
-        ModelFile.write(file, spec, settings.seed(), Methods.plainUpdater(settings), weights);
+        ModelFile.write(
+                file,
+                (ImageModelSpec) spec,
+                settings.seed(),
+                Methods.plainUpdater(settings),
+                weights);
     }
 }

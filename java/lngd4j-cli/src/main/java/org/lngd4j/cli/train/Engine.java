@@ -3,8 +3,12 @@ package org.lngd4j.cli.train;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import org.lngd4j.cli.model.ImageModelSpec;
+import org.lngd4j.cli.model.ImageNetwork;
 import org.lngd4j.cli.model.ModelSpec;
 import org.lngd4j.cli.model.Network;
+import org.lngd4j.cli.model.TransformerSpec;
+import org.lngd4j.cli.model.TranslationNetwork;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /** What computes forward and backward passes: Deeplearning4j or PyTorch. */
@@ -12,8 +16,11 @@ public interface Engine {
     /** Refuses what this engine has not got, before anything is read or written. */
     void check(TrainSettings settings);
 
-    /** A network with fresh weights. */
-    Network network(TrainSettings settings, ModelSpec spec, long totalSteps);
+    /** A network for images with fresh weights. */
+    ImageNetwork network(TrainSettings settings, ImageModelSpec spec, long totalSteps);
+
+    /** A network for sentences with fresh weights. */
+    TranslationNetwork translation(TrainSettings settings, TransformerSpec spec);
 
     /** The method that trains a network of this engine. */
     TrainingMethod method(TrainSettings settings, Network net, long totalSteps);

@@ -8,7 +8,7 @@ import org.lngd4j.cli.data.Dataset;
 import org.lngd4j.cli.data.ImageShape;
 import org.lngd4j.cli.data.Intensities;
 import org.lngd4j.cli.data.LabelledImages;
-import org.lngd4j.cli.model.Network;
+import org.lngd4j.cli.model.ImageNetwork;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
@@ -46,16 +46,7 @@ final class Evaluation {
         }
     }
 
-    /**
-     * What was measured.
-     *
-     * @param loss mean cross-entropy in nats; NaN where the network gives NaN
-     * @param accuracy share of images whose largest output is their class, 0 to 1; NaN where there
-     *     are no classes
-     */
-    record Result(double loss, double accuracy) {}
-
-    Result measure(Network net) {
+    Measurement measure(ImageNetwork net) {
         double loss = 0;
         int right = 0;
         int image = 0;
@@ -79,7 +70,7 @@ final class Evaluation {
             out.close();
         }
         double accuracy = reconstruct ? Double.NaN : (double) right / images.count();
-        return new Result(loss / images.count(), accuracy);
+        return Measurement.ofImages(loss / images.count(), accuracy);
     }
 
     // - sum x log p + (1 - x) log(1 - p)

@@ -61,7 +61,7 @@ final class FirstOrder implements TrainingMethod {
         if (!LibraryUpdaters.has(kind)) {
             return List.of();
         }
-        CosineSchedule rate = new CosineSchedule(numbers(settings).learningRate(), totalSteps);
+        CosineSchedule rate = numbers(settings).schedule(totalSteps);
         UpdaterReport report =
                 LibraryUpdaters.install(
                         kind,
@@ -77,7 +77,7 @@ final class FirstOrder implements TrainingMethod {
         if (LibraryUpdaters.has(settings.optimizer())) {
             return new NoOp(); // until the shapes of the layers are known: the constructor
         }
-        CosineSchedule rate = new CosineSchedule(numbers(settings).learningRate(), totalSteps);
+        CosineSchedule rate = numbers(settings).schedule(totalSteps);
         return switch (settings.optimizer()) {
             case ADAM -> Adam.builder().learningRateSchedule(rate).build();
             case SGD ->

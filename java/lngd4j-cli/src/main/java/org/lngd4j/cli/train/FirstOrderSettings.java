@@ -4,6 +4,7 @@ package org.lngd4j.cli.train;
 import java.util.LinkedHashMap;
 import java.util.Locale;
 import java.util.Map;
+import org.lngd4j.cli.optimizer.CosineSchedule;
 
 /**
  * The numbers of a first-order optimizer: what was said, else defaults from the reference runs,
@@ -21,6 +22,16 @@ public record FirstOrderSettings(TrainSettings settings) {
         return settings.learningRate() != null
                 ? settings.learningRate()
                 : settings.optimizer().axes().get(0).start();
+    }
+
+    /** The schedule of a whole run. */
+    public CosineSchedule schedule(long totalSteps) {
+        return new CosineSchedule(learningRate(), totalSteps, settings.warmupSteps(totalSteps));
+    }
+
+    private String rise() {
+        long percent = settings.warmupSteps(100);
+        return percent == 0 ? "" : ", after a rise in " + percent + " % of the steps";
     }
 
     /** Momentum, or beta1. */
@@ -43,7 +54,9 @@ public record FirstOrderSettings(TrainSettings settings) {
 
     /** One line about the optimizer and its settings. */
     public String describe() {
-        String rate = String.format(Locale.ROOT, "learning rate %s, cosine to 0", learningRate());
+        String rate =
+                String.format(
+                        Locale.ROOT, "learning rate %s, cosine to 0%s", learningRate(), rise());
         return switch (settings.optimizer()) {
             case ADAM -> "Adam, " + rate;
             case SGD -> "SGD with Nesterov momentum " + momentum() + ", " + rate;
@@ -62,7 +75,7 @@ public record FirstOrderSettings(TrainSettings settings) {
     public Map<String, Object> details() {
         Map<String, Object> details = new LinkedHashMap<>();
         details.put("learningRate", learningRate());
-        details.put("schedule", "cosine to 0");
+        details.put("schedule", "cosine to 0" + rise());
         switch (settings.optimizer()) {
             case SGD -> details.put("nesterovMomentum", momentum());
             case LARS, MUON, MUON_DECAY -> details.put("momentum", momentum());

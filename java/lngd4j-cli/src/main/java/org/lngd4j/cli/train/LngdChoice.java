@@ -39,6 +39,11 @@ public final class LngdChoice {
                             : LngdOptions.preset(preset(settings), totalSteps);
             LngdOptions options = direct(settings, start, totalSteps);
             options = withTrustRatio(settings, withDamping(settings, options));
+            long warmup = settings.warmupSteps(totalSteps);
+            if (warmup > 0) {
+                Schedule risen = options.schedule().warmup(warmup);
+                options = options.toBuilder().schedule(risen).build();
+            }
             DeviceChoice.of(options); // refuses what does not go together
             return options;
         } catch (LngdArgumentException e) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.cli.train;
 
+import java.util.List;
 import java.util.Locale;
 
 /**
@@ -12,6 +13,7 @@ import java.util.Locale;
  * @param trainLoss mean loss of the batches since the evaluation before
  * @param testLoss mean cross-entropy on the test set, nats (of an image: summed over its pixels)
  * @param testAccuracy 0 to 1; NaN where there are no classes
+ * @param testBleu 0 to 100; NaN where nothing is translated
  */
 public record MetricsRow(
         long step,
@@ -19,36 +21,63 @@ public record MetricsRow(
         double seconds,
         double trainLoss,
         double testLoss,
-        double testAccuracy) {
-    /** The first line of {@code metrics.csv}. */
+        double testAccuracy,
+        double testBleu) {
+    /** How the first line of {@code metrics.csv} begins. */
     public static final String HEADER = "step,epoch,seconds,train_loss,test_loss,test_accuracy";
 
-    /** Whether there are classes, so that an accuracy can be told. */
-    public boolean hasAccuracy() {
-        return !Double.isNaN(testAccuracy);
+    private static final int CELLS = 6; // and one more where there is BLEU
+
+    /** A row of what is not translated. */
+    public MetricsRow(
+            long step,
+            double epoch,
+            double seconds,
+            double trainLoss,
+            double testLoss,
+            double testAccuracy) {
+        this(step, epoch, seconds, trainLoss, testLoss, testAccuracy, Double.NaN);
     }
 
-    /** Whether this evaluation is better: in accuracy, or in loss where there are no classes. */
+    /** The first line of {@code metrics.csv}: BLEU has a column where something is translated. */
+    static String header(List<MetricsRow> rows) {
+        boolean bleu = rows.stream().anyMatch(row -> row.quality() == Quality.BLEU);
+        return HEADER + (bleu ? ",test_bleu" : "");
+    }
+
+    /** What was measured beside the loss. */
+    public Quality quality() {
+        if (!Double.isNaN(testBleu)) {
+            return Quality.BLEU;
+        }
+        return Double.isNaN(testAccuracy) ? Quality.NONE : Quality.ACCURACY;
+    }
+
+    /** Whether this evaluation is better: in quality, or in loss where there is no other. */
     public boolean isBetterThan(MetricsRow other) {
-        return hasAccuracy() ? testAccuracy > other.testAccuracy : testLoss < other.testLoss;
+        return quality() == Quality.NONE
+                ? testLoss < other.testLoss
+                : quality().points(this) > quality().points(other);
     }
 
-    /** The accuracy for people, for example {@code 89.52 %}. */
-    String accuracyText() {
-        return hasAccuracy() ? String.format(Locale.ROOT, "%.2f %%", 100 * testAccuracy) : "-";
+    /** The quality for people, for example {@code 89.52 %}. */
+    public String qualityText() {
+        return quality().text(this);
     }
 
     /** A line without its line feed. Losses keep every bit: a resumed run is compared with them. */
     public String toCsv() {
-        return String.format(
-                Locale.ROOT,
-                "%d,%.4f,%.3f,%s,%s,%s",
-                step,
-                epoch,
-                seconds,
-                trainLoss,
-                testLoss,
-                testAccuracy);
+        String line =
+                String.format(
+                        Locale.ROOT,
+                        "%d,%.4f,%.3f,%s,%s,%s",
+                        step,
+                        epoch,
+                        seconds,
+                        trainLoss,
+                        testLoss,
+                        testAccuracy);
+        return quality() == Quality.BLEU ? line + "," + testBleu : line;
     }
 
     /**
@@ -58,9 +87,9 @@ public record MetricsRow(
      */
     public static MetricsRow parse(String line) {
         String[] cells = line.split(",", -1);
-        if (cells.length != 6) {
+        if (cells.length != CELLS && cells.length != CELLS + 1) {
             throw new IllegalArgumentException(
-                    "line: " + cells.length + " cells instead of 6: " + line);
+                    "line: " + cells.length + " cells instead of 6 or 7: " + line);
         }
         return new MetricsRow(
                 Long.parseLong(cells[0]),
@@ -68,6 +97,7 @@ public record MetricsRow(
                 Double.parseDouble(cells[2]),
                 Double.parseDouble(cells[3]),
                 Double.parseDouble(cells[4]),
-                Double.parseDouble(cells[5]));
+                Double.parseDouble(cells[5]),
+                cells.length == CELLS ? Double.NaN : Double.parseDouble(cells[CELLS]));
     }
 }

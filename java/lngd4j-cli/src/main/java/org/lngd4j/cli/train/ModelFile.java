@@ -5,7 +5,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import org.deeplearning4j.util.ModelSerializer;
 import org.lngd4j.cli.model.Dl4jNetwork;
-import org.lngd4j.cli.model.ModelSpec;
+import org.lngd4j.cli.model.ImageModelSpec;
 import org.lngd4j.cli.support.AtomicFile;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.learning.config.IUpdater;
@@ -19,7 +19,7 @@ import org.nd4j.linalg.learning.config.IUpdater;
 final class ModelFile {
     private ModelFile() {}
 
-    static void write(Path file, ModelSpec spec, long seed, IUpdater updater, INDArray weights)
+    static void write(Path file, ImageModelSpec spec, long seed, IUpdater updater, INDArray weights)
             throws IOException {
         Dl4jNetwork plain = spec.build(seed, updater);
         plain.params().assign(weights);

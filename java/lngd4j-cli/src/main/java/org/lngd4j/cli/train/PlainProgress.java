@@ -30,11 +30,12 @@ final class PlainProgress implements Progress {
         Duration left = Duration.ofSeconds(Math.round(perStep * (totalSteps - row.step())));
         out.printf(
                 Locale.ROOT,
-                "epoch %.2f  train loss %.4f  test loss %.4f  accuracy %s  %,.0f samples/s  %d:%02d left%n",
+                "epoch %.2f  train loss %.4f  test loss %.4f  %s %s  %,.0f samples/s  %d:%02d left%n",
                 row.epoch(),
                 row.trainLoss(),
                 row.testLoss(),
-                row.accuracyText(),
+                row.quality() == Quality.BLEU ? "BLEU" : "accuracy",
+                row.qualityText(),
                 samplesPerSecond,
                 left.toMinutes(),
                 left.toSecondsPart());

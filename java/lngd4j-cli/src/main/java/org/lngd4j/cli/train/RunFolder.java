@@ -23,6 +23,7 @@ final class RunFolder implements AutoCloseable {
     static final String METRICS = "metrics.csv";
     static final String SUMMARY = "summary.json";
     static final String CURVES = "curves.png";
+    static final String SUBWORDS = "subwords.txt";
 
     private static final String LOCK = ".lock";
 
@@ -133,7 +134,7 @@ final class RunFolder implements AutoCloseable {
         try {
             List<MetricsRow> rows = new ArrayList<>();
             List<String> lines = Files.readAllLines(file);
-            if (lines.isEmpty() || !lines.get(0).equals(MetricsRow.HEADER)) {
+            if (lines.isEmpty() || !lines.get(0).startsWith(MetricsRow.HEADER)) {
                 throw CliException.badInput(file + ": does not begin with " + MetricsRow.HEADER);
             }
             for (String line : lines.subList(1, lines.size())) {
@@ -149,7 +150,7 @@ final class RunFolder implements AutoCloseable {
     }
 
     void writeMetrics(List<MetricsRow> rows) throws IOException {
-        StringBuilder text = new StringBuilder(MetricsRow.HEADER).append('\n');
+        StringBuilder text = new StringBuilder(MetricsRow.header(rows)).append('\n');
         rows.forEach(row -> text.append(row.toCsv()).append('\n'));
         AtomicFile.write(file(METRICS), text.toString());
     }

@@ -47,7 +47,10 @@ final class SettingsMap {
                 map.whole("train-samples"),
                 map.whole("validation"),
                 map.get("augment", Boolean.class),
-                map.lngd());
+                map.real("warmup"),
+                map.lngd(),
+                new TextSettings(
+                        map.whole("vocabulary"), map.real("dropout"), map.real("label-smoothing")));
     }
 
     private LngdSettings lngd() {

@@ -20,7 +20,7 @@ final class Summary {
 
     Summary(Job job, List<MetricsRow> rows, TrainLoop.Spent spent) {
         this.settings = job.settings();
-        this.network = job.spec().toString();
+        this.network = job.task().spec().toString();
         this.method = job.method();
         this.rows = rows;
         this.spent = spent;
@@ -67,7 +67,10 @@ final class Summary {
         map.put("seconds", row.seconds());
         map.put("trainLoss", row.trainLoss());
         map.put("testLoss", row.testLoss());
-        map.put("testAccuracy", row.hasAccuracy() ? row.testAccuracy() : null);
+        map.put("testAccuracy", row.quality() == Quality.ACCURACY ? row.testAccuracy() : null);
+        if (row.quality() == Quality.BLEU) {
+            map.put("testBleu", row.testBleu());
+        }
         return map;
     }
 
@@ -78,7 +81,12 @@ final class Summary {
         text.append(
                 String.format(
                         "%8s %8s %10s %11s %10s %9s%n",
-                        "epoch", "step", "seconds", "train loss", "test loss", "accuracy"));
+                        "epoch",
+                        "step",
+                        "seconds",
+                        "train loss",
+                        "test loss",
+                        last().quality() == Quality.BLEU ? "BLEU" : "accuracy"));
         for (MetricsRow row : rows) {
             text.append(
                     String.format(
@@ -89,13 +97,13 @@ final class Summary {
                             row.seconds(),
                             row.trainLoss(),
                             row.testLoss(),
-                            row.accuracyText().replace(" ", "")));
+                            row.qualityText().replace(" ", "")));
         }
         MetricsRow best = best();
         String what =
-                best.hasAccuracy()
-                        ? "accuracy " + best.accuracyText()
-                        : String.format(Locale.ROOT, "test loss %.4f", best.testLoss());
+                best.quality() == Quality.NONE
+                        ? String.format(Locale.ROOT, "test loss %.4f", best.testLoss())
+                        : best.quality().words() + " " + best.qualityText();
         text.append(String.format(Locale.ROOT, "best %s at epoch %.2f%n", what, best.epoch()));
         return text.toString();
     }

@@ -8,8 +8,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import org.lngd4j.cli.CliException;
-import org.lngd4j.cli.data.Batch;
-import org.lngd4j.cli.data.BatchPipeline;
 import org.lngd4j.cli.model.Network;
 import org.lngd4j.cli.train.Checkpoint.Position;
 
@@ -19,11 +17,10 @@ import org.lngd4j.cli.train.Checkpoint.Position;
  */
 final class TrainLoop {
     private final Job job;
+    private final Task task;
     private final Network net;
     private final TrainingMethod method;
-    private final BatchPipeline batches;
     private final int perEpoch;
-    private final Evaluation evaluation;
     private final Progress progress;
     private final StopSignal stop;
     private final EvaluationPlan plan;
@@ -52,19 +49,15 @@ final class TrainLoop {
 
     TrainLoop(
             Job job,
-            BatchPipeline batches,
-            int perEpoch,
-            Evaluation evaluation,
             Progress progress,
             StopSignal stop,
             Position position,
             List<MetricsRow> rowsSoFar) {
         this.job = job;
-        this.net = job.net();
+        this.task = job.task();
+        this.net = task.network();
         this.method = job.method();
-        this.batches = batches;
-        this.perEpoch = perEpoch;
-        this.evaluation = evaluation;
+        this.perEpoch = task.stepsPerEpoch();
         this.progress = progress;
         this.stop = stop;
         this.plan =
@@ -124,9 +117,9 @@ final class TrainLoop {
 
     private double step() {
         long begin = System.nanoTime();
-        Batch batch = batches.next();
+        task.load();
         long loaded = System.nanoTime();
-        net.fit(batch.features(), batch.targets());
+        task.fit();
         method.afterStep();
         long end = System.nanoTime();
         batchNanos += loaded - begin;
@@ -154,7 +147,7 @@ final class TrainLoop {
 
     private void evaluate() throws IOException {
         long begin = System.nanoTime();
-        Evaluation.Result result = method.withAveragedWeights(() -> evaluation.measure(net));
+        Measurement result = method.withAveragedWeights(task::measure);
         checkLoss(result.loss());
         MetricsRow row =
                 new MetricsRow(
@@ -163,7 +156,8 @@ final class TrainLoop {
                         trainingNanos / 1e9,
                         lossSum / lossCount,
                         result.loss(),
-                        result.accuracy());
+                        result.accuracy(),
+                        result.bleu());
         lossSum = 0;
         lossCount = 0;
         rows.add(row);
@@ -182,7 +176,7 @@ final class TrainLoop {
             Position position = new Position(step, trainingNanos, lossSum, lossCount);
             new Checkpoint(
                             job.settings(),
-                            job.spec().toString(),
+                            task.spec().toString(),
                             position,
                             net.params(),
                             Files.readAllBytes(file))

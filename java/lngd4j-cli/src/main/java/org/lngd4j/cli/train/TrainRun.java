@@ -10,13 +10,6 @@ import java.util.List;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import org.lngd4j.cli.CliException;
-import org.lngd4j.cli.data.BatchFiller;
-import org.lngd4j.cli.data.BatchPipeline;
-import org.lngd4j.cli.data.DataCatalog;
-import org.lngd4j.cli.data.Dataset;
-import org.lngd4j.cli.data.Intensities;
-import org.lngd4j.cli.model.ModelCatalog;
-import org.lngd4j.cli.model.ModelSpec;
 import org.lngd4j.cli.model.Network;
 import org.lngd4j.cli.support.AtomicFile;
 import org.lngd4j.cli.support.Json;
@@ -103,91 +96,60 @@ public final class TrainRun {
      */
     public int execute() {
         engine.check(settings);
-        Dataset data = data();
-        ModelSpec spec = ModelCatalog.parse(settings.model(), data);
-        if (settings.batch() > data.training().count()) {
-            throw CliException.badInput(
-                    "--batch "
-                            + settings.batch()
-                            + ": there are only "
-                            + data.training().count()
-                            + " training images");
-        }
-        if (checkpoint != null && !checkpoint.network().equals(spec.toString())) {
-            throw CliException.badInput(
-                    "--resume "
-                            + folder
-                            + ": its network is "
-                            + checkpoint.network()
-                            + ", but these data make it "
-                            + spec);
-        }
         // ND4J must be up before its native operations are asked for.
         Nd4j.getBackend();
         NativeOpsHolder.getInstance().getDeviceNativeOps().setOmpNumThreads(settings.threads());
-        long totalSteps =
-                (long) settings.epochs()
-                        * BatchFiller.count(data.training().count(), settings.batch());
-        Network net = engine.network(settings, spec, totalSteps);
+        try (Task task = Tasks.open(settings, engine, err::println)) {
+            String network = task.spec().toString();
+            if (checkpoint != null && !checkpoint.network().equals(network)) {
+                throw CliException.badInput(
+                        "--resume "
+                                + folder
+                                + ": its network is "
+                                + checkpoint.network()
+                                + ", but these data make it "
+                                + network);
+            }
+            return execute(task, (long) settings.epochs() * task.stepsPerEpoch());
+        }
+    }
+
+    private int execute(Task task, long totalSteps) {
+        Network net = task.network();
         try (TrainingMethod method = engine.method(settings, net, totalSteps);
                 RunFolder held = folder) {
             Position position = checkpoint == null ? Position.START : restore(net, method);
             List<MetricsRow> rows =
                     checkpoint == null ? List.of() : folder.readMetrics(position.step());
             held.create();
+            task.writeFiles(folder);
             err.println(
                     "lngd: "
-                            + spec
+                            + task.spec()
                             + ", "
                             + method.describe()
                             + ", "
                             + method.device()
                             + ", "
-                            + data.training()
-                            + " from "
-                            + data.source()
+                            + task.data()
                             + ", to "
                             + folder);
             method.notices().forEach(line -> err.println("lngd: " + line));
-            return train(
-                    new Job(settings, spec, net, method, folder), data, position, rows, totalSteps);
+            return train(new Job(settings, task, method, folder), position, rows, totalSteps);
         } catch (IOException e) {
             throw CliException.failure(folder + ": " + e, e);
         }
     }
 
-    private int train(
-            Job job, Dataset data, Position position, List<MetricsRow> rows, long totalSteps)
+    private int train(Job job, Position position, List<MetricsRow> rows, long totalSteps)
             throws IOException {
-        BatchFiller filler =
-                new BatchFiller(
-                        data.training(),
-                        Intensities.of(data.training()),
-                        job.spec().reconstructs() ? Dataset.NO_CLASSES : data.classes(),
-                        settings.batch(),
-                        settings.seed(),
-                        augmented(data));
-        Evaluation evaluation =
-                new Evaluation(
-                        data,
-                        job.spec().reconstructs(),
-                        ModelCatalog.isConvolutional(settings.model()));
         // Signals are listened to from here on: before the first step Ctrl-C just ends the process.
         try (StopSignal stop = signals.get()) {
             TrainLoop loop;
             boolean complete;
-            try (Progress progress = progress(position, totalSteps);
-                    BatchPipeline batches = new BatchPipeline(filler, position.step())) {
-                loop =
-                        new TrainLoop(
-                                job,
-                                batches,
-                                filler.count(),
-                                evaluation,
-                                progress,
-                                stop,
-                                position,
-                                rows);
+            try (Progress progress = progress(position, totalSteps)) {
+                job.task().start(position.step());
+                loop = new TrainLoop(job, progress, stop, position, rows);
                 complete = loop.run();
             }
             if (complete) {
@@ -205,24 +167,6 @@ public final class TrainRun {
         }
     }
 
-    private Dataset data() {
-        Dataset data = DataCatalog.read(settings.data(), err::println);
-        if (settings.trainSamples() != null) {
-            data = data.withTraining("--train-samples", settings.trainSamples());
-        }
-        if (settings.validation() != null) {
-            data = data.withValidation("--validation", settings.validation());
-        }
-        return data;
-    }
-
-    private boolean augmented(Dataset data) {
-        return settings.augment() != null
-                ? settings.augment()
-                : data.training().shape().channels() > 1
-                        && ModelCatalog.isConvolutional(settings.model());
-    }
-
     private Progress progress(Position position, long totalSteps) {
         return Terminal.errorIsInteractive()
                 ? new BarProgress(position.step(), totalSteps)
@@ -230,12 +174,12 @@ public final class TrainRun {
     }
 
     private void deliver(Job job, TrainLoop loop) throws IOException {
-        Network net = job.net();
+        Network net = job.task().network();
         INDArray weights = job.method().withAveragedWeights(() -> net.params().dup());
-        engine.write(folder.file(engine.modelFile()), settings, job.spec(), weights);
+        engine.write(folder.file(engine.modelFile()), settings, job.task().spec(), weights);
         Summary summary = new Summary(job, loop.rows(), loop.spent());
         AtomicFile.write(folder.file(RunFolder.SUMMARY), Json.write(summary.toMap()));
-        drawCurves(job.spec() + ", " + settings.optimizer(), loop.rows());
+        drawCurves(job.task().spec() + ", " + settings.optimizer(), loop.rows());
         out.print(summary.table());
         out.println("files in " + folder);
         out.flush();

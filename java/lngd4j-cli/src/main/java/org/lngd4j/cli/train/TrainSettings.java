@@ -9,6 +9,7 @@ import java.util.function.DoublePredicate;
 import org.lngd4j.cli.CliException;
 import org.lngd4j.cli.data.DataCatalog;
 import org.lngd4j.cli.model.ModelCatalog;
+import org.lngd4j.cli.model.TransformerSpec;
 
 /**
  * Everything that decides a run, checked. A null stands for "not said": the optimizer's or the
@@ -42,7 +43,10 @@ import org.lngd4j.cli.model.ModelCatalog;
  * @param validation hold the last so many of them out and measure on these, at least 1
  * @param augment crop and mirror at random; null: for photographs (CIFAR-10) in convolutional
  *     networks
+ * @param warmup share of the steps in which the learning rate rises, 0 to 1; null: 0.1 for
+ *     sentences, otherwise 0
  * @param lngd the rest of LNGD's and the KFACs' settings
+ * @param text settings of networks that learn sentences
  */
 public record TrainSettings(
         String data,
@@ -71,7 +75,9 @@ public record TrainSettings(
         Integer trainSamples,
         Integer validation,
         Boolean augment,
-        LngdSettings lngd) {
+        Double warmup,
+        LngdSettings lngd,
+        TextSettings text) {
     /** The presets of LNGD by name, and what is recommended for the network. */
     public static final List<String> PRESETS =
             List.of(
@@ -86,6 +92,7 @@ public record TrainSettings(
     private static final double LARGEST_RATE = 1000;
     private static final int MOST_EPOCHS = 100_000;
     private static final int MOST_THREADS = 1024;
+    private static final double TEXT_WARMUP = 0.1;
 
     /** Checks every range; the first value out of its range is a {@link CliException}. */
     public TrainSettings {
@@ -114,6 +121,20 @@ public record TrainSettings(
         whole("--inverse-interval", inverseInterval, 1, Integer.MAX_VALUE);
         whole("--train-samples", trainSamples, 1, Integer.MAX_VALUE);
         whole("--validation", validation, 1, Integer.MAX_VALUE);
+        real("--warmup", warmup, x -> x >= 0 && x <= 1, "0 to 1, a share of the steps");
+        if (!TransformerSpec.isName(model)) {
+            text.toMap()
+                    .forEach(
+                            (option, value) -> {
+                                if (value != null) {
+                                    throw CliException.badInput(
+                                            "--"
+                                                    + option
+                                                    + " is for --model transformer, not "
+                                                    + model);
+                                }
+                            });
+        }
         if (!optimizer.takesPreset()) {
             forLngdOnly(optimizer, "--preset", preset);
             forLngdOnly(optimizer, "--fisher", fisher);
@@ -147,6 +168,12 @@ public record TrainSettings(
                         "--device cuda is for --optimizer lngd, not " + optimizer);
             }
         }
+    }
+
+    /** Steps in which the learning rate rises. */
+    public long warmupSteps(long totalSteps) {
+        double share = warmup != null ? warmup : TransformerSpec.isName(model) ? TEXT_WARMUP : 0;
+        return Math.round(share * totalSteps);
     }
 
     /** The same with another number of threads, which changes no result but its rounding. */
@@ -218,6 +245,8 @@ public record TrainSettings(
         map.put("train-samples", trainSamples);
         map.put("validation", validation);
         map.put("augment", augment);
+        map.put("warmup", warmup);
+        map.putAll(text.toMap());
         return map;
     }
 

@@ -10,6 +10,7 @@ import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.lngd4j.cli.compare.RunStore.Done;
 import org.lngd4j.cli.train.MetricsRow;
+import org.lngd4j.cli.train.Quality;
 
 class ResultTableTest {
     private static final Target TARGET = Target.parse("acc=0.8");
@@ -21,7 +22,11 @@ class ResultTableTest {
         ContenderResult never = result("lars", run(10, .5, .6, .6, .6), run(10, .5, .6, .8, .8));
         ContenderResult broken = result("lamb", run(10, .8), new Done(List.of(), true, null));
         ResultTable table =
-                new ResultTable(List.of(sgd, fast, never, broken), TARGET, true, Optional.empty());
+                new ResultTable(
+                        List.of(sgd, fast, never, broken),
+                        TARGET,
+                        Quality.ACCURACY,
+                        Optional.empty());
 
         assertThat(table.titles()).hasSize(10).startsWith("optimizer", "settings");
         List<List<String>> lines = table.lines();
@@ -46,7 +51,7 @@ class ResultTableTest {
                 new ResultTable(
                         List.of(result("sgd", run(1, .8)), result("lngd", run(1, .9))),
                         TARGET,
-                        true,
+                        Quality.ACCURACY,
                         Optional.of("PyTorch"));
 
         List<String> text = table.text().lines().toList();
@@ -66,11 +71,31 @@ class ResultTableTest {
                 new ResultTable(
                         List.of(result("sgd", run)),
                         Target.parse("loss=95"),
-                        false,
+                        Quality.NONE,
                         Optional.empty());
 
         assertThat(table.titles()).contains("best test loss").doesNotContain("best accuracy %");
         assertThat(table.lines().get(0)).contains("1.00 ±0.00", "91.00 ±0.00", "90.00 ±0.00");
+    }
+
+    @Test
+    void translationsHaveBleu() {
+        Done run =
+                new Done(
+                        List.of(
+                                new MetricsRow(1, 1, 2, 4, 3.5, Double.NaN, 31.5),
+                                new MetricsRow(2, 2, 4, 4, 3.25, Double.NaN, 30)),
+                        false,
+                        null);
+        ResultTable table =
+                new ResultTable(
+                        List.of(result("sgd", run)),
+                        Target.parse("bleu=31"),
+                        Quality.BLEU,
+                        Optional.of("PyTorch"));
+
+        assertThat(table.titles()).contains("best BLEU", "final BLEU", "final test loss");
+        assertThat(table.lines().get(0)).contains("1.00 ±0.00", "31.50 ±0.00", "30.00 ±0.00");
     }
 
     private static ContenderResult result(String name, Done... runs) {

@@ -28,7 +28,17 @@ class TargetTest {
 
     @ParameterizedTest
     @ValueSource(
-            strings = {"0.9", "acc", "acc=", "acc=0", "acc=90", "acc=NaN", "loss=-1", "top5=1"})
+            strings = {
+                "0.9",
+                "acc",
+                "acc=",
+                "acc=0",
+                "acc=90",
+                "bleu=101",
+                "acc=NaN",
+                "loss=-1",
+                "top5=1"
+            })
     void refusesWhatIsNoTarget(String text) {
         assertThatThrownBy(() -> Target.parse(text))
                 .isInstanceOf(CliException.class)
@@ -48,9 +58,21 @@ class TargetTest {
     }
 
     @Test
+    void moreBleuIsBetter() {
+        List<MetricsRow> rows =
+                List.of(
+                        new MetricsRow(1, 1, 1, 3, 3, Double.NaN, 30.2),
+                        new MetricsRow(2, 2, 2, 3, 3, Double.NaN, 32.9));
+        assertThat(Target.parse("bleu=31").firstIn(rows)).contains(rows.get(1));
+        assertThat(Target.reachedByAll(Measure.BLEU, List.of(rows)))
+                .contains(new Target(Measure.BLEU, 32.5));
+    }
+
+    @Test
     void isToldInWords() {
         assertThat(Target.parse("acc=0.885")).hasToString("test accuracy 88.50 %");
         assertThat(Target.parse("train-loss=80")).hasToString("training loss 80.00");
+        assertThat(Target.parse("bleu=31.5")).hasToString("test BLEU 31.50");
     }
 
     private static MetricsRow row(long step, double loss, double accuracy) {

@@ -39,7 +39,7 @@ class ModelCatalogTest {
         "resnet18-cifar, true, 11173962",
     })
     void theNetworksHaveTheSizesOfTheLiterature(String model, boolean colour, long parameters) {
-        ModelSpec spec = ModelCatalog.parse(model, data(colour ? COLOUR : GREY, 10));
+        ImageModelSpec spec = ModelCatalog.parse(model, data(colour ? COLOUR : GREY, 10));
         Dl4jNetwork net = spec.build(1, new Sgd());
 
         assertThat(spec.parameters()).isEqualTo(parameters);
@@ -56,7 +56,7 @@ class ModelCatalogTest {
 
     @Test
     void aResidualNetHalvesTheImageTwice() {
-        ModelSpec spec = ModelCatalog.parse("resnet8", data(COLOUR, 10));
+        ImageModelSpec spec = ModelCatalog.parse("resnet8", data(COLOUR, 10));
         ComputationGraph graph = (ComputationGraph) spec.build(1, new Sgd()).model();
         INDArray image = Nd4j.rand(DataType.FLOAT, 2, COLOUR.features());
 
@@ -75,7 +75,7 @@ class ModelCatalogTest {
     @CsvSource({"lenet, false", "resnet8, false", "lenet, true", "resnet8, true"})
     void convolutionalNetsLearnWhichChannelIsLit(String model, boolean lngd) {
         ImageShape shape = new ImageShape(3, 16, 16);
-        ModelSpec spec = ModelCatalog.parse(model, data(shape, 3));
+        ImageModelSpec spec = ModelCatalog.parse(model, data(shape, 3));
         Dl4jNetwork net = spec.build(1, new Sgd(0.1));
         INDArray images = Nd4j.rand(DataType.FLOAT, 12, shape.features()).muli(0.5);
         INDArray targets = Nd4j.zeros(DataType.FLOAT, 12, 3);
@@ -110,7 +110,7 @@ class ModelCatalogTest {
 
     @Test
     void anAutoencoderGivesPixelsBack() {
-        ModelSpec spec = ModelCatalog.parse("ae:784-30-6", data(GREY, Dataset.NO_CLASSES));
+        ImageModelSpec spec = ModelCatalog.parse("ae:784-30-6", data(GREY, Dataset.NO_CLASSES));
 
         assertThat(spec.reconstructs()).isTrue();
         assertThat(spec.toString()).isEqualTo("ae 784-30-6");
@@ -128,6 +128,24 @@ class ModelCatalogTest {
                 .hasMessageContaining("too small, at least 16x16");
         assertThatThrownBy(() -> ModelCatalog.parse("vgg", colour))
                 .hasMessageContaining("lenet, resnet8, resnet20, resnet18-cifar");
+    }
+
+    @Test
+    void whatFitsTheData() {
+        assertThat(ModelCatalog.fitting(null)).isEqualTo("mlp");
+        assertThat(ModelCatalog.fitting("cifar10")).isEqualTo("mlp");
+        assertThat(ModelCatalog.fitting("curves")).isEqualTo("ae");
+        assertThat(ModelCatalog.fittingPreset("curves")).isEqualTo("recipe-fit");
+        assertThat(ModelCatalog.fitting("multi30k")).isEqualTo("transformer");
+        assertThat(ModelCatalog.fittingPreset("multi30k")).isNull();
+    }
+
+    @Test
+    void aTransformerIsReadAndTold() {
+        TransformerSpec spec = TransformerSpec.parse("transformer:2-8-2-12", 20);
+        assertThat(spec).hasToString("transformer:2-8-2-12 of 20 subwords");
+        assertThat(TransformerSpec.parse("transformer", 9))
+                .isEqualTo(new TransformerSpec(4, 128, 4, 256, 9));
     }
 
     private static Dataset data(ImageShape shape, int classes) {

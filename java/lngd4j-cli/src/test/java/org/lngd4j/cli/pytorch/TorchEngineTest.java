@@ -19,6 +19,7 @@ import org.lngd4j.cli.data.IdxWriter;
 import org.lngd4j.cli.model.MlpSpec;
 import org.lngd4j.cli.train.CommandResult;
 import org.lngd4j.cli.train.MetricsRow;
+import org.lngd4j.cli.train.Quality;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 
@@ -114,15 +115,14 @@ class TorchEngineTest {
         assertThat(result.status()).isZero();
         List<MetricsRow> rows = rows("run");
         assertThat(rows.get(1).trainLoss()).isLessThan(rows.get(0).trainLoss());
-        assertThat(rows.get(1).hasAccuracy()).isFalse();
+        assertThat(rows.get(1).quality()).isEqualTo(Quality.NONE);
     }
 
     @Test
     void parametersGoThroughOneVectorAndBack() {
         Nd4j.getBackend();
-        TorchNetwork net = new TorchNetwork(TorchModel.of(new MlpSpec(List.of(6, 5, 3)), 1), false);
-        TorchNetwork other =
-                new TorchNetwork(TorchModel.of(new MlpSpec(List.of(6, 5, 3)), 2), false);
+        TorchImages net = new TorchImages(TorchModel.of(new MlpSpec(List.of(6, 5, 3)), 1), false);
+        TorchImages other = new TorchImages(TorchModel.of(new MlpSpec(List.of(6, 5, 3)), 2), false);
         INDArray weights = net.params();
         assertThat(weights.length()).isEqualTo(6 * 5 + 5 + 5 * 3 + 3);
         assertThat(other.params()).isNotEqualTo(weights);

@@ -44,7 +44,9 @@ class CheckpointTest {
                     null,
                     null,
                     null,
-                    LngdSettings.NONE);
+                    null,
+                    LngdSettings.NONE,
+                    TextSettings.NONE);
     private static final Position POSITION = new Position(77, 123_456_789_012_345L, 0.1 + 0.2, 3);
     private static final INDArray WEIGHTS =
             Nd4j.createFromArray(new float[][] {{1, Float.MIN_VALUE, -0f, 1e38f}});

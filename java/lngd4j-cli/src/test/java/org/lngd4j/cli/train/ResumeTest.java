@@ -59,7 +59,35 @@ class ResumeTest {
         stoppedAndResumed(TrainSettings.of(options));
     }
 
+    /** With dropout, which depends on seed and step alone. */
+    @ParameterizedTest
+    @EnumSource(names = {"LNGD", "ADAMW"})
+    void translationsAreResumedToo(OptimizerKind optimizer) throws IOException {
+        Path sentences = Files.createDirectory(folder.resolve("sentences"));
+        StringBuilder text = new StringBuilder();
+        for (int i = 0; i < 60; i++) {
+            text.append("a b c d e ".repeat(1 + i % 3)).append((char) ('f' + i % 7)).append('\n');
+        }
+        for (String file : List.of("train", "val", "test")) {
+            Files.writeString(sentences.resolve(file + ".en"), text);
+            Files.writeString(sentences.resolve(file + ".de"), text);
+        }
+        Map<String, Object> options = settings(optimizer, null).toMap();
+        options.put("data", sentences.toString());
+        options.put("model", "transformer:1-8-2-8");
+        options.put("engine", "pytorch");
+        options.put("dropout", 0.2);
+        options.put("vocabulary", 300);
+        options.put("batch", 20);
+        stoppedAndResumed(TrainSettings.of(options), 6);
+    }
+
+    // 13 batches of 16 (the last of 8) an epoch, two epochs.
     private void stoppedAndResumed(TrainSettings settings) throws IOException {
+        stoppedAndResumed(settings, 26);
+    }
+
+    private void stoppedAndResumed(TrainSettings settings, int steps) throws IOException {
         PrintStream stream = new PrintStream(told, true);
         int status =
                 TrainRun.fresh(
@@ -92,9 +120,7 @@ class ResumeTest {
         }
 
         assertThat(status).isZero();
-        // 13 batches of 16 (the last of 8) an epoch, two epochs: a stop after every step but the
-        // last.
-        assertThat(stops).isEqualTo(25);
+        assertThat(stops).isEqualTo(steps - 1); // after every step but the last
         assertThat(withoutSeconds("pieces")).isEqualTo(withoutSeconds("whole"));
         if (settings.engine() == null) {
             assertThat(model("pieces").params().toFloatVector())
@@ -210,7 +236,9 @@ class ResumeTest {
                 null,
                 null,
                 null,
-                LngdSettings.NONE);
+                null,
+                LngdSettings.NONE,
+                TextSettings.NONE);
     }
 
     private String path(String run) {

@@ -184,7 +184,7 @@ class TrainRunTest {
                 .doesNotContain("-conv");
         ComputationGraph graph =
                 ModelSerializer.restoreComputationGraph(folder.resolve("run/model.zip").toFile());
-        Evaluation.Result measured =
+        Measurement measured =
                 new Evaluation(Dataset.read(data), false, true).measure(Dl4jNetwork.of(graph));
         List<String> lines = Files.readAllLines(folder.resolve("run/metrics.csv"));
         assertThat(measured.loss())
@@ -197,7 +197,7 @@ class TrainRunTest {
         File model = folder.resolve("run/model.zip").toFile();
 
         MultiLayerNetwork net = ModelSerializer.restoreMultiLayerNetwork(model);
-        Evaluation.Result result =
+        Measurement result =
                 new Evaluation(Dataset.read(data), false, false).measure(Dl4jNetwork.of(net));
 
         List<String> lines = Files.readAllLines(folder.resolve("run/metrics.csv"));

@@ -7,6 +7,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -81,6 +82,15 @@ class TrainSettingsTest {
                 "--optimizer kfac --fisher expected | --fisher is for --optimizer lngd, not kfac",
                 "--optimizer lngd-lr --preset paper | --preset is for --optimizer lngd, not lngd-lr",
                 "--optimizer adam --device cuda | --device cuda is for --optimizer lngd, not adam",
+                "--warmup 2 | --warmup 2.0: must be 0 to 1, a share of the steps",
+                "--dropout 0.1 | --dropout is for --model transformer, not mlp",
+                "--model transformer --dropout 1 | --dropout 1.0: must be 0 or more, below 1",
+                "--model transformer --label-smoothing -1 | --label-smoothing -1.0: must be 0 or more",
+                "--model transformer --vocabulary 2 | --vocabulary 2: must be 300 to 100000",
+                "--model transformer:4 | --model transformer:4: expected transformer or transformer:L",
+                "--model transformer:1-6-4-8 | and the width a multiple of the heads and of 2",
+                "--model transformer --data curves | learns sentences, these data are images",
+                "--model transformer --engine dl4j --data multi30k | --data multi30k: not found",
                 "--frobnicate | Unknown option: '--frobnicate'",
                 "--epochs | Missing required parameter for option '--epochs'",
                 "--epochs 1 --epochs 2 | option '--epochs' (N) should be specified only once",
@@ -129,7 +139,27 @@ class TrainSettingsTest {
                         null,
                         null,
                         null,
-                        new LngdSettings(64, "layer", 3.0, true, false, 4.0, "trust", true));
+                        0.25,
+                        new LngdSettings(64, "layer", 3.0, true, false, 4.0, "trust", true),
+                        TextSettings.NONE);
+        TrainSettings sentences =
+                TrainSettings.of(
+                        Map.ofEntries(
+                                Map.entry("data", "there"),
+                                Map.entry("model", "transformer:2-8-2-8"),
+                                Map.entry("engine", "pytorch"),
+                                Map.entry("optimizer", "adamw"),
+                                Map.entry("epochs", 1),
+                                Map.entry("batch", 2),
+                                Map.entry("seed", 3L),
+                                Map.entry("device", "auto"),
+                                Map.entry("threads", 1),
+                                Map.entry("eval-every", 1.0),
+                                Map.entry("vocabulary", 500),
+                                Map.entry("dropout", 0.3),
+                                Map.entry("label-smoothing", 0.2)));
+        assertThat(sentences.warmupSteps(50)).isEqualTo(5);
+        assertThat(settings.warmupSteps(50)).isEqualTo(13); // a quarter
         TrainSettings plain =
                 new TrainSettings(
                         null,
@@ -158,9 +188,11 @@ class TrainSettingsTest {
                         null,
                         null,
                         null,
-                        LngdSettings.NONE);
+                        null,
+                        LngdSettings.NONE,
+                        TextSettings.NONE);
 
-        for (TrainSettings one : new TrainSettings[] {settings, plain}) {
+        for (TrainSettings one : new TrainSettings[] {settings, sentences, plain}) {
             String json = Json.write(one.toMap());
             assertThat(SettingsMap.read(Json.readObject(json))).isEqualTo(one);
         }
@@ -204,7 +236,9 @@ class TrainSettingsTest {
                         null,
                         null,
                         null,
-                        LngdSettings.NONE);
+                        null,
+                        LngdSettings.NONE,
+                        TextSettings.NONE);
         settings.toMap().keySet().forEach(name -> assertThat(help.toString()).contains(name));
     }
 }
