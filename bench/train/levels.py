@@ -11,7 +11,7 @@ import json
 import sys
 from statistics import mean
 
-MEASURES = {"acc": ("testAccuracy", 1), "loss": ("testLoss", -1), "train-loss": ("trainLoss", -1)}
+MEASURES = {"acc": ("testAccuracy", 1), "bleu": ("testBleu", 1), "loss": ("testLoss", -1), "train-loss": ("trainLoss", -1)}
 
 
 def first(evaluations, key, sign, level):
@@ -31,7 +31,7 @@ def cells(run, key, sign, level):
 
 def main(arguments):
     if len(arguments) < 3 or arguments[1] not in MEASURES:
-        sys.exit("usage: levels.py RESULTS.json acc|loss|train-loss LEVEL...")
+        sys.exit("usage: levels.py RESULTS.json acc|bleu|loss|train-loss LEVEL...")
     with open(arguments[0], encoding="utf-8") as file:
         runs = json.load(file)["runs"]
     key, sign = MEASURES[arguments[1]]

@@ -12,7 +12,7 @@ import org.lngd4j.nativelib.LngdArgumentException;
  * transpose of the weights, on the same memory. Indices are handed over as float32, which has all
  * whole numbers up to 2^24, the largest vocabulary.
  */
-record EmbeddingForm(EmbeddingImpl layer) implements LayerForm {
+record EmbeddingForm(EmbeddingImpl layer) implements SequenceForm {
     private static final int WITH_POSITIONS = 3; // axes of the output
 
     @Override

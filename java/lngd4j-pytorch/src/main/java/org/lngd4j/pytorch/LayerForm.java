@@ -20,17 +20,4 @@ interface LayerForm {
 
     /** A batch of outputs, or gradients of outputs, as {@code lngd_observe} takes it. */
     Tensor outputs(Tensor output);
-
-    /**
-     * A batch of inputs with a row for each position, for layers that may be told which of them
-     * count.
-     */
-    default Tensor inputRows(Tensor input) {
-        throw new UnsupportedOperationException(getClass() + " has no rows to choose from");
-    }
-
-    /** The same of outputs. */
-    default Tensor outputRows(Tensor output) {
-        throw new UnsupportedOperationException(getClass() + " has no rows to choose from");
-    }
 }

@@ -6,7 +6,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.lngd4j.LayerSpec;
 
 /** A fully connected layer: all axes before the last are samples. */
-record LinearForm(LinearImpl layer) implements LayerForm {
+record LinearForm(LinearImpl layer) implements SequenceForm {
     @Override
     public LayerSpec spec(String name) {
         Tensor w = layer.weight();

@@ -66,7 +66,7 @@ final class Sighting {
     Tensor outputRows(Tensor first) {
         return rows == null
                 ? capture.form().outputs(first)
-                : capture.form()
+                : sequence()
                         .outputRows(first)
                         .index_select(0, RowMask.indices(rows, first.size(0)));
     }
@@ -77,16 +77,19 @@ final class Sighting {
             capture.form().outputs(first).copy_(values);
         } else {
             Tensor indices = RowMask.indices(rows, first.size(0));
-            capture.form().outputRows(first).index_copy_(0, indices, values);
+            sequence().outputRows(first).index_copy_(0, indices, values);
         }
+    }
+
+    /** Only such layers take a mask. */
+    private SequenceForm sequence() {
+        return (SequenceForm) capture.form();
     }
 
     private Tensor inputRows(Tensor first) {
         return rows == null
                 ? capture.form().inputs(first)
-                : capture.form()
-                        .inputRows(first)
-                        .index_select(0, RowMask.indices(rows, first.size(0)));
+                : sequence().inputRows(first).index_select(0, RowMask.indices(rows, first.size(0)));
     }
 
     /**

@@ -233,7 +233,7 @@ final class CompareRun {
                                         + tuning.epochs()
                                         + " epochs for each, judged on "
                                         + (task.quality() == Quality.BLEU
-                                                ? "the validation set"
+                                                ? "the loss of the validation set"
                                                 : "a tenth of the training images that was held"
                                                         + " out")
                                         + ", with a seed of its own");

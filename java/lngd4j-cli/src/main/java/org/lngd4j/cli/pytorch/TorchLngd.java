@@ -7,8 +7,11 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
+import org.bytedeco.pytorch.Module;
+import org.lngd4j.Approximation;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.ParameterRule;
+import org.lngd4j.cli.pytorch.transformer.Transformer;
 import org.lngd4j.cli.train.LngdChoice;
 import org.lngd4j.cli.train.LngdDescription;
 import org.lngd4j.cli.train.TrainSettings;
@@ -21,6 +24,12 @@ final class TorchLngd implements TrainingMethod {
     // Batch norm learns well at this rate; it is that of the engine DL4J, not tuned either.
     private static final double OTHERS_RATE = 0.03;
 
+    // Of a Transformer, not tuned: AdamW's start in the comparisons for norms alone; with
+    // embeddings
+    // the rate of Muon's AdamW as it was tuned there.
+    private static final double NORMS_RATE = 0.003;
+    private static final double WORDS_RATE = 0.03;
+
     private final LngdTorch training;
     private final LngdDescription told;
     private final String device;
@@ -31,9 +40,19 @@ final class TorchLngd implements TrainingMethod {
                         settings,
                         () -> LngdTorch.recommended(net.module(), totalSteps, settings.batch()),
                         totalSteps);
-        training = LngdTorch.attach(net.module(), options, ParameterRule.nesterov(OTHERS_RATE));
+        training = LngdTorch.attach(net.module(), options, others(net.module(), options));
         told = new LngdDescription(options, training.report());
         device = LngdChoice.device(settings);
+    }
+
+    /** What moves the parameters that LNGD leaves. */
+    private static ParameterRule others(Module model, LngdOptions options) {
+        if (!(model instanceof Transformer)) {
+            return ParameterRule.nesterov(OTHERS_RATE);
+        }
+        // The gradients of embeddings, where LNGD leaves them, are far too uneven for SGD.
+        boolean leavesWords = options.approximation() != Approximation.LNGD;
+        return ParameterRule.adamW().learningRate(leavesWords ? WORDS_RATE : NORMS_RATE);
     }
 
     @Override

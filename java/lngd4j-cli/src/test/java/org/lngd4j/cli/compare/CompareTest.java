@@ -100,7 +100,9 @@ class CompareTest {
         wrong.put("--optimizers sgd,newton", "--optimizers newton: there is no such optimizer");
         wrong.put("--optimizers sgd,sgd", "one is there twice");
         wrong.put("--target acc=90", "--target acc=90: expected acc=X");
-        wrong.put("--target acc=0.9 --model ae:36-4", "this network has no test accuracy; name loss=X");
+        wrong.put(
+                "--target acc=0.9 --model ae:36-4",
+                "this network has no test accuracy; name loss=X");
         wrong.put("--jobs 0", "--jobs 0: must be 1 to 1000");
         wrong.put("--tune-jobs 1001", "--tune-jobs 1001: must be 1 to 1000");
         wrong.put("--seeds 0", "--seeds 0: must be 1 to 1000");

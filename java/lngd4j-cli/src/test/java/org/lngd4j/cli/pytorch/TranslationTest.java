@@ -85,7 +85,7 @@ class TranslationTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"lngd,", "adamw, 0.01", "muon-decay, 0.03", "soap, 0.01"})
+    @CsvSource({"lngd,", "kfac-trust-decay,", "adamw, 0.01", "muon-decay, 0.03", "soap, 0.01"})
     void learnsTheLanguageAndTranslates(String optimizer, String rate) throws IOException {
         List<String> more = new ArrayList<>(List.of("--optimizer", optimizer, "--epochs=12"));
         more.add("--eval-every=6");
@@ -204,7 +204,7 @@ class TranslationTest {
         assertThat(result.out()).contains("final BLEU").contains("target: test BLEU 99");
         assertThat(folder.resolve("compared/report.html"))
                 .content()
-                .contains("judged on the validation set")
+                .contains("judged on the loss of the validation set")
                 .contains("bleu-seconds.png");
     }
 }
