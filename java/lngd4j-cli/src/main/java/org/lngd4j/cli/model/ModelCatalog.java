@@ -79,7 +79,7 @@ public final class ModelCatalog {
      * @param data the value of {@code --data}
      */
     public static String fittingPreset(String data) {
-        // An autoencoder of curves is fitted, not generalised from: recipe.md's second preset.
+        // Judged by its training loss, as the benchmark is: what RECIPE_FIT is for.
         return CurvesDataset.NAME.equals(data) ? "recipe-fit" : null;
     }
 
