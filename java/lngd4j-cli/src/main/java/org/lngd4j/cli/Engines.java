@@ -20,7 +20,16 @@ public final class Engines {
      * @return null for Deeplearning4j where it was not named
      */
     public static String fitting(String named, String model) {
-        return named == null && TransformerSpec.isName(model) ? "pytorch" : named;
+        if (!TransformerSpec.isName(model)) {
+            return named;
+        }
+        if ("dl4j".equals(named)) {
+            throw CliException.badInput(
+                    "--model "
+                            + model
+                            + " is not there with --engine dl4j, only with pytorch, its default");
+        }
+        return named == null ? "pytorch" : named;
     }
 
     /** The engine of a run; DL4J where nothing was said. */

@@ -167,12 +167,13 @@ public final class CompareCommand implements Callable<Integer> {
             range("--tune-jobs", tuneJobs);
         }
         String network = model == null ? ModelCatalog.fitting(data) : model;
+        String fitting = Engines.fitting(engine, network);
         CompareSettings settings =
                 new CompareSettings(
                         data,
                         network,
                         // Said or not, DL4J is the same: so are the folders of its runs.
-                        "dl4j".equals(engine) ? null : Engines.fitting(engine, network),
+                        "dl4j".equals(fitting) ? null : fitting,
                         contenders,
                         epochs,
                         batch,

@@ -103,6 +103,7 @@ class CompareTest {
         wrong.put(
                 "--target acc=0.9 --model ae:36-4",
                 "this network has no test accuracy; name loss=X");
+        wrong.put("--model transformer --engine dl4j", "is not there with --engine dl4j");
         wrong.put("--jobs 0", "--jobs 0: must be 1 to 1000");
         wrong.put("--tune-jobs 1001", "--tune-jobs 1001: must be 1 to 1000");
         wrong.put("--seeds 0", "--seeds 0: must be 1 to 1000");

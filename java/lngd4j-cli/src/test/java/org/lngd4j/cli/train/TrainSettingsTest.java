@@ -90,7 +90,7 @@ class TrainSettingsTest {
                 "--model transformer:4 | --model transformer:4: expected transformer or transformer:L",
                 "--model transformer:1-6-4-8 | and the width a multiple of the heads and of 2",
                 "--model transformer --data curves | learns sentences, these data are images",
-                "--model transformer --engine dl4j --data multi30k | --data multi30k: not found",
+                "--model transformer --engine dl4j | is not there with --engine dl4j",
                 "--frobnicate | Unknown option: '--frobnicate'",
                 "--epochs | Missing required parameter for option '--epochs'",
                 "--epochs 1 --epochs 2 | option '--epochs' (N) should be specified only once",
