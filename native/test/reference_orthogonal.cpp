@@ -156,8 +156,10 @@ OrthogonalStep orthogonal_step(const OrthogonalStart& start) {
   for (std::int64_t g = 0; g < start.groups; ++g) {
     const Matrix a = rows_of(start.phi_triangle, g * d, d), b = rows_of(start.psi_triangle, g * rows, rows);
     const Matrix x = rows_of(result.averaged, g * rows, rows);
-    result.groups.push_back(orthogonalise(multiply(multiply(b, x), transposed(a))));
-    const Matrix back = multiply(multiply(transposed(b), result.groups.back().values), a);
+    const Matrix whitened = multiply(multiply(b, x), transposed(a));
+    if (start.orthogonalise) result.groups.push_back(orthogonalise(whitened));
+    const Matrix& middle = start.orthogonalise ? result.groups.back().values : whitened;
+    const Matrix back = multiply(multiply(transposed(b), middle), a);
     std::copy(back.values.begin(), back.values.end(), result.direction.values.begin() + g * rows * d);
   }
   result.inner = dot(result.direction, gradient);

@@ -37,6 +37,7 @@ Orthogonalised orthogonalise(const Matrix& x);
 struct OrthogonalStart {
   lngd_config config{};
   std::int64_t groups = 1;
+  bool orthogonalise = true;         // of an embedding not: D = T_B^T T_B x T_A^T T_A
   double factor = 1;                 // of the schedule
   Matrix gradient;                   // m x d
   Matrix weights, momentum;          // before the step

@@ -56,8 +56,8 @@ TEST(embedding_init_and_create) {
   lngd_optimizer* out = nullptr;
   const lngd_config config = bare_config();
   layer = embedding(kVocabulary, kOutputs);
-  const lngd_config kfac = preset(LNGD_PRESET_KFAC);
-  REFUSED(lngd_create(&kfac, &layer, 1, &out), "approximation");
+  const lngd_config ekfac = preset(LNGD_PRESET_EKFAC);
+  REFUSED(lngd_create(&ekfac, &layer, 1, &out), "approximation");
   layer.kind = 4;
   REFUSED(lngd_create(&config, &layer, 1, &out), "layers[0].kind");
   // Beyond 65536 rows a full Phi is refused; a diagonal has no such limit, and its memory is that of vectors.

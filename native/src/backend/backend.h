@@ -98,6 +98,8 @@ struct LayerShape {
     return approximation == LNGD_APPROXIMATION_KFAC || approximation == LNGD_APPROXIMATION_TKFAC || eigenbasis();
   }
   bool adamw() const { return parameter && parameter_rules.method == LNGD_PARAMETER_ADAMW; }
+  // With config.orthogonalise: an embedding's direction is whitened, but its columns belong to different indices.
+  bool orthogonalised() const { return !parameter && !embedding; }
   bool eigenbasis() const { return approximation == LNGD_APPROXIMATION_EKFAC; }
   int64_t second_count() const { return second_matrix() ? second.count() : 0; }
   int64_t second_floats() const { return second_matrix() ? second.floats() : 0; }

@@ -286,17 +286,17 @@ void validate(const lngd_config& config, const lngd_layer_config& layer, int32_t
   require(gaussian || layer.activation == LNGD_ACTIVATION_IDENTITY, in("activation"), " is ", layer.activation,
           ", allowed is LNGD_ACTIVATION_IDENTITY (0) with output model ", layer.output,
           ", which contains its own softmax or sigmoid");
-  if (layer.kind == LNGD_LAYER_EMBEDDING) { // its Phi is a vector
-    require(config.approximation == LNGD_APPROXIMATION_LNGD, in("kind"), " is LNGD_LAYER_EMBEDDING (2), allowed with ",
-            "approximation ", config.approximation, " are dense layers and convolutions");
-    return;
-  }
+  const bool embedding = layer.kind == LNGD_LAYER_EMBEDDING;
+  require(!embedding || config.approximation <= LNGD_APPROXIMATION_TKFAC, in("kind"),
+          " is LNGD_LAYER_EMBEDDING (2), allowed with approximation ", config.approximation,
+          " are dense layers and convolutions");
   const int64_t rows = layer.kind == LNGD_LAYER_CONVOLUTION ? layer.outputs / layer.groups : layer.outputs;
   const bool matrix =
       config.approximation != LNGD_APPROXIMATION_LNGD && config.approximation != LNGD_APPROXIMATION_NGPLUS;
   const int64_t tallest = config.second_block_size == 0 ? rows : std::min<int64_t>(config.second_block_size, rows);
   require(!matrix || tallest <= 65536, in("outputs"), " is ", layer.outputs, " with second_block_size ",
           config.second_block_size, ": a diagonal block of Psi would have ", tallest, " rows, allowed is 65536");
+  if (embedding) return; // its Phi is a vector
   // A full factor of the widest layer allowed would be 2^48 floats; say so here rather than as "out of memory".
   const int64_t d = weight_columns(layer) + layer.bias;
   const int64_t widest = config.block_size == 0 ? d : std::min<int64_t>(config.block_size, d);

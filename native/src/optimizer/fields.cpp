@@ -44,9 +44,33 @@ void require_field(const Layer& layer, int32_t field, bool write) {
   }
 }
 
-bool is_square(const Layer& layer, int32_t field) {
-  const bool second = field == LNGD_FIELD_PSI || field == LNGD_FIELD_PSI_INVERSE;
-  return field == LNGD_FIELD_PHI || field == LNGD_FIELD_PHI_INVERSE || (second && layer.shape.second_matrix());
+// How a field lies in memory: rows of ldw, squares by blocks, or one vector.
+enum class Form { Rows, Square, Vector };
+
+Form form_of(const Layer& layer, int32_t field) {
+  if (field == LNGD_FIELD_PHI || field == LNGD_FIELD_PHI_INVERSE)
+    return layer.shape.blocks.is_diagonal ? Form::Vector : Form::Square;
+  if (field == LNGD_FIELD_PSI || field == LNGD_FIELD_PSI_INVERSE)
+    return layer.shape.second_matrix() ? Form::Square : Form::Vector;
+  return Form::Rows;
+}
+
+struct Vector {
+  float* data;
+  int64_t size;
+};
+
+Vector vector_of(const Layer& layer, int32_t field) {
+  switch (field) {
+    case LNGD_FIELD_PHI:
+      return {layer.memory.phi, layer.shape.d};
+    case LNGD_FIELD_PHI_INVERSE:
+      return {layer.memory.phi_inverse, layer.shape.d};
+    case LNGD_FIELD_PSI:
+      return {layer.memory.psi, layer.shape.outputs};
+    default:
+      return {layer.memory.psi_inverse, layer.shape.outputs};
+  }
 }
 
 // A field of groups x d x d.
@@ -75,31 +99,22 @@ Square square_of(const Layer& layer, int32_t field) {
 int64_t Optimizer::read_field(const Layer& layer, int32_t field, float* out, int64_t capacity) const {
   require_field(layer, field, false);
   const LayerShape& shape = layer.shape;
-  const bool diagonal = shape.blocks.is_diagonal && (field == LNGD_FIELD_PHI || field == LNGD_FIELD_PHI_INVERSE);
-  const bool square = !diagonal && is_square(layer, field);
-  const bool vector = !square && (field == LNGD_FIELD_PSI || field == LNGD_FIELD_PSI_INVERSE);
-  const int64_t size = square ? square_of(layer, field).blocks.d : 0;
-  const int64_t count = square     ? shape.groups * size * size
-                        : diagonal ? shape.d
-                        : vector   ? shape.outputs
-                                   : shape.outputs * shape.d;
+  const Form form = form_of(layer, field);
+  const int64_t size = form == Form::Square ? square_of(layer, field).blocks.d : 0;
+  const int64_t count = form == Form::Square   ? shape.groups * size * size
+                        : form == Form::Vector ? vector_of(layer, field).size
+                                               : shape.outputs * shape.d;
   if (!out) return count;
   require(capacity >= count, "capacity is ", capacity, ", allowed is ", count, " or more floats");
   if (field == LNGD_FIELD_AVERAGE && !layer.memory.average)
     fail(LNGD_INVALID_STATE, "field is LNGD_FIELD_AVERAGE, but the configuration has averaging off");
   if (field == LNGD_FIELD_DIRECTION && !layer.has_direction)
     fail(LNGD_INVALID_STATE, "field is LNGD_FIELD_DIRECTION, but the layer has made no step yet");
-  if (vector) {
-    const float* from = field == LNGD_FIELD_PSI ? layer.memory.psi : layer.memory.psi_inverse;
-    read(out, from, static_cast<size_t>(count) * sizeof(float));
+  if (form == Form::Vector) {
+    read(out, vector_of(layer, field).data, static_cast<size_t>(count) * sizeof(float));
     return count;
   }
-  if (diagonal) {
-    read(out, field == LNGD_FIELD_PHI ? layer.memory.phi : layer.memory.phi_inverse,
-         static_cast<size_t>(count) * sizeof(float));
-    return count;
-  }
-  if (square) {
+  if (form == Form::Square) {
     const Square of = square_of(layer, field);
     // EKFAC has eigenvectors in place of inverses, the whitened orthogonalisation triangles.
     const bool whole = (shape.eigenbasis() || config_.orthogonalise != 0) &&
@@ -137,16 +152,14 @@ void Optimizer::write_field(Layer& layer, int32_t field, const float* values, in
             values[i], ", allowed is a finite number",
             field == LNGD_FIELD_SECOND_MOMENT ? " of 0 or more, a mean of squares" : "");
   const LayerShape& shape = layer.shape;
-  if (weight_like(layer.memory, field)) {
+  if (form_of(layer, field) == Form::Rows) {
     std::vector<float> rows(static_cast<size_t>(shape.outputs * shape.ldw));
     for (int64_t i = 0; i < shape.outputs; ++i) std::copy_n(values + i * shape.d, shape.d, rows.data() + i * shape.ldw);
     write(weight_like(layer.memory, field), rows.data(), rows.size() * sizeof(float));
     return;
   }
-  if (!is_square(layer, field)) {
-    write(layer.memory.psi, values, static_cast<size_t>(count) * sizeof(float));
-  } else if (shape.blocks.is_diagonal) {
-    write(layer.memory.phi, values, static_cast<size_t>(count) * sizeof(float));
+  if (form_of(layer, field) == Form::Vector) {
+    write(vector_of(layer, field).data, values, static_cast<size_t>(count) * sizeof(float));
   } else {
     const Square of = square_of(layer, field);
     std::vector<float> blocks(static_cast<size_t>(of.blocks.floats()));

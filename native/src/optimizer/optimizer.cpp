@@ -337,7 +337,8 @@ void Optimizer::fisher_rows(const Layer& layer, int64_t step, int64_t samples, c
 }
 
 int32_t Optimizer::precision(const Layer& layer) const {
-  if (config_.device == LNGD_DEVICE_CPU || layer.shape.embedding || layer.shape.parameter) return LNGD_PRECISION_FP32;
+  const bool vectors = layer.shape.embedding && !layer.shape.second_matrix(); // no factor is a matrix
+  if (config_.device == LNGD_DEVICE_CPU || vectors || layer.shape.parameter) return LNGD_PRECISION_FP32;
   return statistics_precision(config_, layer.shape.blocks);
 }
 

@@ -86,7 +86,9 @@ inline bool panel_a_thread(const BlockLayout& blocks, int32_t threads) {
 inline int64_t panels_at_once(int32_t threads) { return 4 * int64_t{threads}; }
 
 // Rows of the panels of a layer whose second factor is a matrix: inputs and gradients go by side by side.
-inline int64_t paired_rows(const LayerShape& shape) { return panel_rows(std::max(shape.d, shape.outputs)); }
+inline int64_t paired_rows(const LayerShape& shape) {
+  return panel_rows(shape.embedding ? shape.outputs : std::max(shape.d, shape.outputs));
+}
 // Rows of the signal of a convolution that are gathered at once for its second factor.
 inline int64_t second_rows(int64_t m) {
   return std::min<int64_t>(512, std::max<int64_t>(kRowTask, (int64_t{1} << 18) / padded(m) / kRowTask * kRowTask));

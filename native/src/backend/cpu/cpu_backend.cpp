@@ -101,7 +101,8 @@ bool reserve_statistics(Context* base, const LayerShape& shape) {
   if (shape.convolution) return true; // what else it needs depends on the images: reserve_conv
   const int64_t m = padded(shape.outputs);
   const int64_t rows = shape.second_matrix() ? paired_rows(shape) : panel_rows(shape.d);
-  bool ok = context.panel.reserve(shape.embedding ? kPanelRows : panel_floats(shape.blocks, rows)); // embedding: only r
+  // Of an embedding only r; nothing where r has no say.
+  bool ok = context.panel.reserve(shape.embedding ? kPanelRows : panel_floats(shape.blocks, rows));
   ok = ok && (shape.second_matrix() ? context.second_panel.reserve(panel_floats(shape.second, rows))
                                     : context.psi_partial.reserve(kPanelRows / kRowTask * m));
   for (Scratch& scratch : context.row) ok = ok && scratch.reserve(3 * m);
@@ -180,7 +181,7 @@ void plan_layer(CpuPlan& plan, const LayerShape& shape, int32_t index, int32_t w
 
 void plan_orthogonal(CpuPlan& plan, const StepLayer* layers, int32_t count) {
   for (int32_t i = 0; i < count; ++i)
-    for (int32_t group = 0; !layers[i].shape->parameter && group < static_cast<int32_t>(layers[i].shape->groups);
+    for (int32_t group = 0; layers[i].shape->orthogonalised() && group < static_cast<int32_t>(layers[i].shape->groups);
          ++group) {
       plan.orthogonal.push_back({i, group});
       plan.work_orthogonal += orthogonal_work(*layers[i].shape);

@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "backend/cuda/cuda_plan.h"
+#include "backend/cuda/diagonal_inputs.h"
 #include "backend/cuda/embedding.h"
 #include "backend/cuda/known_answers.h"
 #include "backend/cuda/orthogonal.h"
@@ -41,6 +42,7 @@ bool CudaContext::create(const lngd_config& config) {
   calls("prepare embedding_statistics", [] { return prepare_embedding_statistics(); });
   calls("prepare diagonal_inverse", [] { return prepare_diagonal_inverse(); });
   calls("prepare diagonal_precondition", [] { return prepare_diagonal_precondition(); });
+  calls("prepare diagonal_inputs", [] { return prepare_diagonal_inputs(); });
   calls("prepare embedding_rate", [] { return prepare_embedding_rate(); });
   calls("prepare parameter_sums", [] { return prepare_parameter_sums(); });
   calls("prepare layer_rate", [] { return prepare_layer_rate(); });

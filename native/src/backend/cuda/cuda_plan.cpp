@@ -59,7 +59,8 @@ RateLayer rate_layer(const StepLayer& layer) {
 // The tiles of precondition, by kernel. What layer_rate adds up of a layer is in one of the lists.
 struct TileLists {
   enum Kind { kProducts, kOutputs, kDiagonals }; // with Phi_inv; with a second factor; of a diagonal Phi
-  std::vector<DirectionTile> of[3];
+  static constexpr int kKinds = 3;
+  std::vector<DirectionTile> of[kKinds];
   std::vector<Kind> rated; // for each layer
 
   void add(int32_t index, const LayerShape& shape, const LayerMemory& memory, RateLayer& rate) {
@@ -67,11 +68,11 @@ struct TileLists {
       rated.push_back(kProducts);
       return;
     }
-    const Kind kind = shape.blocks.is_diagonal ? kDiagonals : shape.second_matrix() ? kOutputs : kProducts;
+    const Kind first = shape.blocks.is_diagonal ? kDiagonals : kProducts;
+    const Kind kind = shape.second_matrix() ? kOutputs : first;
     const auto before = static_cast<int32_t>(of[kind].size());
     const auto outputs = static_cast<int32_t>(shape.outputs);
-    append_direction_tiles(index, shape.blocks, outputs, memory.phi_inverse,
-                           of[kind == kDiagonals ? kDiagonals : kProducts]);
+    append_direction_tiles(index, shape.blocks, outputs, memory.phi_inverse, of[first]);
     if (kind == kOutputs) append_output_tiles(index, shape, memory.second_inverse, of[kOutputs]);
     rated.push_back(kind);
     rate.first_tile = before;
@@ -80,7 +81,7 @@ struct TileLists {
   // One list behind the other; the places that the layers know move with them.
   std::vector<DirectionTile> join(std::vector<RateLayer>& layers) const {
     std::vector<DirectionTile> all;
-    int32_t first[3];
+    int32_t first[kKinds];
     for (const Kind kind : {kProducts, kOutputs, kDiagonals}) {
       first[kind] = static_cast<int32_t>(all.size());
       all.insert(all.end(), of[kind].begin(), of[kind].end());
@@ -145,8 +146,9 @@ void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers
     average_layers.push_back(average_layer(shape, memory));
     append_average_tasks(i, average_layers.back(), kAverageElements, averages);
     if (shape.blocks.is_diagonal) {
-      factor_layers.push_back(add_diagonal_layer(shape, memory, i, results, diagonals));
+      factor_layers.push_back(add_diagonal_layer(shape, memory, i, results, config.orthogonalise != 0, diagonals));
       results += factor_layers.back().blocks;
+      add_second_factor(shape, memory, factor_tasks, config.orthogonalise != 0, factor_layers.back());
     } else {
       factor_layers.push_back(add_factor_layer(shape, memory, i, factor_tasks, config.orthogonalise != 0));
     }

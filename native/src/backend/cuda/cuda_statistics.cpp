@@ -30,8 +30,8 @@ size_t workspace_needed(const CudaContext& context, const StatisticsArgs& args) 
 }
 size_t workspace_needed(const CudaContext& context, const ConvStatisticsArgs& args) {
   const LayerShape& shape = *args.shape;
-  if (shape.embedding) return embedding_statistics_workspace(shape, args.inputs, args.samples, context.multiprocessors);
-  const size_t rows = conv_statistics_workspace(shape, args.inputs, args.samples, context.multiprocessors);
+  const auto rows_workspace = shape.embedding ? embedding_statistics_workspace : conv_statistics_workspace;
+  const size_t rows = rows_workspace(shape, args.inputs, args.samples, context.multiprocessors);
   if (!shape.second_matrix()) return rows;
   return std::max(rows, paired_statistics_workspace(shape, args.inputs, args.samples, context.multiprocessors));
 }
@@ -46,9 +46,9 @@ cudaError_t launch(const StatisticsArgs& args, const CudaContext& context) {
   return launch_layer_statistics(args, workspace(context), precision_of(args.precision), context.side());
 }
 cudaError_t launch(const ConvStatisticsArgs& args, const CudaContext& context) {
-  if (args.shape->embedding) return launch_embedding_statistics(args, workspace(context), context.side());
   if (args.shape->second_matrix())
     return launch_paired_statistics(args, workspace(context), precision_of(args.precision), context.side());
+  if (args.shape->embedding) return launch_embedding_statistics(args, workspace(context), context.side());
   return launch_conv_statistics(args, workspace(context), precision_of(args.precision), context.side());
 }
 

@@ -93,19 +93,21 @@ void precondition(Context& base, const StepArgs& args) {
     return launch_parameter_sums(plan.device_layers, plan.updates + plan.update_count - plan.parameter_task_count,
                                  plan.parameter_task_count, plan.parameter_sums, context.caller);
   });
+  const DirectionTile* const diagonal_tiles = plan.tiles + plan.tile_count + plan.output_tile_count;
   if (args.config->orthogonalise != 0) {
     context.calls("launch orthogonal", [&] {
       return launch_orthogonal(plan.settings, plan.device_layers, plan.orthogonal, plan.tiles, plan.tile_count,
-                               plan.tiles + plan.tile_count, plan.output_tile_count, plan.sums + plan.tile_count,
-                               context.direction_precision, context.caller);
+                               plan.tiles + plan.tile_count, plan.output_tile_count, diagonal_tiles,
+                               plan.diagonal_tile_count, plan.sums + plan.tile_count, context.direction_precision,
+                               context.caller);
     });
     return;
   }
   if (plan.output_tile_count > 0) {
     context.calls("launch dense_precondition", [&] {
       return launch_dense_precondition(plan.settings, plan.device_layers, plan.seconds, plan.tiles, plan.tile_count,
-                                       plan.tiles + plan.tile_count, plan.output_tile_count,
-                                       plan.sums + plan.tile_count, context.caller);
+                                       plan.tiles + plan.tile_count, plan.output_tile_count, diagonal_tiles,
+                                       plan.diagonal_tile_count, plan.sums + plan.tile_count, context.caller);
     });
     return;
   }
@@ -114,8 +116,8 @@ void precondition(Context& base, const StepArgs& args) {
                                context.direction_precision, context.caller);
   });
   context.calls("launch diagonal_precondition", [&] {
-    return launch_diagonal_precondition(plan.settings, plan.device_layers, plan.tiles + plan.tile_count,
-                                        plan.diagonal_tile_count, plan.sums + plan.tile_count, context.caller);
+    return launch_diagonal_precondition(plan.settings, plan.device_layers, diagonal_tiles, plan.diagonal_tile_count,
+                                        plan.sums + plan.tile_count, context.caller);
   });
 }
 

@@ -1,23 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// precondition where the second factor is a matrix: D = B^-1 (G A^-1), all layers of a plan, in two launches of tiles
-// of 64 x 128 (tile_product.cuh):
+// precondition where the second factor is a matrix: D = B^-1 (G A^-1), all layers of a plan, in two launches or three
+// of tiles of 64 x 128 (tile_product.cuh):
 //
-//   input_product    X = G A^-1     the rows of one diagonal block of A, as in LNGD
+//   input_product    X = G A^-1     the rows of one diagonal block of A, as in LNGD; of a diagonal A in
+//                                   diagonal_inputs.cu, a launch of its own
 //   output_product   D = B^-1 X     the rows of one diagonal block of B; then <D, G>, ||D||^2 and ||W||^2
 //
 // X is written transposed, so that the second product finds both operands along its summed index and copies them by
 // quads. X has memory of its own: D in its place would be read by other tiles of its columns. The other order, (B^-1 G)
 // A^-1, has the same cost and would read G, whose strides are the caller's, along its rows.
+#include "backend/cuda/diagonal_inputs.h"
 #include "backend/cuda/direction_tile.cuh"
-#include "backend/cuda/second_factor.h"
 
 namespace lngd::cuda {
 namespace {
-
-// Row `row` of the tile in X^T: its place among the rows of B's blocks, each padded.
-__device__ __forceinline__ int64_t place_of(const SecondLayer& second, int row) {
-  return int64_t{row / second.block} * second.padded_block + row % second.block;
-}
 
 constexpr int kColumnPitch = kProductRows + 4; // of the tile's columns in shared memory; 4: few bank conflicts
 static_assert(size_t{kProductColumns} * kColumnPitch * sizeof(float) <= kProductBytes, "in the product's memory");
@@ -143,11 +139,14 @@ cudaError_t prepare_dense_precondition() {
 
 cudaError_t launch_dense_precondition(const StepSettings* settings, const DeviceLayer* layers,
                                       const SecondTables& seconds, const DirectionTile* input_tiles, int32_t inputs,
-                                      const DirectionTile* output_tiles, int32_t outputs, DirectionSums* sums,
+                                      const DirectionTile* output_tiles, int32_t outputs,
+                                      const DirectionTile* diagonal_tiles, int32_t diagonals, DirectionSums* sums,
                                       cudaStream_t stream) {
-  if (inputs == 0 || outputs == 0) return cudaSuccess;
-  const cudaError_t error = launch(input_product_kernel, dim3(static_cast<unsigned>(inputs)), dim3(kProductThreads),
-                                   kProductBytes, stream, settings, layers, seconds, input_tiles);
+  if (outputs == 0) return cudaSuccess;
+  cudaError_t error = launch_diagonal_inputs(settings, layers, seconds, diagonal_tiles, diagonals, stream);
+  if (error == cudaSuccess && inputs > 0)
+    error = launch(input_product_kernel, dim3(static_cast<unsigned>(inputs)), dim3(kProductThreads), kProductBytes,
+                   stream, settings, layers, seconds, input_tiles);
   if (error != cudaSuccess) return error;
   return launch(output_product_kernel, dim3(static_cast<unsigned>(outputs)), dim3(kProductThreads), kProductBytes,
                 stream, settings, layers, seconds, output_tiles, sums);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// factor_inverse where Phi is diagonal: 1 / (phi + lambda) elementwise, a block of threads for each block of Phi (the
-// indices; the bias). Where an inverse is not a positive number: ten times the damping and again, at most 6 times; then
-// the old inverse stays. All are looked at before one is written.
+// factor_inverse where Phi is diagonal: 1 / (phi + lambda) elementwise, or the root of it, a block of threads for each
+// block of Phi (the indices; the bias). Where an inverse is not a positive number: ten times the damping and again, at
+// most 6 times; then the old inverse stays. All are looked at before one is written.
 //
 // One multiprocessor reads 4 bytes an index three times and divides twice: 32,768 indices are 32 for each thread.
 #include "backend/cuda/embedding.h"
@@ -25,11 +25,17 @@ __device__ double block_mean(const DiagonalTask& task, double (&of_warp)[kWarps]
   return total / task.size;
 }
 
+// Of element i, with this lambda.
+__device__ __forceinline__ float inverse_of(const DiagonalTask& task, int i, double lambda) {
+  const double damped = static_cast<double>(task.phi[i]) + lambda;
+  return static_cast<float>(1.0 / (task.triangle ? sqrt(damped) : damped));
+}
+
 // The first element without an inverse, or task.size; the same in the whole block.
 __device__ int first_failure(const DiagonalTask& task, double lambda, int (&of_warp)[kWarps]) {
   int failed = task.size;
   for (int i = static_cast<int>(threadIdx.x); i < task.size && failed == task.size; i += kThreads) {
-    const float inverse = static_cast<float>(1.0 / (static_cast<double>(task.phi[i]) + lambda));
+    const float inverse = inverse_of(task, i, lambda);
     if (!(inverse > 0) || isinf(inverse)) failed = i;
   }
   failed = -warp_max(-failed);
@@ -57,7 +63,7 @@ __global__ void __launch_bounds__(kThreads)
     if (result.renewed) {
       result.lambda = lambda;
       for (int i = static_cast<int>(threadIdx.x); i < task.size; i += kThreads)
-        task.inverse[i] = static_cast<float>(1.0 / (static_cast<double>(task.phi[i]) + lambda));
+        task.inverse[i] = inverse_of(task, i, lambda);
     }
   }
   if (threadIdx.x == 0) results[task.result] = result;
@@ -68,7 +74,7 @@ __global__ void __launch_bounds__(kThreads)
 cudaError_t prepare_diagonal_inverse() { return prepare_kernel(diagonal_inverse_kernel); }
 
 FactorLayer add_diagonal_layer(const LayerShape& shape, const LayerMemory& memory, int32_t layer, int32_t first_result,
-                               std::vector<DiagonalTask>& tasks) {
+                               bool triangles, std::vector<DiagonalTask>& tasks) {
   const BlockLayout& blocks = shape.blocks;
   FactorLayer result{};
   result.record = memory.record;
@@ -81,7 +87,7 @@ FactorLayer add_diagonal_layer(const LayerShape& shape, const LayerMemory& memor
   result.layer = layer;
   for (int64_t k = 0; k < blocks.count(); ++k)
     tasks.push_back({memory.phi + blocks.offset(k), memory.phi_inverse + blocks.offset(k), memory.record,
-                     static_cast<int32_t>(blocks.size(k)), layer, first_result + static_cast<int32_t>(k)});
+                     static_cast<int32_t>(blocks.size(k)), layer, first_result + static_cast<int32_t>(k), triangles});
   return result;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Embeddings on CUDA: a layer whose a_nt is the one-hot code of an index k_nt, so that its Phi is diagonal and kept as
-// a vector. Statistics, inverse, direction and curvature have kernels of their own; everything else is LNGD's.
+// a vector. Statistics, inverse, direction and curvature have kernels of their own; everything else is that of other
+// layers. Where the second factor is a matrix, what is done with it is in second_factor.h.
 #ifndef LNGD_BACKEND_CUDA_EMBEDDING_H
 #define LNGD_BACKEND_CUDA_EMBEDDING_H
 
@@ -24,6 +25,10 @@ size_t embedding_statistics_workspace(const LayerShape& shape, const Activations
                                       int32_t multiprocessors);
 cudaError_t launch_embedding_statistics(const ConvStatisticsArgs& args, const StatisticsWorkspace& workspace,
                                         cudaStream_t stream);
+// The second of its launches: phi_diagonal_sum += weights[row] at the index of each row of an embedding, in their
+// order.
+cudaError_t launch_add_diagonal(const LayerShape& shape, const LayerMemory& memory, const Activations& indices,
+                                int64_t samples, const float* weights, int32_t multiprocessors, cudaStream_t stream);
 cudaError_t launch_embedding_fisher_rows(const ConvStatisticsArgs& args, const StatisticsWorkspace& workspace,
                                          const FisherRows& out, cudaStream_t stream);
 
@@ -35,10 +40,12 @@ struct DiagonalTask {
   int32_t size;
   int32_t layer;  // of the `due` flags
   int32_t result; // index of its FactorResult
+  bool triangle;  // as of FactorTask: 1 / sqrt(phi + lambda)
 };
-// Appends a layer's blocks, with results from first_result on, and returns the layer for launch_factor_records.
+// Appends the blocks of a layer's Phi, with results from first_result on, and returns the layer for
+// launch_factor_records, without its second factor.
 FactorLayer add_diagonal_layer(const LayerShape& shape, const LayerMemory& memory, int32_t layer, int32_t first_result,
-                               std::vector<DiagonalTask>& tasks);
+                               bool triangles, std::vector<DiagonalTask>& tasks);
 
 // diagonal_inverse.cu: 1 / (phi + lambda), with the damping and the retries of factor_inverse.
 cudaError_t prepare_diagonal_inverse();

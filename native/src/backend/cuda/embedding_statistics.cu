@@ -203,20 +203,26 @@ cudaError_t launch_embedding_statistics(const ConvStatisticsArgs& args, const St
   StatisticsPlan plan;
   cudaError_t error = plan_call(args, workspace, plan);
   if (error == cudaSuccess) error = launch_rows(args, plan, {nullptr, plan.extra, nullptr}, stream);
-  if (error != cudaSuccess) return error;
-  const int32_t range = index_range(shape.inputs, workspace.multiprocessors);
-  const DiagonalArgs diagonal{args.inputs,
-                              Divisor(args.inputs.width),
-                              plan.extra,
-                              args.memory->phi_diagonal_sum,
-                              static_cast<int32_t>(args.samples * args.inputs.width),
+  if (error == cudaSuccess)
+    error = launch_add_diagonal(shape, *args.memory, args.inputs, args.samples, plan.extra, workspace.multiprocessors,
+                                stream);
+  return error == cudaSuccess ? launch_finish_statistics(shape, *args.memory, plan, args.samples, stream) : error;
+}
+
+cudaError_t launch_add_diagonal(const LayerShape& shape, const LayerMemory& memory, const Activations& indices,
+                                int64_t samples, const float* weights, int32_t multiprocessors, cudaStream_t stream) {
+  const int32_t range = index_range(shape.inputs, multiprocessors);
+  const DiagonalArgs diagonal{indices,
+                              Divisor(indices.width),
+                              weights,
+                              memory.phi_diagonal_sum,
+                              static_cast<int32_t>(samples * indices.width),
                               static_cast<int32_t>(shape.inputs),
                               range,
                               shape.bias};
   const int32_t blocks = ceil_div(shape.inputs, range) + (shape.bias ? 1 : 0);
-  error = launch(add_diagonal_kernel, dim3(static_cast<unsigned>(blocks)), dim3(kThreads),
-                 static_cast<size_t>(range) * sizeof(double), stream, diagonal);
-  return error == cudaSuccess ? launch_finish_statistics(shape, *args.memory, plan, args.samples, stream) : error;
+  return launch(add_diagonal_kernel, dim3(static_cast<unsigned>(blocks)), dim3(kThreads),
+                static_cast<size_t>(range) * sizeof(double), stream, diagonal);
 }
 
 cudaError_t launch_embedding_fisher_rows(const ConvStatisticsArgs& args, const StatisticsWorkspace& workspace,

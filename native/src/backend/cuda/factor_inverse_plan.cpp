@@ -42,11 +42,17 @@ FactorLayer add_factor_layer(const LayerShape& shape, const LayerMemory& memory,
   result.layer = layer;
   result.identity = shape.approximation == LNGD_APPROXIMATION_NGPLUS;
   append_tasks(shape.blocks, memory.phi, memory.phi_inverse, memory.record, layer, false, triangles, tasks);
-  if (!shape.second_matrix()) return result;
-  result.lambda_second = memory.lambda_second;
-  result.second_blocks = static_cast<int32_t>(shape.second.count());
-  append_tasks(shape.second, memory.second, memory.second_inverse, memory.record, layer, true, triangles, tasks);
+  add_second_factor(shape, memory, tasks, triangles, result);
   return result;
+}
+
+void add_second_factor(const LayerShape& shape, const LayerMemory& memory, std::vector<FactorTask>& tasks,
+                       bool triangles, FactorLayer& to) {
+  if (!shape.second_matrix()) return;
+  to.lambda_second = memory.lambda_second;
+  to.first_second = static_cast<int32_t>(tasks.size());
+  to.second_blocks = static_cast<int32_t>(shape.second.count());
+  append_tasks(shape.second, memory.second, memory.second_inverse, memory.record, to.layer, true, triangles, tasks);
 }
 
 int64_t factor_work_floats(int32_t size) {

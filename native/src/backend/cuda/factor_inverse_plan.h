@@ -29,7 +29,7 @@ struct FactorTask {
 };
 
 // A layer whose blocks of Phi have results [first_result, first_result + blocks), and those of a second factor that is
-// a matrix the second_blocks behind them.
+// a matrix [first_second, first_second + second_blocks): right behind them, unless Phi is diagonal.
 struct FactorLayer {
   LayerRecord* record;
   const float* psi;   // running average: outputs; nullptr where the second factor is a matrix
@@ -38,7 +38,7 @@ struct FactorLayer {
   int32_t outputs, first_result, blocks;
   int32_t layer; // of the `due` flags
   double* lambda_second = nullptr;
-  int32_t second_blocks = 0;
+  int32_t first_second = 0, second_blocks = 0;
   bool identity = false; // NGPLUS, which has the identity in place of psi: psi_inverse becomes 1
 };
 
@@ -46,6 +46,9 @@ struct FactorLayer {
 // launch_factor_records. `triangles`: FactorTask::triangle of all.
 FactorLayer add_factor_layer(const LayerShape& shape, const LayerMemory& memory, int32_t layer,
                              std::vector<FactorTask>& tasks, bool triangles = false);
+// The part of it that a second factor has, if the layer has one that is a matrix.
+void add_second_factor(const LayerShape& shape, const LayerMemory& memory, std::vector<FactorTask>& tasks,
+                       bool triangles, FactorLayer& to);
 
 // Size classes. Up to kWarpFactor rows: a warp a matrix; up to kPairFactor: two warps; up to kBlockFactor: eight;
 // above: many blocks of threads a matrix, in panels of kPanel columns.

@@ -20,6 +20,11 @@ __device__ __forceinline__ double& lambda_of(const FactorLayer& layer, int block
   return block < layer.blocks ? layer.lambda_phi[block] : layer.lambda_second[block - layer.blocks];
 }
 
+__device__ __forceinline__ const FactorResult& result_of(const FactorLayer& layer, int block,
+                                                         const FactorResult* results) {
+  return results[block < layer.blocks ? layer.first_result + block : layer.first_second + (block - layer.blocks)];
+}
+
 __device__ Summary join(const Summary& a, const Summary& b) {
   return {a.retries + b.retries, a.failures + b.failures, a.renewed + b.renewed, a.missing + b.missing,
           max(a.last_failed, b.last_failed)};
@@ -34,7 +39,7 @@ __device__ Summary warp_join(Summary s) {
 __device__ Summary take_results(const FactorLayer& layer, const FactorResult* results) {
   Summary mine{0, 0, 0, 0, -1};
   for (int block = static_cast<int>(threadIdx.x); block < layer.blocks + layer.second_blocks; block += kThreads) {
-    const FactorResult& result = results[layer.first_result + block];
+    const FactorResult& result = result_of(layer, block, results);
     double& lambda = lambda_of(layer, block);
     if (result.renewed) lambda = result.lambda;
     const bool has = lambda > 0;
@@ -50,7 +55,7 @@ __device__ void write_record(const FactorLayer& layer, const Summary& s, const F
   record.failed_inverses += s.failures;
   if (s.last_failed >= 0) {
     record.last_failed_block = s.last_failed;
-    record.last_failed_pivot = results[layer.first_result + s.last_failed].failed_pivot;
+    record.last_failed_pivot = result_of(layer, s.last_failed, results).failed_pivot;
   }
   if (s.renewed == 0) return;
   ++record.inverse_updates;

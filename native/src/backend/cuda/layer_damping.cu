@@ -89,7 +89,7 @@ void append_damped_layers(const LayerShape& shape, const LayerMemory& memory, co
   DampedLayer all{};
   all.record = memory.record;
   all.phi = damped_factor(shape.blocks, memory.phi, layer.first_result);
-  if (shape.second_matrix()) all.second = damped_factor(shape.second, memory.second, layer.first_result + layer.blocks);
+  if (shape.second_matrix()) all.second = damped_factor(shape.second, memory.second, layer.first_second);
   all.layer = layer.layer;
   if (damping != LNGD_DAMPING_FACTORED) {
     layers.push_back(all);

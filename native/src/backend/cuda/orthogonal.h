@@ -3,7 +3,7 @@
 // and what its plan holds. All layers of a plan go through it together, in tiles of 64 x 128 (tile_product.cuh) of
 // products A B^T whose operands have any strides:
 //
-//   whiten_rows     Z = x T_A^T          a launch; x is made of G, W and M as it is loaded
+//   whiten_rows     Z = x T_A^T          a launch; x is made of G, W and M as it is loaded (averaged_gradient.cuh)
 //   whiten_columns  D = T_B Z            a launch, and ||D||^2 tile by tile
 //   normalise       Z = D / ||D||_F      a launch; each group of a layer by its own norm, 0 stays 0
 //   gram            S = Z Z^T            a launch, and ||S||^2 tile by tile
@@ -15,6 +15,9 @@
 //   apply           D = S Z              a launch
 //   back_rows       Z = D T_A            a launch
 //   back_columns    D = T_B^T Z          a launch; <D, G>, ||D||^2, ||W||^2
+//
+// An embedding, whose A is diagonal, is not orthogonalised, and D = T_B^T T_B x A^-1: D = x A^-1 (diagonal_inputs.cu),
+// a launch, then Z = T_B D together with back_rows, and back_columns.
 //
 // T_A = C^-1 and T_B = B^-1 are the triangles of factor_inverse; their zeros are skipped by tiles. Where a group has
 // more rows than columns, S = Z^T Z and D = Z S: always on the smaller side p. S, P and R are symmetric and commute: of
@@ -80,7 +83,7 @@ struct OrthogonalTables {
   std::vector<NormaliseTask> normalise, normalise_gram;
 };
 
-// Floats of a layer's workspace: Z, and S, P, R and 1 / sqrt(t) of each group.
+// Floats of a layer's workspace: Z, and, unless it is an embedding, S, P, R and 1 / sqrt(t) of each group.
 int64_t orthogonal_floats(const LayerShape& shape);
 // `workspace`: device memory, 16-byte aligned; its contents do not matter.
 void append_orthogonal(int32_t index, const LayerShape& shape, const LayerMemory& memory, float* workspace,
@@ -102,13 +105,15 @@ struct OrthogonalPlan {
   NormaliseList normalise, normalise_gram;
 };
 
-// orthogonal_direction.cu. `input_tiles` are those of append_direction_tiles, `output_tiles` those of
-// append_output_tiles, sums has one entry for each of the latter. precision: TripleTf32 or Tf32, of the Newton-Schulz
-// products; those with triangles are always 3xTF32. prepare_orthogonal is called once before.
+// orthogonal_direction.cu. `input_tiles` are those of append_direction_tiles of layers whose Phi has blocks,
+// `diagonal_tiles` those of the others, `output_tiles` those of append_output_tiles, sums has one entry for each of
+// these. precision: TripleTf32 or Tf32, of the Newton-Schulz products; those with triangles are always 3xTF32.
+// prepare_orthogonal is called once before.
 cudaError_t prepare_orthogonal();
 cudaError_t launch_orthogonal(const StepSettings* settings, const DeviceLayer* layers, const OrthogonalPlan& plan,
                               const DirectionTile* input_tiles, int32_t inputs, const DirectionTile* output_tiles,
-                              int32_t outputs, DirectionSums* sums, Precision precision, cudaStream_t stream);
+                              int32_t outputs, const DirectionTile* diagonal_tiles, int32_t diagonals,
+                              DirectionSums* sums, Precision precision, cudaStream_t stream);
 
 } // namespace lngd::cuda
 #endif

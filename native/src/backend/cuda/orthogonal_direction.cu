@@ -6,7 +6,8 @@
 // whole sectors): every slice is used by 8 warps for 6144 cycles of tensor cores on A100, for which 16 copies a thread
 // are little. Transposed copies of Z and D, which would be read by quads, were rejected: memory for another two
 // matrices and as many launches that only move.
-#include "backend/cuda/direction_tile.cuh"
+#include "backend/cuda/averaged_gradient.cuh"
+#include "backend/cuda/diagonal_inputs.h"
 #include "backend/cuda/orthogonal.h"
 #include "backend/quintic.h"
 
@@ -183,24 +184,6 @@ __global__ void __launch_bounds__(kProductThreads)
   }
 }
 
-// x = (1 - tau_m) G + tau_m M_new with nesterov, else M_new; M_new = tau_m M + (1 - tau_m) G. As operand A.
-struct AveragedGradient {
-  TileGradient gradient;
-  const float* momentum; // from the tile's first row and the block's first column
-  int64_t ld;
-  float keep, fresh;
-  bool nesterov;
-
-  __device__ __forceinline__ const float* find(int row, int k) const { return gradient.find(row, k); }
-  __device__ __forceinline__ const float* find_quad(int, int) const { return nullptr; }
-  __device__ __forceinline__ const float* anywhere() const { return gradient.anywhere(); }
-  __device__ __forceinline__ bool computes() const { return true; }
-  __device__ __forceinline__ float value(int row, int k) const {
-    const float part = fresh * gradient.value(row, k), moved = fmaf(keep, momentum[row * ld + k], part);
-    return nesterov ? fmaf(keep, moved, part) : moved;
-  }
-};
-
 __global__ void __launch_bounds__(kProductThreads, 2)
     whiten_rows_kernel(const StepSettings* settings, const DeviceLayer* layers, float* const* z,
                        const DirectionTile* tiles) {
@@ -212,12 +195,8 @@ __global__ void __launch_bounds__(kProductThreads, 2)
   const int depth = at.column0 + columns; // rows of T_A end at its diagonal
   const TileView g(layer.weight_gradients, layer.bias_gradients, layer.inputs, at.row0, at.begin);
   const TileView w(layer.weights, layer.bias, layer.inputs, at.row0, at.begin);
-  const AveragedGradient x{{g, w, coupled_decay(*settings, layer.decay_multiplier), at.inverse, rows, depth, 0},
-                           layer.momentum + at.row0 * layer.ldw + at.begin,
-                           layer.ldw,
-                           settings->momentum,
-                           settings->fresh,
-                           settings->nesterov != 0};
+  const AveragedGradient x({g, w, coupled_decay(*settings, layer.decay_multiplier), at.inverse, rows, depth, 0},
+                           layer.momentum + at.row0 * layer.ldw + at.begin, layer.ldw, *settings);
   const Along found = cuda::along(g.data, g.rs, g.cs), way = found == Along::Rows ? Along::Rows : Along::Columns;
   const float* const triangle = at.inverse + at.column0 * at.ld;
   float acc[2][4][4] = {};
@@ -261,11 +240,12 @@ struct Launches {
   void product(OrthogonalProduct which, double* squares = nullptr, const Quintic& quintic = {}) {
     if (error != cudaSuccess) return;
     const OrthogonalTileList& list = plan.products.of(which);
+    if (list.count == 0) return;
     error = launch(orthogonal_product_kernel<kFinish, Count>, dim3(static_cast<unsigned>(list.count)),
                    dim3(kProductThreads), kProductBytes, stream, layers, list.tiles, squares, quintic);
   }
   void normalise(const NormaliseList& list) {
-    if (error != cudaSuccess) return;
+    if (error != cudaSuccess || list.count == 0) return;
     error = launch(normalise_kernel, dim3(static_cast<unsigned>(list.count)), dim3(kProductThreads), 0, stream, layers,
                    list.tasks, list.squares);
   }
@@ -303,12 +283,15 @@ cudaError_t prepare_orthogonal() {
 
 cudaError_t launch_orthogonal(const StepSettings* settings, const DeviceLayer* layers, const OrthogonalPlan& plan,
                               const DirectionTile* input_tiles, int32_t inputs, const DirectionTile* output_tiles,
-                              int32_t outputs, DirectionSums* sums, Precision precision, cudaStream_t stream) {
-  if (inputs == 0 || outputs == 0) return cudaSuccess;
+                              int32_t outputs, const DirectionTile* diagonal_tiles, int32_t diagonals,
+                              DirectionSums* sums, Precision precision, cudaStream_t stream) {
+  if (outputs == 0) return cudaSuccess;
   const auto grid = [](int32_t blocks) { return dim3(static_cast<unsigned>(blocks)); };
   Launches to{layers, plan, stream};
-  to.error = launch(whiten_rows_kernel, grid(inputs), dim3(kProductThreads), kProductBytes, stream, settings, layers,
-                    plan.z, input_tiles);
+  to.error = launch_diagonal_averages(settings, layers, diagonal_tiles, diagonals, stream);
+  if (to.error == cudaSuccess && inputs > 0)
+    to.error = launch(whiten_rows_kernel, grid(inputs), dim3(kProductThreads), kProductBytes, stream, settings, layers,
+                      plan.z, input_tiles);
   to.product<Finish::Squares, Products::Three>(OrthogonalProduct::WhitenColumns, plan.normalise.squares);
   to.normalise(plan.normalise);
   precision == Precision::Tf32 ? to.newton_schulz<Products::One>() : to.newton_schulz<Products::Three>();

@@ -54,15 +54,15 @@ void append_product(int32_t layer, const MatrixView& a, const MatrixView& b, flo
   });
 }
 
-// D = T_B Z for the rows of a block of B: row i of T_B ends at its diagonal.
+// direction = T_B z for the rows of a block of B: row i of T_B ends at its diagonal.
 void append_whiten_columns(int32_t index, const LayerShape& shape, const LayerMemory& memory, int64_t block,
-                           const float* z, std::vector<OrthogonalTile>& tiles) {
+                           const float* z, float* direction, std::vector<OrthogonalTile>& tiles) {
   const BlockLayout& blocks = shape.second;
   const int64_t size = blocks.size(block), first = blocks.group(block) * blocks.d + blocks.begin(block);
   const float* const triangle = memory.second_inverse + blocks.offset(block);
   const size_t before = tiles.size();
   append_product(index, {triangle, blocks.ld(block), 1}, {z + first * shape.ldw, 1, shape.ldw},
-                 memory.direction + first * shape.ldw, shape.ldw, {size, shape.d, size}, false, tiles);
+                 direction + first * shape.ldw, shape.ldw, {size, shape.d, size}, false, tiles);
   for (size_t i = before; i < tiles.size(); ++i) tiles[i].depth = tiles[i].row0 + tiles[i].rows;
 }
 
@@ -113,6 +113,7 @@ void append_normalise(int32_t index, const NormalisedMatrix& matrix, size_t firs
 } // namespace
 
 int64_t orthogonal_floats(const LayerShape& shape) {
+  if (!shape.orthogonalised()) return shape.outputs * shape.ldw;
   const int64_t p = GroupMatrix(shape).small();
   return shape.outputs * shape.ldw + shape.groups * (3 * p * padded(p) + 1);
 }
@@ -126,6 +127,11 @@ void append_orthogonal(int32_t index, const LayerShape& shape, const LayerMemory
   };
   float* const z = workspace;
   tables.z.push_back(z);
+  if (!shape.orthogonalised()) {
+    for (int64_t k = 0; k < shape.second.count(); ++k)
+      append_whiten_columns(index, shape, memory, k, memory.direction, z, list(OrthogonalProduct::BackRows));
+    return;
+  }
   for (int64_t k = 0; k < shape.blocks.count(); ++k)
     append_back_rows(index, shape, memory, k, z, list(OrthogonalProduct::BackRows));
   float* const squares = z + shape.outputs * shape.ldw;
@@ -136,7 +142,7 @@ void append_orthogonal(int32_t index, const LayerShape& shape, const LayerMemory
     std::vector<OrthogonalTile>& whiten = list(OrthogonalProduct::WhitenColumns);
     const size_t whitened_before = whiten.size();
     for (int64_t k = 0; k < shape.second.group_blocks(); ++k)
-      append_whiten_columns(index, shape, memory, group * shape.second.group_blocks() + k, z, whiten);
+      append_whiten_columns(index, shape, memory, group * shape.second.group_blocks() + k, z, memory.direction, whiten);
     append_normalise(index, {direction, z + first, shape.ldw, matrix.rows, matrix.columns, nullptr}, whitened_before,
                      whiten.size(), tables.normalise);
     float* const s = squares + group * 3 * p * ldp;

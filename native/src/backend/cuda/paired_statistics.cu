@@ -11,10 +11,14 @@
 // B is what weighted_syrk makes of a layer whose inputs are g: m columns of a dense layer, the channels of a 1 x 1
 // convolution. So there is no second loader and no second kernel, and a g that lies channels-last comes by quads.
 //
-// A dense layer is a convolution over images of one pixel in all that follows.
+// A dense layer is a convolution over images of one pixel in all that follows. An embedding is one over images of a row
+// of pixels, whose one channel is the index: ||a||^2 is 1 where the index is one and NaN, which poisons the update,
+// where it is none; in place of the first SYRK add_diagonal (embedding_statistics.cu) adds 1, or r, at the index.
 #include <cmath>
 
 #include "backend/cuda/conv_rows.cuh"
+#include "backend/cuda/embedding.h"
+#include "backend/cuda/embedding_index.cuh"
 #include "backend/cuda/second_factor.h"
 #include "backend/cuda/simt.cuh"
 #include "backend/cuda/squares.cuh"
@@ -35,6 +39,7 @@ struct SquareJob {
   Divisor area, width;
   int32_t pixels, channels; // of a group
   bool by_channels;         // neighbouring channels are neighbours in memory: a warp takes a pixel
+  int32_t vocabulary;       // of an embedding's indices; else 0
   double* out;
 };
 
@@ -64,7 +69,10 @@ __global__ void __launch_bounds__(kThreads) square_rows_kernel(const SquareArgs 
     const int64_t* const s = job.view.stride;
     const float* const from =
         job.view.data + sample * s[0] + int64_t{group} * job.channels * s[1] + y * s[2] + x * s[3];
-    sum = sum_of_squares(from, s[1], job.channels, part, count);
+    if (job.vocabulary == 0)
+      sum = sum_of_squares(from, s[1], job.channels, part, count);
+    else if (part == 0)
+      sum = embedding_index(job.view, sample, x, job.vocabulary) >= 0 ? 1.0 : static_cast<double>(nanf(""));
   }
   parts[slot * count + part] = sum;
   __syncthreads();
@@ -82,7 +90,15 @@ SquareJob square_job(const Activations& view, int64_t samples, int64_t channels,
           static_cast<int32_t>(samples * area),
           static_cast<int32_t>(channels),
           view.stride[1] == 1 && view.stride[3] != 1,
+          0,
           out};
+}
+
+SquareJob index_job(const Activations& indices, int64_t samples, int64_t vocabulary, double* out) {
+  SquareJob job = square_job(indices, samples, 1, out);
+  job.by_channels = false; // of one channel there are no neighbours
+  job.vocabulary = static_cast<int32_t>(vocabulary);
+  return job;
 }
 
 // ---------------------------------------------------------------- paired_rows
@@ -94,6 +110,7 @@ struct PairedArgs {
   int64_t pixels;
   int32_t rows, block_rows;     // in all; of a block
   bool bias, weighted;          // weighted: TKFAC, whose rows are sqrt(r) a and sqrt(c) g
+  bool diagonal;                // an embedding, to whose sum r is added, and not the square of sqrt(r)
   float *a_weights, *g_weights; // groups x rows
   double* parts;                // blocks x groups x 3: sum c r, sum c, sum r
 };
@@ -127,7 +144,7 @@ __global__ void __launch_bounds__(kThreads) paired_rows_kernel(const PairedArgs 
     product += c * r;
     inputs += c;
     signals += r;
-    args.a_weights[at] = args.weighted ? static_cast<float>(sqrt(r)) : 1.0f;
+    args.a_weights[at] = args.weighted ? static_cast<float>(args.diagonal ? r : sqrt(r)) : 1.0f;
     args.g_weights[at] = args.weighted ? static_cast<float>(sqrt(c)) : 1.0f;
   }
   product = warp_sum(product);
@@ -219,7 +236,7 @@ Batch batch_of(const ConvStatisticsArgs& args) { return {*args.shape, args.input
 // The layer whose inputs are g.
 LayerShape signal_layer(const LayerShape& shape) {
   LayerShape layer{};
-  layer.convolution = shape.convolution;
+  layer.convolution = shape.positional();
   layer.inputs = shape.outputs / shape.groups;
   layer.d = layer.inputs;
   layer.groups = shape.groups;
@@ -240,7 +257,7 @@ PairedPlan paired_plan(const Batch& batch, int32_t multiprocessors, void* memory
   const LayerShape& shape = batch.shape;
   const int64_t rows = batch.rows(), groups = shape.groups;
   PairedPlan plan{};
-  plan.a = syrk_grid(shape.blocks, rows);
+  if (!shape.embedding) plan.a = syrk_grid(shape.blocks, rows);
   plan.b = syrk_grid(shape.second, rows);
   const int32_t chunks = ceil_div(rows, kThreads);
   const int32_t most = std::max(1, std::min(chunks, static_cast<int32_t>(2 * multiprocessors / groups)));
@@ -262,9 +279,10 @@ PairedPlan paired_plan(const Batch& batch, int32_t multiprocessors, void* memory
   take(plan.parts, int64_t{most} * groups * 3);
   take(plan.a_weights, groups * rows);
   take(plan.g_weights, groups * rows);
-  take(plan.tiles, std::max(tile_floats(shape.blocks, plan.a), tile_floats(shape.second, plan.b)));
+  const int64_t of_a = shape.embedding ? 0 : tile_floats(shape.blocks, plan.a);
+  take(plan.tiles, std::max(of_a, tile_floats(shape.second, plan.b)));
   plan.bytes = at;
-  choose_splits(plan.a, multiprocessors);
+  if (!shape.embedding) choose_splits(plan.a, multiprocessors);
   choose_splits(plan.b, multiprocessors);
   return plan;
 }
@@ -273,7 +291,8 @@ cudaError_t launch_rows(const Batch& batch, const PairedPlan& plan, cudaStream_t
   const LayerShape& shape = batch.shape;
   const int64_t taps = int64_t{shape.conv.kernel[0]} * shape.conv.kernel[1];
   const auto groups = static_cast<unsigned>(shape.groups);
-  SquareArgs squares{square_job(batch.inputs, batch.samples, shape.inputs / taps, plan.input_squares),
+  SquareArgs squares{shape.embedding ? index_job(batch.inputs, batch.samples, shape.inputs, plan.input_squares)
+                                     : square_job(batch.inputs, batch.samples, shape.inputs / taps, plan.input_squares),
                      square_job(batch.signal, batch.samples, shape.outputs / shape.groups, plan.signal_squares), 0};
   squares.first_blocks = ceil_div(squares.first.pixels, pixels_a_block(squares.first));
   const int32_t blocks = squares.first_blocks + ceil_div(squares.second.pixels, pixels_a_block(squares.second));
@@ -288,6 +307,7 @@ cudaError_t launch_rows(const Batch& batch, const PairedPlan& plan, cudaStream_t
                         plan.block_rows,
                         shape.bias,
                         shape.approximation == LNGD_APPROXIMATION_TKFAC,
+                        shape.embedding,
                         plan.a_weights,
                         plan.g_weights,
                         plan.parts};
@@ -302,6 +322,18 @@ cudaError_t launch_factor(const LayerShape& layer, const View& rows, int64_t sam
   return error == cudaSuccess ? launch_add_tiles(layer.blocks, job, stream) : error;
 }
 
+// A += the rows of a batch.
+cudaError_t launch_inputs(const StatisticsArgs& args, const SyrkJob& job, const StatisticsWorkspace&,
+                          Precision precision, cudaStream_t stream) {
+  return launch_factor(*args.shape, args.inputs, args.samples, job, precision, stream);
+}
+cudaError_t launch_inputs(const ConvStatisticsArgs& args, const SyrkJob& job, const StatisticsWorkspace& workspace,
+                          Precision precision, cudaStream_t stream) {
+  if (!args.shape->embedding) return launch_factor(*args.shape, args.inputs, args.samples, job, precision, stream);
+  return launch_add_diagonal(*args.shape, *args.memory, args.inputs, args.samples, job.weights,
+                             workspace.multiprocessors, stream);
+}
+
 template <class Args>
 cudaError_t launch_all(const Args& args, const StatisticsWorkspace& workspace, Precision precision,
                        cudaStream_t stream) {
@@ -312,9 +344,8 @@ cudaError_t launch_all(const Args& args, const StatisticsWorkspace& workspace, P
   if (plan.bytes > workspace.bytes) return cudaErrorInvalidValue;
   cudaError_t error = launch_rows(batch, plan, stream);
   if (error == cudaSuccess)
-    error =
-        launch_factor(shape, args.inputs, args.samples,
-                      {plan.a, plan.a_weights, memory.phi_sum, plan.tiles, workspace.shared_bytes}, precision, stream);
+    error = launch_inputs(args, {plan.a, plan.a_weights, memory.phi_sum, plan.tiles, workspace.shared_bytes}, workspace,
+                          precision, stream);
   if (error == cudaSuccess)
     error = launch_factor(signal_layer(shape), args.signal, args.samples,
                           {plan.b, plan.g_weights, memory.second_sum, plan.tiles, workspace.shared_bytes}, precision,
@@ -344,7 +375,9 @@ size_t paired_statistics_workspace(const LayerShape& shape, int64_t samples, int
 
 size_t paired_statistics_workspace(const LayerShape& shape, const Activations& inputs, int64_t samples,
                                    int32_t multiprocessors) {
-  if (conv_statistics_workspace(shape, inputs, samples, multiprocessors) == 0) return 0;
+  const size_t rows = shape.embedding ? embedding_statistics_workspace(shape, inputs, samples, multiprocessors)
+                                      : conv_statistics_workspace(shape, inputs, samples, multiprocessors);
+  if (rows == 0) return 0;
   Activations signal;
   signal.height = static_cast<int32_t>(shape.conv.positions(0, inputs.height));
   signal.width = static_cast<int32_t>(shape.conv.positions(1, inputs.width));

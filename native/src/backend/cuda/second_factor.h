@@ -19,8 +19,8 @@
 namespace lngd::cuda {
 
 // paired_statistics.cu: layer_statistics and conv_statistics of such a layer, under the rules of statistics.h. The
-// workspace of a convolution is 0 where its rows cannot be numbered. prepare_paired_statistics is called once before,
-// and so are the other prepare_ functions before what stands below them.
+// workspace of a convolution or an embedding is 0 where its rows cannot be numbered. prepare_paired_statistics is
+// called once before, and so are the other prepare_ functions before what stands below them.
 cudaError_t prepare_paired_statistics();
 size_t paired_statistics_workspace(const LayerShape& shape, int64_t samples, int32_t multiprocessors);
 size_t paired_statistics_workspace(const LayerShape& shape, const Activations& inputs, int64_t samples,
@@ -39,6 +39,10 @@ struct SecondLayer {
   int32_t block, padded_block;
 };
 SecondLayer second_layer(const LayerShape& shape, int64_t first);
+// Row `row` of a group in X^T: its place among the rows of B's blocks, each padded.
+__device__ __forceinline__ int64_t place_of(const SecondLayer& second, int row) {
+  return int64_t{row / second.block} * second.padded_block + row % second.block;
+}
 inline int64_t second_product_floats(const LayerShape& shape) {
   return shape.groups * shape.d * shape.second.group_blocks() * padded(shape.second.block);
 }
@@ -55,12 +59,13 @@ struct SecondTables {
   float* products;           // second_product_floats of all, 16-byte aligned; their contents do not matter
 };
 
-// dense_precondition.cu, in 3xTF32 (instances in TF32 spill); `input_tiles` are those of append_direction_tiles, sums
-// has one entry for each output tile.
+// dense_precondition.cu, in 3xTF32 (instances in TF32 spill); `input_tiles` are those of append_direction_tiles of
+// layers whose Phi has blocks, `diagonal_tiles` those of the others; sums has one entry for each output tile.
 cudaError_t prepare_dense_precondition();
 cudaError_t launch_dense_precondition(const StepSettings* settings, const DeviceLayer* layers,
                                       const SecondTables& seconds, const DirectionTile* input_tiles, int32_t inputs,
-                                      const DirectionTile* output_tiles, int32_t outputs, DirectionSums* sums,
+                                      const DirectionTile* output_tiles, int32_t outputs,
+                                      const DirectionTile* diagonal_tiles, int32_t diagonals, DirectionSums* sums,
                                       cudaStream_t stream);
 
 } // namespace lngd::cuda

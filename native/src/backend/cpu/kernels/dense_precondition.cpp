@@ -16,6 +16,12 @@ namespace {
 void input_product(CpuContext& context, const StepArgs& args, const PreconditionTask& task, int32_t worker) {
   const StepLayer& layer = args.layers[task.layer];
   if (!layer.memory->record->has_inverse) return; // layer_rate skips the layer
+  if (layer.shape->blocks.is_diagonal) {
+    const float decay = coupled_decay(*args.config, layer);
+    return scale_rows(layer, task, [&](int64_t row, int64_t column, int64_t count, float* to) {
+      pack_row(layer, row, column, count, decay, to);
+    });
+  }
   const auto [gradient, ldg] = gradient_of(args, task, cpu(args.plan).worker[static_cast<size_t>(worker)].data());
   // Eigenvectors are rows.
   multiply_rows(context, layer, task, gradient, ldg, layer.shape->eigenbasis() ? kTrans : kNoTrans);

@@ -4,7 +4,7 @@
 #ifndef LNGD_BACKEND_CPU_KERNELS_DENSE_PRODUCTS_H
 #define LNGD_BACKEND_CPU_KERNELS_DENSE_PRODUCTS_H
 
-#include "backend/cpu/kernels/precondition_rows.h"
+#include "backend/cpu/kernels/diagonal_rows.h"
 
 namespace lngd::cpu::LNGD_ISA {
 
@@ -26,6 +26,7 @@ inline void multiply_rows(const CpuContext& context, const StepLayer& layer, con
 inline void multiply_rows_in_place(const CpuContext& context, const StepLayer& layer, const PreconditionTask& task,
                                    float* scratch) {
   const LayerShape& shape = *layer.shape;
+  if (shape.blocks.is_diagonal) return scale_rows_in_place(layer, task);
   const int64_t size = shape.blocks.size(task.block), ld = shape.blocks.ld(task.block);
   const float* const from = layer.memory->direction + task.row0 * shape.ldw + shape.blocks.begin(task.block);
   for (int64_t i = 0; i < task.row1 - task.row0; ++i) std::copy_n(from + i * shape.ldw, size, scratch + i * ld);
@@ -65,6 +66,7 @@ inline DirectionSums direction_sums(const StepArgs& args, const PreconditionTask
   DirectionSums sums{};
   const StepLayer& layer = args.layers[task.layer];
   const LayerShape& shape = *layer.shape;
+  if (shape.blocks.is_diagonal) return diagonal_sums(layer, task, coupled_decay(*args.config, layer));
   const int64_t begin = shape.blocks.begin(task.block), size = shape.blocks.size(task.block);
   const bool has_bias = shape.bias && begin + size == shape.d;
   const Gradient gradient = gradient_of(args, task, scratch);

@@ -118,13 +118,16 @@ int32_t invert_small(const Block& block, double lambda, bool triangle, float* sc
   return -1;
 }
 
-// Of a diagonal block; as above, the inverse is written only where every pivot is positive.
-int32_t invert_diagonal(const Block& block, double lambda) {
-  for (int64_t i = 0; i < block.n; ++i) {
-    const float inverse = static_cast<float>(1.0 / (block.phi[i] + lambda));
-    if (!(inverse > 0) || std::isinf(inverse)) return static_cast<int32_t>(i);
-  }
-  for (int64_t i = 0; i < block.n; ++i) block.inverse[i] = static_cast<float>(1.0 / (block.phi[i] + lambda));
+// Of a diagonal block, whose triangle C^-1 is 1 / sqrt(phi + lambda); as above, the inverse is written only where every
+// pivot is positive.
+int32_t invert_diagonal(const Block& block, double lambda, bool triangle) {
+  const auto inverse = [&](int64_t i) {
+    const double damped = block.phi[i] + lambda;
+    return static_cast<float>(1.0 / (triangle ? std::sqrt(damped) : damped));
+  };
+  for (int64_t i = 0; i < block.n; ++i)
+    if (!(inverse(i) > 0) || std::isinf(inverse(i))) return static_cast<int32_t>(i);
+  for (int64_t i = 0; i < block.n; ++i) block.inverse[i] = inverse(i);
   return -1;
 }
 
@@ -243,8 +246,8 @@ void factor_inverse(Context& base, const StepArgs& args) {
     if (!due(layer)) continue;
     plan.block_results[static_cast<size_t>(first_small)] =
         invert_with_retries(damping_of(*args.config, layer, task), [&](double lambda) {
-          return layer.shape->blocks.is_diagonal
-                     ? invert_diagonal(block, lambda)
+          return layout_of(*layer.shape, task).is_diagonal
+                     ? invert_diagonal(block, lambda, triangle)
                      : static_cast<int32_t>(invert_large(context, block.phi, block.n, block.ld, lambda,
                                                          plan.factor.data(), block.inverse, triangle));
         });
@@ -261,8 +264,8 @@ void factor_inverse(Context& base, const StepArgs& args) {
       return;
     }
     plan.block_results[at] = invert_with_retries(damping_of(*args.config, layer, task), [&](double lambda) {
-      return layer.shape->blocks.is_diagonal ? invert_diagonal(block, lambda)
-                                             : invert_small(block, lambda, triangle, scratch);
+      return layout_of(*layer.shape, task).is_diagonal ? invert_diagonal(block, lambda, triangle)
+                                                       : invert_small(block, lambda, triangle, scratch);
     });
   });
   record_results(args);
