@@ -90,9 +90,10 @@ void Layer::take_statistics() {
               config_.approximation == LNGD_APPROXIMATION_TKFAC ? weight : static_cast<double>(sum_rows_);
           if (weight > 0) second_(i, j) = rho * second_(i, j) + (1 - rho) * second_sum_(i, j) / count;
         }
-      // alpha_l = sum ||a||^2 / (N d), beta_l = mean of g^2, over all groups.
+      // alpha_l = sum ||a||^2 / (N d), beta_l = mean of g^2, over all groups; of an embedding every row is a sample.
       const double columns = static_cast<double>(groups_ * d_), rows = static_cast<double>(sum_rows_ * m_);
-      input_square_ = rho * input_square_ + (1 - rho) * input_square_sum_ / (samples * columns);
+      const double counted = layer_.kind == LNGD_LAYER_EMBEDDING ? static_cast<double>(sum_rows_) : samples;
+      input_square_ = rho * input_square_ + (1 - rho) * input_square_sum_ / (counted * columns);
       signal_square_ = rho * signal_square_ + (1 - rho) * signal_square_sum_ / rows;
       ++health_.statistics_updates;
       last_rows_ = sum_rows_;

@@ -93,8 +93,12 @@ TEST(recommend_by_batch_steps_and_layers) {
   lngd_layer_config words;
   REQUIRE_OK(lngd_embedding_init(1000, 16, &words));
   const Recommended text({words, output(16, 2, LNGD_OUTPUT_SOFTMAX)}, 500, 64);
-  CHECK(same(text.config, plain(LNGD_PRESET_RECIPE, 500)));
-  CHECK(text.says("embedding"));
+  CHECK(same(text.config, plain(LNGD_PRESET_BLOCK_KRONECKER, 500)));
+  // A small Transformer's step of 64 sentences, 832 tokens. The table has no part in the share.
+  REQUIRE_OK(lngd_embedding_init(50000, 128, &words));
+  const std::vector<lngd_layer_config> tokens = {words, dense(128, 128), output(128, 2000, LNGD_OUTPUT_SOFTMAX)};
+  CHECK_EQ(Recommended(tokens, 628, 832).config.orthogonalise, 1);
+  CHECK_EQ(Recommended({words}, 500, 64).config.orthogonalise, 0); // of a network that is nothing else
 }
 
 TEST(recommend_intervals_by_the_length_of_the_run) {

@@ -230,9 +230,10 @@ typedef enum lngd_damping {
   LNGD_DAMPING_SIGNAL = 3    /* one gamma a layer, lambda_Phi = max(gamma_l tr(Phi)/d, floor), lambda_Psi =
                                 max(second_damping gamma_l tr(Psi)/m, floor), traces over all blocks and groups of the
                                 layer; gamma_l = clip(damping_factor sqrt(S0 / (alpha_l beta_l)), damping_min,
-                                damping_max), alpha_l = sum_nt ||a_nt||^2 / (N d) and beta_l = the mean square of g in
-                                running averages, S0 = signal_reference. Least where signals are strong, growing as errors
-                                shrink (ours: KFAC's factored damping made free of scale). KFAC and TKFAC only */
+                                damping_max), alpha_l = sum_nt ||a_nt||^2 / (N d) (of an embedding 1/d, 2/d with bias)
+                                and beta_l = the mean square of g in running averages, S0 = signal_reference. Least
+                                where signals are strong, growing as errors shrink (ours: KFAC's factored damping made
+                                free of scale). KFAC and TKFAC only */
 } lngd_damping;
 
 /* Over what the mean diagonal element of a factor is taken for RELATIVE damping. */
@@ -348,9 +349,10 @@ typedef struct lngd_config {
  *
  * with (a, b, c) = (7.7110, -22.1138, 16.2487), then (3.2153, -2.4112, 0.5013): the polynomials of least distance to 1
  * over singular values of [0.02, 1] (N. Amsel et al., "The Polar Express", arXiv 2505.16932).
- * Each group of a convolution alone. LNGD_FIELD_MOMENTUM is that M, and the inverses are the triangles C^-1 and B^-1.
- * M is renewed with the weights: a step that is skipped leaves it as it was. COUPLED decay is part of G. A gradient
- * of zeros with an M of zeros makes D = 0.
+ * Each group of a convolution alone. An embedding is whitened, but not orthogonalised, for its columns belong to
+ * different indices: D = B^-T B^-1 x C^-T C^-1. LNGD_FIELD_MOMENTUM is that M, and the inverses are the triangles C^-1
+ * and B^-1. M is renewed with the weights: a step that is skipped leaves it as it was. COUPLED decay is part of G. A
+ * gradient of zeros with an M of zeros makes D = 0.
  */
 
 /* The device that lngd_create would run on with this configuration, in *device: AUTO becomes CUDA where the device with
@@ -376,7 +378,7 @@ typedef enum lngd_layer_kind {
   LNGD_LAYER_DENSE = 0,
   LNGD_LAYER_CONVOLUTION = 1, /* of 1 or 2 spatial axes; every output position of a sample is a row (a_nt, s_nt) */
   LNGD_LAYER_EMBEDDING = 2,   /* looks up column k_nt of W for an index k_nt. lngd_create refuses it with approximations
-                                 other than LNGD */
+                                 EKFAC and NGPLUS. Its Phi or A is diagonal, and kept as a vector */
   LNGD_LAYER_PARAMETER = 3    /* a tensor outside of any layer. Not counted where layers are: depth slope, which layer
                                  is the only or the output one, lngd_recommend */
 } lngd_layer_kind;
@@ -483,14 +485,14 @@ LNGD_API lngd_status lngd_embedding_init(int64_t inputs, int64_t outputs, lngd_l
 LNGD_API lngd_status lngd_parameter_init(int64_t elements, lngd_layer_config* out);
 
 /* Writes to *config what is recommended for a network of `count` layers in forward order, trained for total_steps >= 1
- * steps on batches of `batch` >= 1 samples: BLOCK_KRONECKER where the last layer is a SOFTMAX or SIGMOID output,
- * BLOCK_KRONECKER_FIT for other outputs and where the last layer has as many outputs as the first has inputs (an
- * autoencoder); statistics from 64 samples every total_steps / 40 steps where there are convolutions (within 1 to 6,
- * for BLOCK_KRONECKER), soft_trust for batches below 32, and, for BLOCK_KRONECKER, orthogonalise for at most 1500
- * steps of at least 256 samples where it has at most 0.45 of the operations of forward and backward pass. `reason`
- * (capacity in bytes, NUL included; may be NULL with capacity 0) gets one line on what was chosen and why. RECIPE where
- * there is an embedding. Parameters do not count. device, threads and seed are those of lngd_config_init. Errors:
- * LNGD_INVALID_ARGUMENT for layers that lngd_create would refuse, and where there are none but parameters. */
+ * steps on batches of `batch` >= 1 samples (of sequences: rows of the dense layers, which are tokens): BLOCK_KRONECKER
+ * where the last layer is a SOFTMAX or SIGMOID output, BLOCK_KRONECKER_FIT for other outputs and where the last layer
+ * has as many outputs as the first has inputs (an autoencoder); statistics from 64 samples every total_steps / 40 steps
+ * where there are convolutions (within 1 to 6, for BLOCK_KRONECKER), soft_trust for batches below 32, and, for
+ * BLOCK_KRONECKER, orthogonalise for at most 1500 steps of at least 256 samples where it has at most 0.45 of the
+ * operations of forward and backward pass. `reason` (capacity in bytes, NUL included; may be NULL with capacity 0) gets
+ * one line on what was chosen and why. Parameters do not count. device, threads and seed are those of lngd_config_init.
+ * Errors: LNGD_INVALID_ARGUMENT for layers that lngd_create would refuse, and where there are none but parameters. */
 LNGD_API lngd_status lngd_recommend(const lngd_layer_config* layers, int32_t count, int64_t total_steps, int64_t batch,
                                     lngd_config* config, char* reason, int32_t capacity);
 

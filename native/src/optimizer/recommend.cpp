@@ -22,9 +22,11 @@ constexpr int64_t kSmallBatch = 32;     // below it a single sample can turn a s
 
 // The Newton-Schulz steps, 4 p^2 q + 10 p^3 with p <= q the sides of a group's matrix, over the 6 m d N of forward and
 // backward pass. An output position counts as a sample does there, so for convolutions this is an upper bound.
+// Embeddings have no part in either.
 double orthogonalisation_share(const std::vector<lngd_layer_config>& layers, int64_t batch) {
   double products = 0, passes = 0;
   for (const lngd_layer_config& layer : layers) {
+    if (layer.kind == LNGD_LAYER_EMBEDDING) continue;
     const double groups = layer.kind == LNGD_LAYER_CONVOLUTION ? layer.groups : 1;
     const double rows = static_cast<double>(layer.outputs) / groups;
     const double columns = static_cast<double>(weight_columns(layer) + layer.bias);
@@ -32,7 +34,7 @@ double orthogonalisation_share(const std::vector<lngd_layer_config>& layers, int
     products += groups * (4 * p * p * q + 10 * p * p * p);
     passes += groups * 6 * rows * columns * static_cast<double>(batch);
   }
-  return products / passes;
+  return passes > 0 ? products / passes : 0;
 }
 
 void orthogonalise(lngd_config& c, int64_t total_steps) {
@@ -50,20 +52,16 @@ Recommendation recommend(const lngd_layer_config* all, int32_t all_count, int64_
   require(total_steps >= 1, "total_steps is ", total_steps, ", allowed is 1 or more");
   require(batch >= 1, "batch is ", batch, ", allowed is 1 or more");
   std::vector<lngd_layer_config> layers; // without the parameters
-  bool convolutions = false, embeddings = false;
+  bool convolutions = false;
   for (int32_t i = 0; i < all_count; ++i) {
-    // What a layer may be does not depend on the preset, but for embeddings, which have a diagonal factor.
+    // What a layer may be does not depend on the preset.
     validate(preset_config(LNGD_PRESET_RECIPE, total_steps), all[i], i);
     if (all[i].kind == LNGD_LAYER_PARAMETER) continue;
     layers.push_back(all[i]);
     convolutions |= all[i].kind == LNGD_LAYER_CONVOLUTION;
-    embeddings |= all[i].kind == LNGD_LAYER_EMBEDDING;
   }
   require(!layers.empty(), "layers has nothing but parameters (kind 3), allowed is 1 or more layers of another kind");
   const lngd_layer_config& last = layers.back();
-  if (embeddings)
-    return {preset_config(LNGD_PRESET_RECIPE, total_steps),
-            "RECIPE: the network has an embedding, which BLOCK_KRONECKER does not cover"};
   const bool classifier = last.output != LNGD_OUTPUT_HIDDEN && last.output != LNGD_OUTPUT_SQUARED_ERROR;
   const bool autoencoder = layers.size() > 1 && layers[0].kind == LNGD_LAYER_DENSE && last.outputs == layers[0].inputs;
   const bool fit = !classifier || autoencoder;

@@ -144,8 +144,13 @@ __global__ void __launch_bounds__(kThreads) paired_rows_kernel(const PairedArgs 
     product += c * r;
     inputs += c;
     signals += r;
-    args.a_weights[at] = args.weighted ? static_cast<float>(args.diagonal ? r : sqrt(r)) : 1.0f;
-    args.g_weights[at] = args.weighted ? static_cast<float>(sqrt(c)) : 1.0f;
+    float a_weight = 1.0f, g_weight = 1.0f;
+    if (args.weighted) {
+      a_weight = static_cast<float>(args.diagonal ? r : sqrt(r));
+      g_weight = static_cast<float>(sqrt(c));
+    }
+    args.a_weights[at] = a_weight;
+    args.g_weights[at] = g_weight;
   }
   product = warp_sum(product);
   inputs = warp_sum(inputs);

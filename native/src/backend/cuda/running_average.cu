@@ -130,7 +130,8 @@ __device__ double take_sum(double* totals, int count, double (&of_warp)[kWarps])
   return total;
 }
 
-// alpha_l = sum ||a||^2 / (N d) and beta_l = the mean of g^2, over all groups, into the record.
+// alpha_l = sum ||a||^2 / (N d) and beta_l = the mean of g^2, over all groups, into the record; of an embedding N =
+// rows.
 __device__ void average_squares(const AverageLayer& layer, const Decision& decision, double (&of_warp)[kWarps]) {
   const double inputs = take_sum(layer.totals, layer.groups, of_warp),
                signals = take_sum(layer.totals + layer.groups, layer.groups, of_warp);
@@ -139,8 +140,8 @@ __device__ void average_squares(const AverageLayer& layer, const Decision& decis
   LayerRecord& record = *layer.record;
   if (decision.accept) {
     const double columns = static_cast<double>(layer.groups) * layer.phi.d, keep = decision.keep;
-    record.input_square =
-        keep * record.input_square + (1.0 - keep) * inputs / (static_cast<double>(record.samples) * columns);
+    const double samples = layer.diagonal_sum ? rows : static_cast<double>(record.samples);
+    record.input_square = keep * record.input_square + (1.0 - keep) * inputs / (samples * columns);
     record.signal_square = keep * record.signal_square + (1.0 - keep) * signals / (rows * layer.outputs);
   }
   rows = 0;

@@ -47,7 +47,8 @@ void average_block(const Factor& factor, int64_t k, const Weights& weights, bool
   }
 }
 
-// alpha_l = sum ||a||^2 / (N d) and beta_l = the mean of g^2, over all groups; N samples with `rows` rows of g.
+// alpha_l = sum ||a||^2 / (N d) and beta_l = the mean of g^2, over all groups; N samples with `rows` rows of g, of an
+// embedding N = rows.
 void average_squares(const StepLayer& layer, double keep, double rows) {
   const LayerShape& shape = *layer.shape;
   LayerRecord& record = *layer.memory->record;
@@ -56,7 +57,8 @@ void average_squares(const StepLayer& layer, double keep, double rows) {
     inputs += layer.memory->totals[g];
     signals += layer.memory->totals[shape.groups + g];
   }
-  const double samples = static_cast<double>(record.samples), columns = static_cast<double>(shape.groups * shape.d);
+  const double samples = shape.embedding ? rows : static_cast<double>(record.samples);
+  const double columns = static_cast<double>(shape.groups * shape.d);
   record.input_square = keep * record.input_square + (1 - keep) * inputs / (samples * columns);
   record.signal_square =
       keep * record.signal_square + (1 - keep) * signals / (rows * static_cast<double>(shape.outputs));

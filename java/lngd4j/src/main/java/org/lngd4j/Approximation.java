@@ -41,6 +41,15 @@ public enum Approximation {
     }
 
     /**
+     * Whether it has embeddings, whose first factor is a diagonal.
+     *
+     * @return whether {@link LngdOptimizer#create} takes them with it
+     */
+    public boolean hasEmbeddings() {
+        return this == LNGD || this == KFAC || this == TKFAC;
+    }
+
+    /**
      * The value of this constant in the C ABI.
      *
      * @return an {@code lngd_*} constant

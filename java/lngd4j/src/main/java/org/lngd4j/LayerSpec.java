@@ -120,7 +120,7 @@ public record LayerSpec(
      * diagonal and kept as a vector, with one damping for all indices; {@code blockSize} does not
      * matter. A bias is a diagonal entry with a damping of its own: cross terms between indices and
      * bias are dropped. An index that is none keeps the update of the statistics out, as NaN does.
-     * Only {@link Device#CPU} and {@link Approximation#LNGD} have embeddings.
+     * Which approximations have embeddings {@link Approximation#hasEmbeddings} tells.
      *
      * @param name a name for messages and reports, not empty
      * @param vocabulary how many indices there are, columns of the weights; in [1, 2^24]

@@ -80,14 +80,15 @@ public final class LngdOptions extends OptionAccessors {
     /**
      * What the library recommends for a network: {@link Preset#BLOCK_KRONECKER} where the last
      * layer is a softmax or sigmoid output, {@link Preset#BLOCK_KRONECKER_FIT} for other outputs
-     * and for autoencoders (as many outputs as inputs), {@link Preset#RECIPE} where there is an
-     * embedding; with fewer samples for convolutions, a soft trust ratio for batches below 32, and
-     * whitened orthogonalisation where the batch is large enough to pay for it. {@link #reason()}
-     * tells what was chosen and why. The rule is that of {@code lngd_recommend} in the C ABI.
+     * and for autoencoders (as many outputs as inputs); with fewer samples for convolutions, a soft
+     * trust ratio for batches below 32, and whitened orthogonalisation where the batch is large
+     * enough to pay for it. {@link #reason()} tells what was chosen and why. The rule is that of
+     * {@code lngd_recommend} in the C ABI.
      *
      * @param layers the layers in forward order, the last with its output model; at least one
      * @param totalSteps length of the run in steps, at least 1
-     * @param batch samples of a step, at least 1
+     * @param batch samples of a step, at least 1; of sequences the rows that dense layers see:
+     *     tokens
      * @return the options; device, threads and seed are those of a preset
      * @throws org.lngd4j.nativelib.LngdArgumentException for an argument out of its range, and for
      *     layers that {@link LngdOptimizer#create} would refuse

@@ -51,11 +51,22 @@ class RecommendedOptionsTest {
     }
 
     @Test
-    void anEmbeddingGetsTheRecipe() {
+    void embeddingsAreTrainedBothSided() {
         LayerSpec words = LayerSpec.embedding("words", 50, 30);
         LngdOptions options = LngdOptions.recommended(List.of(words, CLASSES), 1000, 64);
-        assertThat(options).isEqualTo(LngdOptions.recipe(1000).build());
-        assertThat(options.reason()).startsWith("RECIPE:").contains("embedding");
+        assertThat(options).isEqualTo(LngdOptions.blockKronecker(1000).build());
+        // Sentences of a dozen tokens: whitened orthogonalisation pays.
+        assertThat(LngdOptions.recommended(List.of(words, CLASSES), 1000, 768).orthogonalise())
+                .isTrue();
+        for (Approximation approximation : Approximation.values()) {
+            LngdOptions.Builder any = LngdOptions.ngPlus().approximation(approximation);
+            if (approximation.hasEmbeddings()) {
+                LngdOptimizer.create(any.build(), List.of(words)).close();
+            } else {
+                assertThatThrownBy(() -> LngdOptimizer.create(any.build(), List.of(words)))
+                        .hasMessageContaining("approximation");
+            }
+        }
     }
 
     @Test

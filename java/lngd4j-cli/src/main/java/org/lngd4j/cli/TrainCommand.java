@@ -69,8 +69,8 @@ final class TrainCommand implements Callable<Integer> {
             paramLabel = "PRESET",
             description =
                     "LNGD's settings: recipe (default), recipe-fit, recipe-empirical, paper, block-kronecker,"
-                            + " block-kronecker-fit, or recommended, by the network, the steps and the batch. Options"
-                            + " below change single ones.")
+                            + " block-kronecker-fit, or recommended (default for transformers), by the network, the"
+                            + " steps and the batch. Options below change single ones.")
     private String preset;
 
     @Option(
@@ -267,8 +267,8 @@ final class TrainCommand implements Callable<Integer> {
                 network,
                 Engines.fitting(engine, network),
                 kind,
-                preset == null && model == null && kind == OptimizerKind.LNGD
-                        ? ModelCatalog.fittingPreset(data)
+                preset == null && kind == OptimizerKind.LNGD
+                        ? ModelCatalog.fittingPreset(data, model)
                         : preset,
                 epochs,
                 batch,

@@ -6,7 +6,6 @@ import org.deeplearning4j.nn.conf.RNNFormat;
 import org.deeplearning4j.nn.conf.layers.FeedForwardLayer;
 import org.deeplearning4j.nn.layers.feedforward.embedding.EmbeddingLayer;
 import org.deeplearning4j.nn.layers.feedforward.embedding.EmbeddingSequenceLayer;
-import org.lngd4j.Approximation;
 import org.lngd4j.LayerSpec;
 import org.lngd4j.LngdOptions;
 
@@ -31,7 +30,7 @@ final class EmbeddingChoices {
 
     /** Why an embedding is not trained by LNGD; null if it is. */
     static String problem(LngdOptions options) {
-        if (options.approximation() != Approximation.LNGD) {
+        if (!options.approximation().hasEmbeddings()) {
             return options.approximation() + " has no block for embeddings";
         }
         return null;

@@ -117,8 +117,8 @@ public final class Lngd {
      * layers that {@link #attach} would train: {@code BLOCK_KRONECKER} for softmax and sigmoid
      * outputs, {@code BLOCK_KRONECKER_FIT} for squared error and autoencoders. It is {@code RECIPE}
      * where that preset cannot train the network: where targets cannot be drawn from it and
-     * back-propagated (a recurrent layer, another loss), and where it has an embedding. What was
-     * chosen and why is logged at level INFO by SLF4J and told by {@link LngdOptions#reason()}.
+     * back-propagated (a recurrent layer, another loss). What was chosen and why is logged at level
+     * INFO by SLF4J and told by {@link LngdOptions#reason()}.
      *
      * <pre>{@code
      * LngdOptions options = Lngd.recommended(net, epochs * batchesPerEpoch, batch);

@@ -13,6 +13,7 @@ import org.deeplearning4j.nn.conf.layers.RnnOutputLayer;
 import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.junit.jupiter.api.Test;
+import org.lngd4j.Field;
 import org.lngd4j.LayerSpec;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.OutputModel;
@@ -92,20 +93,36 @@ class RecommendedTest {
     }
 
     @Test
-    void anEmbeddingGetsTheRecipe() {
+    void embeddingsAreTrainedBothSided() {
         MultiLayerNetwork net =
                 Nets.of(
                         new Adam(1e-3),
                         new EmbeddingLayer.Builder().nIn(20).nOut(8).build(),
                         Nets.softmax(8));
         LngdOptions options = Lngd.recommended(net, STEPS, 64);
-        assertThat(options).isEqualTo(LngdOptions.recipe(STEPS).build());
-        assertThat(options.reason()).startsWith("RECIPE:").contains("embedding");
-        // Asked for by name the preset leaves the embedding to its own updater, and says so.
-        LngdOptions named = LngdOptions.blockKronecker(STEPS).build();
+        assertThat(options).isEqualTo(LngdOptions.blockKronecker(STEPS).build());
+        try (LngdTraining lngd = Lngd.attach(net, options)) {
+            assertThat(lngd.report().with(Treatment.LNGD)).hasSize(2);
+            INDArray words = Nd4j.create(64, 1);
+            INDArray labels = Nd4j.zeros(64, Nets.CLASSES);
+            for (int i = 0; i < 64; i++) {
+                words.putScalar(i, 0, i % 10);
+                labels.putScalar(i, i % Nets.CLASSES, 1);
+            }
+            net.fit(new DataSet(words, labels));
+            // A is the share of each index in the batch: 7 or 6 of 64, and none of the last ten.
+            float[] a = lngd.optimizer().read(0, Field.PHI);
+            for (int word = 0; word < 20; word++) {
+                int times = word < 4 ? 7 : word < 10 ? 6 : 0;
+                assertThat(a[word]).isEqualTo(times / 64f);
+            }
+            assertThat(lngd.optimizer().health(0).lastStepSkipped()).isFalse();
+        }
+        // Approximations that have no block for it leave it to its own updater, and say so.
+        LngdOptions named = LngdOptions.preset(Preset.EKFAC, 0).build();
         try (LngdTraining lngd = Lngd.attach(net, named)) {
             assertThat(lngd.report().with(Treatment.FIRST_ORDER)).hasSize(1);
-            assertThat(lngd.report().toString()).contains("KFAC has no block for embeddings");
+            assertThat(lngd.report().toString()).contains("EKFAC has no block for embeddings");
         }
     }
 

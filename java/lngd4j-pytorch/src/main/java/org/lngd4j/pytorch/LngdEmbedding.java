@@ -9,9 +9,9 @@ import org.lngd4j.LayerOptions;
 import org.lngd4j.OutputModel;
 
 /**
- * PyTorch's table of vectors, trainable by LNGD with the presets that have embeddings ({@code
- * RECIPE}, which {@link LngdTorch#recommended} takes for models with one). Inputs are indices N or
- * N x T; gradients have to be dense. Otherwise as {@link LngdLinear}.
+ * PyTorch's table of vectors, trainable by LNGD with the approximations that have embeddings
+ * ({@link org.lngd4j.Approximation#hasEmbeddings}). Inputs are indices N or N x T; gradients have
+ * to be dense. Otherwise as {@link LngdLinear}.
  */
 public final class LngdEmbedding extends EmbeddingImpl implements LngdLayer {
     private final LayerCapture capture;

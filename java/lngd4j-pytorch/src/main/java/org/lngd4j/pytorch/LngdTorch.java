@@ -95,7 +95,8 @@ public final class LngdTorch implements AutoCloseable {
      *
      * @param model the model
      * @param totalSteps length of the run in steps, at least 1
-     * @param batch samples of a step, at least 1
+     * @param batch samples of a step, at least 1; of sequences the rows that dense layers see:
+     *     tokens
      * @return the options
      * @throws LngdArgumentException if the model has no layer for LNGD, or a number is out of its
      *     range

@@ -175,7 +175,7 @@ final class Registration {
                         + " layers one by one from Java";
             }
         }
-        if (capture.form() instanceof EmbeddingForm && approximation != Approximation.LNGD) {
+        if (capture.form() instanceof EmbeddingForm && !approximation.hasEmbeddings()) {
             return "an embedding, which the approximation " + approximation + " has not";
         }
         Named weight = parameters.get("weight");

@@ -16,6 +16,7 @@ import org.lngd4j.Field;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.OutputModel;
 import org.lngd4j.Preset;
+import org.lngd4j.WeightDecay;
 import org.lngd4j.nativelib.LngdArgumentException;
 
 /** The kinds of layers that have no test of their own: sequences and embeddings. */
@@ -104,10 +105,14 @@ class LayerKindsTest {
     @Test
     void wordsThatWereMetMoveAndTheOthersStay() {
         Words net = new Words(new EmbeddingOptions(6, 3));
-        LngdOptions options = LngdTorch.recommended(net, 10, 4);
-        assertThat(options.preset()).isEqualTo(Preset.RECIPE);
+        LngdOptions options =
+                LngdTorch.recommended(net, 10, 4).toBuilder()
+                        .averaging(false)
+                        .weightDecay(0, WeightDecay.DECOUPLED) // which moves all
+                        .build();
+        assertThat(options.preset()).isEqualTo(Preset.BLOCK_KRONECKER);
         float[] before = Nets.floats(net.table.weight());
-        try (LngdTorch lngd = LngdTorch.attach(net, options.toBuilder().averaging(false).build())) {
+        try (LngdTorch lngd = LngdTorch.attach(net, options)) {
             Tensor indices = Tensor.create(new long[] {0, 1, 1, 3, 0, 0, 3, 3}, 4, 2);
             torch.cross_entropy_loss(net.forward(indices), Nets.labels(4, 4)).backward();
             lngd.step();

@@ -18,6 +18,7 @@ import org.lngd4j.cli.model.TranslationNetwork;
 import org.lngd4j.cli.pytorch.transformer.Transformer;
 import org.lngd4j.cli.train.Engine;
 import org.lngd4j.cli.train.LngdChoice;
+import org.lngd4j.cli.train.RunLength;
 import org.lngd4j.cli.train.TrainSettings;
 import org.lngd4j.cli.train.TrainingMethod;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -70,11 +71,11 @@ public final class TorchEngine implements Engine {
     }
 
     @Override
-    public TrainingMethod method(TrainSettings settings, Network net, long totalSteps) {
+    public TrainingMethod method(TrainSettings settings, Network net, RunLength length) {
         TorchNetwork network = (TorchNetwork) net;
         return settings.optimizer().isOfLibrary()
-                ? new TorchLngd(network, settings, totalSteps)
-                : new TorchFirstOrder(network, settings, totalSteps);
+                ? new TorchLngd(network, settings, length)
+                : new TorchFirstOrder(network, settings, length.steps());
     }
 
     @Override

@@ -8,12 +8,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
 import org.bytedeco.pytorch.Module;
-import org.lngd4j.Approximation;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.ParameterRule;
 import org.lngd4j.cli.pytorch.transformer.Transformer;
 import org.lngd4j.cli.train.LngdChoice;
 import org.lngd4j.cli.train.LngdDescription;
+import org.lngd4j.cli.train.RunLength;
 import org.lngd4j.cli.train.TrainSettings;
 import org.lngd4j.cli.train.TrainingMethod;
 import org.lngd4j.pytorch.AveragedWeights;
@@ -24,35 +24,29 @@ final class TorchLngd implements TrainingMethod {
     // Batch norm learns well at this rate; it is that of the engine DL4J, not tuned either.
     private static final double OTHERS_RATE = 0.03;
 
-    // Of a Transformer, not tuned: AdamW's start in the comparisons for norms alone; with
-    // embeddings
-    // the rate of Muon's AdamW as it was tuned there.
+    // Of a Transformer, whose norms AdamW moves: its start in the comparisons, not tuned.
     private static final double NORMS_RATE = 0.003;
-    private static final double WORDS_RATE = 0.03;
 
     private final LngdTorch training;
     private final LngdDescription told;
     private final String device;
 
-    TorchLngd(TorchNetwork net, TrainSettings settings, long totalSteps) {
+    TorchLngd(TorchNetwork net, TrainSettings settings, RunLength length) {
         LngdOptions options =
                 LngdChoice.options(
                         settings,
-                        () -> LngdTorch.recommended(net.module(), totalSteps, settings.batch()),
-                        totalSteps);
-        training = LngdTorch.attach(net.module(), options, others(net.module(), options));
+                        () -> LngdTorch.recommended(net.module(), length.steps(), length.rows()),
+                        length.steps());
+        training = LngdTorch.attach(net.module(), options, others(net.module()));
         told = new LngdDescription(options, training.report());
         device = LngdChoice.device(settings);
     }
 
     /** What moves the parameters that LNGD leaves. */
-    private static ParameterRule others(Module model, LngdOptions options) {
-        if (!(model instanceof Transformer)) {
-            return ParameterRule.nesterov(OTHERS_RATE);
-        }
-        // The gradients of embeddings, where LNGD leaves them, are far too uneven for SGD.
-        boolean leavesWords = options.approximation() != Approximation.LNGD;
-        return ParameterRule.adamW().learningRate(leavesWords ? WORDS_RATE : NORMS_RATE);
+    private static ParameterRule others(Module model) {
+        return model instanceof Transformer
+                ? ParameterRule.adamW().learningRate(NORMS_RATE)
+                : ParameterRule.nesterov(OTHERS_RATE);
     }
 
     @Override

@@ -44,6 +44,11 @@ public final class SentenceBatches {
         return (sentences.size() + batchSize - 1) / batchSize;
     }
 
+    /** Tokens of all translations, their ends included. */
+    public long targetTokens() {
+        return sentences.stream().mapToLong(pair -> pair.target().length + 1L).sum();
+    }
+
     /**
      * A batch.
      *

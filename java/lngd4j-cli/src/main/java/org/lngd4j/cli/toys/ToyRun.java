@@ -8,6 +8,7 @@ import org.lngd4j.cli.model.Dl4jNetwork;
 import org.lngd4j.cli.train.EvaluationPlan;
 import org.lngd4j.cli.train.Methods;
 import org.lngd4j.cli.train.MetricsRow;
+import org.lngd4j.cli.train.RunLength;
 import org.lngd4j.cli.train.TrainSettings;
 import org.lngd4j.cli.train.TrainingMethod;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -77,7 +78,8 @@ final class ToyRun {
         long steps = problem.totalSteps();
         Dl4jNetwork net =
                 problem.network().build(settings.seed(), Methods.updater(settings, steps));
-        try (TrainingMethod method = Methods.attach(settings, net, steps)) {
+        RunLength length = new RunLength(steps, settings.batch());
+        try (TrainingMethod method = Methods.attach(settings, net, length)) {
             ToyRun run = new ToyRun(problem, data, net, method);
             boolean complete = run.train(settings);
             return new Result(settings.seed(), run.rows, !complete, run.nanos / 1e9);

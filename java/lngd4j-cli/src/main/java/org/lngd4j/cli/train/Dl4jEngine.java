@@ -39,8 +39,8 @@ public final class Dl4jEngine implements Engine {
     }
 
     @Override
-    public TrainingMethod method(TrainSettings settings, Network net, long totalSteps) {
-        return Methods.attach(settings, (Dl4jNetwork) net, totalSteps);
+    public TrainingMethod method(TrainSettings settings, Network net, RunLength length) {
+        return Methods.attach(settings, (Dl4jNetwork) net, length);
     }
 
     @Override

@@ -23,7 +23,7 @@ public interface Engine {
     TranslationNetwork translation(TrainSettings settings, TransformerSpec spec);
 
     /** The method that trains a network of this engine. */
-    TrainingMethod method(TrainSettings settings, Network net, long totalSteps);
+    TrainingMethod method(TrainSettings settings, Network net, RunLength length);
 
     /** The file of the trained model in the run's folder. */
     String modelFile();

@@ -19,6 +19,7 @@ final class ImageTask implements Task {
     private final ImageModelSpec spec;
     private final ImageNetwork net;
     private final BatchFiller filler;
+    private final int batchSize;
     private final Evaluation evaluation;
     private BatchPipeline batches;
     private Batch batch;
@@ -27,6 +28,7 @@ final class ImageTask implements Task {
         this.dataset = data;
         this.spec = spec;
         this.net = net;
+        batchSize = settings.batch();
         boolean convolutional = ModelCatalog.isConvolutional(settings.model());
         filler =
                 new BatchFiller(
@@ -82,6 +84,11 @@ final class ImageTask implements Task {
     @Override
     public int stepsPerEpoch() {
         return filler.count();
+    }
+
+    @Override
+    public int rowsPerStep() {
+        return batchSize;
     }
 
     @Override

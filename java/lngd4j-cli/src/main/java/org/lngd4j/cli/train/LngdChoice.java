@@ -52,16 +52,16 @@ public final class LngdChoice {
     }
 
     /** The same for a network of DL4J. */
-    static LngdOptions forDl4j(TrainSettings settings, Dl4jNetwork net, long totalSteps) {
-        int batch = settings.batch();
+    static LngdOptions forDl4j(TrainSettings settings, Dl4jNetwork net, RunLength length) {
+        long steps = length.steps();
         return options(
                 settings,
                 () ->
                         net instanceof Dl4jNetwork.Graph graph
-                                ? Lngd.recommended(graph.model(), totalSteps, batch)
+                                ? Lngd.recommended(graph.model(), steps, length.rows())
                                 : Lngd.recommended(
-                                        ((Dl4jNetwork.Chain) net).model(), totalSteps, batch),
-                totalSteps);
+                                        ((Dl4jNetwork.Chain) net).model(), steps, length.rows()),
+                steps);
     }
 
     private static LngdOptions direct(

@@ -36,13 +36,13 @@ public final class Methods {
      *
      * @param net made with {@link #updater}
      */
-    public static TrainingMethod attach(TrainSettings settings, Dl4jNetwork net, long totalSteps) {
+    public static TrainingMethod attach(TrainSettings settings, Dl4jNetwork net, RunLength length) {
         return switch (settings.optimizer().family()) {
-            case FIRST_ORDER -> new FirstOrder(net, settings, totalSteps);
+            case FIRST_ORDER -> new FirstOrder(net, settings, length.steps());
             case LNGD ->
                     new LngdMethod(
                             net,
-                            LngdChoice.forDl4j(settings, net, totalSteps),
+                            LngdChoice.forDl4j(settings, net, length),
                             LngdChoice.device(settings));
         };
     }

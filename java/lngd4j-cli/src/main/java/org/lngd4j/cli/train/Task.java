@@ -19,6 +19,9 @@ interface Task extends AutoCloseable {
     /** Steps of an epoch. */
     int stepsPerEpoch();
 
+    /** Rows that the network's dense layers see in a step: {@link RunLength#rows}. */
+    int rowsPerStep();
+
     /**
      * Begins to load batches.
      *

@@ -110,13 +110,14 @@ public final class TrainRun {
                                 + ", but these data make it "
                                 + network);
             }
-            return execute(task, (long) settings.epochs() * task.stepsPerEpoch());
+            long steps = (long) settings.epochs() * task.stepsPerEpoch();
+            return execute(task, new RunLength(steps, task.rowsPerStep()));
         }
     }
 
-    private int execute(Task task, long totalSteps) {
+    private int execute(Task task, RunLength length) {
         Network net = task.network();
-        try (TrainingMethod method = engine.method(settings, net, totalSteps);
+        try (TrainingMethod method = engine.method(settings, net, length);
                 RunFolder held = folder) {
             Position position = checkpoint == null ? Position.START : restore(net, method);
             List<MetricsRow> rows =
@@ -135,7 +136,7 @@ public final class TrainRun {
                             + ", to "
                             + folder);
             method.notices().forEach(line -> err.println("lngd: " + line));
-            return train(new Job(settings, task, method, folder), position, rows, totalSteps);
+            return train(new Job(settings, task, method, folder), position, rows, length.steps());
         } catch (IOException e) {
             throw CliException.failure(folder + ": " + e, e);
         }

@@ -123,6 +123,12 @@ final class TranslationTask implements Task {
         return batches.count();
     }
 
+    /** Tokens that are predicted. */
+    @Override
+    public int rowsPerStep() {
+        return (int) Math.max(1, batches.targetTokens() / batches.count());
+    }
+
     @Override
     public void start(long first) {
         step = first;

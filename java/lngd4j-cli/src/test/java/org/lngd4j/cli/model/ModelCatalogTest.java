@@ -135,9 +135,13 @@ class ModelCatalogTest {
         assertThat(ModelCatalog.fitting(null)).isEqualTo("mlp");
         assertThat(ModelCatalog.fitting("cifar10")).isEqualTo("mlp");
         assertThat(ModelCatalog.fitting("curves")).isEqualTo("ae");
-        assertThat(ModelCatalog.fittingPreset("curves")).isEqualTo("recipe-fit");
+        assertThat(ModelCatalog.fittingPreset("curves", null)).isEqualTo("recipe-fit");
+        assertThat(ModelCatalog.fittingPreset("curves", "ae:784-6")).isNull();
         assertThat(ModelCatalog.fitting("multi30k")).isEqualTo("transformer");
-        assertThat(ModelCatalog.fittingPreset("multi30k")).isNull();
+        assertThat(ModelCatalog.fittingPreset("multi30k", null)).isEqualTo("recommended");
+        assertThat(ModelCatalog.fittingPreset("some/folder", "transformer:1-16-2-32"))
+                .isEqualTo("recommended");
+        assertThat(ModelCatalog.fittingPreset("cifar10", "resnet8")).isNull();
     }
 
     @Test
