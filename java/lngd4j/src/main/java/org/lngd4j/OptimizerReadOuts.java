@@ -22,12 +22,15 @@ abstract class OptimizerReadOuts {
     private static final int LARGEST_ARRAY = Integer.MAX_VALUE - 8;
 
     final OptimizerHandle handle;
-    final ScheduledSettings scheduled;
-    private final LngdOptions options;
+    ScheduledSettings scheduled;
+    private final LngdOptions made;
+    private LngdOptions options;
+    private long extension;
     private final LayerSpec[] layers;
     private final List<LayerSpec> layerList;
 
     OptimizerReadOuts(LngdOptions options, List<LayerSpec> layers, lngd_optimizer pointer) {
+        this.made = options;
         this.options = options;
         this.layerList = List.copyOf(layers);
         this.layers = layers.toArray(new LayerSpec[0]);
@@ -123,20 +126,56 @@ abstract class OptimizerReadOuts {
     }
 
     /**
-     * Goes back to a saved state. Plans stay valid.
+     * Goes back to a saved state, of a run that was not extended. Plans stay valid.
      *
      * @param state what {@link #saveState()} gave
      * @throws org.lngd4j.nativelib.LngdStateDataException if the data are truncated, corrupt, or of
      *     another version or configuration; nothing is changed then
      */
     public void restoreState(byte[] state) {
+        restoreState(state, 0);
+    }
+
+    /**
+     * Goes back to a saved state. Plans stay valid.
+     *
+     * @param state what {@link #saveState()} gave
+     * @param extension what {@link #extension()} gave when it was saved; schedules go by it
+     * @throws org.lngd4j.nativelib.LngdStateDataException if the data are truncated, corrupt, or of
+     *     another version or configuration; nothing is changed then
+     * @throws org.lngd4j.nativelib.LngdArgumentException if the options that this optimizer was
+     *     made with cannot be extended by so many steps
+     */
+    public void restoreState(byte[] state, long extension) {
         Check.notNull("state", state);
+        LngdOptions then = extendedBy(Check.atLeast("extension", extension, 0L));
         // JavaCPP makes a null pointer of an empty array, which is another error than "truncated".
         try (BytePointer buffer = new BytePointer(Math.max(1, state.length))) {
             buffer.put(state, 0, state.length);
             call(optimizer -> lngd.lngd_state_restore(optimizer, buffer, state.length));
         }
-        scheduled.forget();
+        follow(then, extension);
+    }
+
+    /** Of what this was made with, so that several extensions and one of their sum are the same. */
+    final LngdOptions extendedBy(long steps) {
+        return steps == 0 ? made : made.extended(steps);
+    }
+
+    /** Schedules by these options; each setting that has one is set anew. */
+    final void follow(LngdOptions changed, long by) {
+        options = changed;
+        extension = by;
+        scheduled = new ScheduledSettings(changed);
+    }
+
+    /**
+     * By how many steps {@link LngdOptimizer#extend} has made the run longer.
+     *
+     * @return their sum; 0 where it was not called
+     */
+    public long extension() {
+        return extension;
     }
 
     /**
@@ -265,7 +304,8 @@ abstract class OptimizerReadOuts {
     }
 
     /**
-     * The options that this optimizer was made with.
+     * The options that this optimizer was made with, or that {@link LngdOptimizer#extend} has made
+     * of them.
      *
      * @return the options; settings changed since are told by {@link #get}
      */

@@ -38,8 +38,8 @@ final class Attachment {
     private static final Logger LOGGER = LoggerFactory.getLogger(LngdTraining.class);
 
     private final Network net;
-    private final LngdOptions options;
     private final AttachOptions attachOptions;
+    private final long told; // the end of the schedule before any extension
     private final LngdOptimizer optimizer;
     private final Nd4jOptimizer arrays;
     private final Captures captures = new Captures();
@@ -53,6 +53,7 @@ final class Attachment {
     private AveragedWeights averaged; // while they are in the network
     private long steps;
     private long stepsPastEnd;
+    private boolean endTold;
     private int startEpoch;
     private int lastIteration = -1;
 
@@ -63,8 +64,8 @@ final class Attachment {
             AttachOptions attachOptions,
             List<LayerChoice> choices) {
         this.net = net;
-        this.options = options;
         this.attachOptions = attachOptions;
+        this.told = options.schedule().end();
         this.startEpoch = net.epochCount();
         choices.stream()
                 .filter(c -> c.treatment() == Treatment.FIRST_ORDER)
@@ -91,7 +92,7 @@ final class Attachment {
 
     private SampledFisher sampledFisher() {
         try {
-            return new SampledFisher(net, options, captures.list());
+            return new SampledFisher(net, options(), captures.list());
         } catch (RuntimeException | Error e) {
             optimizer.close();
             throw e;
@@ -165,19 +166,28 @@ final class Attachment {
 
     /** Whether the schedule has ended: nothing moves any more. */
     boolean ended() {
-        return steps >= options.schedule().end();
+        return steps >= options().schedule().end();
     }
 
     /** Called by the updater instead of {@link #step} where the schedule has ended. */
     void passEnd() {
-        if (stepsPastEnd++ == 0) {
+        stepsPastEnd++;
+        if (!endTold) {
+            endTold = true;
             LOGGER.warn(
                     "the schedule {} has ended: from step {} on nothing is trained any more, neither by"
                             + " LNGD nor by other updaters. Tell LngdOptions the length of the whole"
-                            + " run",
-                    options.schedule(),
+                            + " run, or call LngdTraining.extend",
+                    options().schedule(),
                     steps);
         }
+    }
+
+    /** The run goes on for longer; see {@link LngdTraining#extend}. */
+    void extend(long more) {
+        optimizer.extend(more);
+        endTold = false;
+        prepare();
     }
 
     /**
@@ -185,13 +195,13 @@ final class Attachment {
      * from sampled targets, where that is the way they are taken.
      */
     void sampleFisher() {
-        if (options.fisher() != Fisher.PROVIDED
+        if (options().fisher() != Fisher.PROVIDED
                 || !captures.wantStatistics()
                 || denseChain != null && denseChain.observe()) {
             return;
         }
         if (sampledFisher == null) {
-            sampledFisher = new SampledFisher(net, options, captures.list());
+            sampledFisher = new SampledFisher(net, options(), captures.list());
         }
         sampledFisher.observe(steps);
     }
@@ -217,8 +227,8 @@ final class Attachment {
      * length of a step, and LNGD's are tau ||W|| long where the trust ratio acts.
      */
     double decayRate(int epoch) {
-        double tau = options.trustMode() == TrustRatio.OFF ? 1 : options.trustRatio();
-        return options.learningRate() * tau * options.schedule().at(steps, epoch - startEpoch);
+        double tau = options().trustMode() == TrustRatio.OFF ? 1 : options().trustRatio();
+        return options().learningRate() * tau * options().schedule().at(steps, epoch - startEpoch);
     }
 
     void stepped() {
@@ -261,7 +271,8 @@ final class Attachment {
     Checkpoint.Counters counters() {
         // A listener is called after the update, but before DL4J counts it.
         int iteration = Math.max(net.iterationCount(), lastIteration + 1);
-        return new Checkpoint.Counters(steps, epoch(), iteration, net.epochCount());
+        return new Checkpoint.Counters(
+                steps, epoch(), iteration, net.epochCount(), told, optimizer.extension());
     }
 
     /** Averages of the parameters that LNGD does not train, foreign updater state. */
@@ -271,11 +282,12 @@ final class Attachment {
 
     /** Nothing is changed where the checkpoint does not fit. */
     void restore(Checkpoint checkpoint) {
-        checkpoint.check(net, extraState());
-        optimizer.restoreState(checkpoint.lngd());
+        checkpoint.check(net, extraState(), told);
+        optimizer.restoreState(checkpoint.lngd(), checkpoint.counters().extension());
         checkpoint.apply(net, extraState());
         steps = checkpoint.counters().steps();
         stepsPastEnd = 0;
+        endTold = false;
         startEpoch = net.epochCount() - checkpoint.counters().epoch();
         lastIteration = net.iterationCount() - 1;
         watch.restored(steps);
@@ -285,7 +297,7 @@ final class Attachment {
     void close() {
         try {
             tellAtClose();
-            boolean leave = attachOptions.leaveAverages() && options.averaging();
+            boolean leave = attachOptions.leaveAverages() && options().averaging();
             if (averaged != null && !leave) {
                 averaged.close();
             } else if (averaged == null && leave && steps > 0) {
@@ -312,7 +324,7 @@ final class Attachment {
             LOGGER.warn(
                     "{} updates after the end of the schedule {} have moved nothing",
                     stepsPastEnd,
-                    options.schedule());
+                    options().schedule());
         }
     }
 
@@ -338,7 +350,7 @@ final class Attachment {
     }
 
     LngdOptions options() {
-        return options;
+        return optimizer.options();
     }
 
     LngdOptimizer optimizer() {

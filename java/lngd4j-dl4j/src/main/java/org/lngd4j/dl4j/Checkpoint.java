@@ -38,13 +38,27 @@ record Checkpoint(
     private static final String OPTIMIZER = "lngd/optimizer";
     private static final String TRAINING = "lngd/training";
     private static final int MAGIC = 0x4C4E4744;
-    private static final int FORMAT = 1;
+
+    /** Format 1 had no length: its runs were never extended. */
+    private static final int FORMAT = 2;
 
     /**
-     * Counters of a training; steps and epoch count from the attachment, the other two are the
-     * network's.
+     * Counters of a training; steps and epoch count from the attachment, the next two are the
+     * network's. {@code told} is where the schedule of the options ended, {@code extension} by how
+     * many steps the run was extended since.
      */
-    record Counters(long steps, int epoch, int netIteration, int netEpoch) {}
+    record Counters(
+            long steps, int epoch, int netIteration, int netEpoch, long told, long extension) {
+        static Counters read(DataInputStream in, int format) throws IOException {
+            return new Counters(
+                    in.readLong(),
+                    in.readInt(),
+                    in.readInt(),
+                    in.readInt(),
+                    format == 1 ? 0 : in.readLong(),
+                    format == 1 ? 0 : in.readLong());
+        }
+    }
 
     static void write(Path file, Model net, Counters counters, byte[] lngd, List<INDArray> extra)
             throws IOException {
@@ -94,6 +108,8 @@ record Checkpoint(
             out.writeInt(counters.epoch());
             out.writeInt(counters.netIteration());
             out.writeInt(counters.netEpoch());
+            out.writeLong(counters.told());
+            out.writeLong(counters.extension());
             out.writeInt(extra.size());
             for (INDArray array : extra) {
                 Nd4j.write(array.dup(), out);
@@ -114,18 +130,17 @@ record Checkpoint(
                     new DataInputStream(new ByteArrayInputStream(bytes(zip, TRAINING)))) {
                 int magic = in.readInt();
                 int format = in.readInt();
-                if (magic != MAGIC || format != FORMAT) {
+                if (magic != MAGIC || format < 1 || format > FORMAT) {
                     throw new IOException(
                             file
                                     + ": "
                                     + TRAINING
                                     + " has the format "
                                     + format
-                                    + ", allowed is "
+                                    + ", allowed is 1 to "
                                     + FORMAT);
                 }
-                Counters counters =
-                        new Counters(in.readLong(), in.readInt(), in.readInt(), in.readInt());
+                Counters counters = Counters.read(in, format);
                 int count = in.readInt();
                 List<INDArray> extra = new ArrayList<>();
                 for (int i = 0; i < count; i++) {
@@ -167,7 +182,17 @@ record Checkpoint(
     }
 
     /** Refuses a file of another network, before anything is changed. */
-    void check(Network net, List<INDArray> mine) {
+    void check(Network net, List<INDArray> mine, long told) {
+        if (counters.extension() < 0 || counters.extension() > 0 && counters.told() != told) {
+            throw new LngdStateDataException(
+                    "the file is of a run that was told "
+                            + counters.told()
+                            + " steps and extended by "
+                            + counters.extension()
+                            + "; the options here tell "
+                            + told
+                            + ", allowed are those of that run");
+        }
         same("parameters", params.length(), net.model().numParams());
         INDArray state = net.updater().getStateViewArray();
         same("numbers of updater state", length(updaterState), length(state));

@@ -26,6 +26,7 @@ import org.lngd4j.nativelib.LngdStateException;
  * which it was made. An update of the network is a step: with truncated back-propagation through
  * time each segment is one. Where the schedule has ended (as many steps as {@code
  * LngdOptions.recipe} was told), nothing in the network is trained any more; it is told by SLF4J.
+ * {@link #extend} makes the run longer.
  *
  * <p>Not thread-safe: it belongs to the thread that attached it, and that thread has to train the
  * network.
@@ -102,12 +103,32 @@ public final class LngdTraining implements AutoCloseable {
     }
 
     /**
-     * The options that LNGD was attached with.
+     * The options that LNGD was attached with, or what {@link #extend} has made of them.
      *
      * @return the options
      */
     public LngdOptions options() {
         return attachment.options();
+    }
+
+    /**
+     * Makes the run longer than it was told, before its end or after it, between two updates. From
+     * the next step on everything that depends on the length is what a run of the new length would
+     * have at that step ({@link LngdOptions#extended} lists it): the learning rate goes on where
+     * the longer schedule has it, and comes to 0 at the new end; tau is that of the longer run, so
+     * that no step is longer than the first ones were. A short extension makes small steps, a long
+     * one nearly starts anew. Averages, momentum and statistics go on. {@link #options()} tells the
+     * new length, {@link #save} keeps it.
+     *
+     * <p>Updates past the end before this call moved nothing and are not made up for.
+     *
+     * @param steps more steps, at least 1; several calls add up
+     * @throws org.lngd4j.nativelib.LngdArgumentException if {@code steps} is out of its range, or
+     *     the schedule has no end; nothing is changed then
+     */
+    public void extend(long steps) {
+        checkOpen();
+        attachment.extend(steps);
     }
 
     /**

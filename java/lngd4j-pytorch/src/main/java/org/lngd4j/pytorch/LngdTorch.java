@@ -179,12 +179,33 @@ public final class LngdTorch implements AutoCloseable {
     }
 
     /**
-     * The options that LNGD was attached with, with the device that was chosen.
+     * The options that LNGD was attached with, with the device that was chosen, or what {@link
+     * #extend} has made of them.
      *
      * @return the options
      */
     public LngdOptions options() {
         return attachment.options();
+    }
+
+    /**
+     * Makes the run longer than it was told, before its end or after it, between two steps. From
+     * the next step on everything that depends on the length is what a run of the new length would
+     * have at that step ({@link LngdOptions#extended} lists it): the learning rate goes on where
+     * the longer schedule has it, for parameters that no layer covers too, and comes to 0 at the
+     * new end; tau is that of the longer run, so that no step is longer than the first ones were. A
+     * short extension makes small steps, a long one nearly starts anew. Averages, momentum and
+     * statistics go on. {@link #options()} tells the new length, {@link #saveState()} keeps it.
+     *
+     * <p>Steps past the end before this call moved nothing and are not made up for.
+     *
+     * @param steps more steps, at least 1; several calls add up
+     * @throws LngdArgumentException if {@code steps} is out of its range, or the schedule has no
+     *     end; nothing is changed then
+     */
+    public void extend(long steps) {
+        checkOpen();
+        attachment.extend(steps);
     }
 
     /**

@@ -25,10 +25,15 @@ import org.lngd4j.nativelib.LngdStateException;
 final class TorchAttachment {
     private static final System.Logger LOGGER = System.getLogger("org.lngd4j.pytorch");
     private static final int MAGIC = 0x4C4E4754;
-    private static final int FORMAT = 1;
+
+    /** Format 1 had no length: its runs were never extended. */
+    private static final int FORMAT = 2;
+
+    private static final int HEADER_1 = 2 * Integer.BYTES + Long.BYTES + Integer.BYTES;
+    private static final int HEADER = HEADER_1 + 2 * Long.BYTES;
 
     private final Module model;
-    private final LngdOptions options;
+    private final long told; // the end of the schedule before any extension
     private final LngdOptimizer optimizer;
     private final RegistrationReport report;
     private final List<LayerCapture> captures = new ArrayList<>();
@@ -43,6 +48,7 @@ final class TorchAttachment {
     private long stream = -1; // none set yet
     private long steps;
     private long stepsPastEnd;
+    private boolean endTold;
     private int epoch;
 
     private TorchAttachment(Module model, LngdOptions options, Registration registration) {
@@ -63,11 +69,11 @@ final class TorchAttachment {
             Parameter parameter = new Parameter(other.name(), other.tensor(), null);
             layers.add(new BoundLayer(layers.size(), parameter, null));
         }
-        this.options = onDevice(options, layers);
+        this.told = options.schedule().end();
         this.report = new RegistrationReport(registration.entries(), List.of());
-        this.optimizer = LngdOptimizer.create(this.options, registration.specs());
+        this.optimizer = LngdOptimizer.create(onDevice(options, layers), registration.specs());
         this.plans = new Plans(optimizer, layers);
-        this.passes = new Passes(optimizer, this.options, captures, this::checkThread);
+        this.passes = new Passes(optimizer, options(), captures, this::checkThread);
     }
 
     /**
@@ -105,7 +111,7 @@ final class TorchAttachment {
     void step() {
         checkThread();
         checkNotSwapped("the next step");
-        if (steps >= options.schedule().end()) {
+        if (steps >= options().schedule().end()) {
             passEnd();
             return;
         }
@@ -150,14 +156,24 @@ final class TorchAttachment {
 
     private void passEnd() {
         passes.forget();
-        if (stepsPastEnd++ == 0) {
+        stepsPastEnd++;
+        if (!endTold) {
+            endTold = true;
             LOGGER.log(
                     System.Logger.Level.WARNING,
                     "the schedule {0} has ended: from step {1} on nothing is trained any more. Tell"
-                            + " LngdOptions the length of the whole run",
-                    options.schedule(),
+                            + " LngdOptions the length of the whole run, or call LngdTorch.extend",
+                    options().schedule(),
                     Long.toString(steps));
         }
+    }
+
+    /** The run goes on for longer; see {@link LngdTorch#extend}. */
+    void extend(long more) {
+        checkThread();
+        optimizer.extend(more);
+        endTold = false;
+        prepare();
     }
 
     private void checkThread() {
@@ -181,7 +197,7 @@ final class TorchAttachment {
 
     AveragedWeights swapIn() {
         checkThread();
-        if (!options.averaging()) {
+        if (!options().averaging()) {
             throw new LngdStateException(
                     "averaging is off: switch it on with LngdOptions.Builder.averaging(true)");
         }
@@ -211,11 +227,13 @@ final class TorchAttachment {
     byte[] saveState() {
         checkNotSwapped("saving");
         byte[] state = optimizer.saveState();
-        return ByteBuffer.allocate(2 * Integer.BYTES + Long.BYTES + Integer.BYTES + state.length)
+        return ByteBuffer.allocate(HEADER + state.length)
                 .putInt(MAGIC)
                 .putInt(FORMAT)
                 .putLong(steps)
                 .putInt(epoch)
+                .putLong(told)
+                .putLong(optimizer.extension())
                 .put(state)
                 .array();
     }
@@ -223,27 +241,47 @@ final class TorchAttachment {
     void restoreState(byte[] state) {
         checkNotSwapped("restoring");
         ByteBuffer from = ByteBuffer.wrap(state);
-        if (state.length < 2 * Integer.BYTES + Long.BYTES + Integer.BYTES
-                || from.getInt() != MAGIC) {
+        if (state.length < HEADER_1 || from.getInt() != MAGIC) {
             throw new LngdStateDataException(
                     "the state has "
                             + state.length
                             + " bytes and does not begin as one of LngdTorch");
         }
         int format = from.getInt();
-        if (format != FORMAT) {
+        if (format < 1 || format > FORMAT || format > 1 && state.length < HEADER) {
             throw new LngdStateDataException(
-                    "the state has the format " + format + ", allowed is " + FORMAT);
+                    "the state has the format "
+                            + format
+                            + " and "
+                            + state.length
+                            + " bytes, allowed is 1 to "
+                            + FORMAT
+                            + " and "
+                            + HEADER
+                            + " or more");
         }
         long savedSteps = from.getLong();
         int savedEpoch = from.getInt();
+        long savedTold = format == 1 ? told : from.getLong();
+        long extension = format == 1 ? 0 : from.getLong();
+        if (extension < 0 || extension > 0 && savedTold != told) {
+            throw new LngdStateDataException(
+                    "the state is of a run that was told "
+                            + savedTold
+                            + " steps and extended by "
+                            + extension
+                            + "; the options here tell "
+                            + told
+                            + ", allowed are those of that run");
+        }
         byte[] rest = new byte[from.remaining()];
         from.get(rest);
         passes.forget();
-        optimizer.restoreState(rest);
+        optimizer.restoreState(rest, extension);
         steps = savedSteps;
         epoch = savedEpoch;
         stepsPastEnd = 0;
+        endTold = false;
         watch.restored(steps);
         prepare();
     }
@@ -251,7 +289,7 @@ final class TorchAttachment {
     void close() {
         try {
             tellAtClose();
-            boolean leave = leaveAverages && options.averaging();
+            boolean leave = leaveAverages && options().averaging();
             if (averaged != null && !leave) {
                 averaged.close();
             } else if (averaged == null && leave && steps > 0) {
@@ -278,7 +316,7 @@ final class TorchAttachment {
                     System.Logger.Level.WARNING,
                     "{0} steps after the end of the schedule {1} have moved nothing",
                     Long.toString(stepsPastEnd),
-                    options.schedule());
+                    options().schedule());
         }
     }
 
@@ -301,7 +339,7 @@ final class TorchAttachment {
     }
 
     LngdOptions options() {
-        return options;
+        return optimizer.options();
     }
 
     RegistrationReport report() {
