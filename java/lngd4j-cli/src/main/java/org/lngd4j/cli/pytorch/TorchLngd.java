@@ -12,6 +12,7 @@ import org.lngd4j.Approximation;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.ParameterRule;
 import org.lngd4j.cli.pytorch.transformer.Transformer;
+import org.lngd4j.cli.train.HealthCounts;
 import org.lngd4j.cli.train.LngdChoice;
 import org.lngd4j.cli.train.LngdDescription;
 import org.lngd4j.cli.train.TrainSettings;
@@ -110,6 +111,11 @@ final class TorchLngd implements TrainingMethod {
     @Override
     public Map<String, Double> kernelSeconds() {
         return LngdDescription.seconds(training.times());
+    }
+
+    @Override
+    public HealthCounts health() {
+        return HealthCounts.of(training.health().values());
     }
 
     @Override
