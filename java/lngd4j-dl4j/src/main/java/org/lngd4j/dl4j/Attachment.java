@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.dl4j;
 
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.IdentityHashMap;
@@ -268,11 +269,20 @@ final class Attachment {
 
     // ---- saving, the end ----
 
-    Checkpoint.Counters counters() {
+    /**
+     * @param epochDone whether an epoch was done that DL4J has not counted yet
+     */
+    Checkpoint.Counters counters(boolean epochDone) {
         // A listener is called after the update, but before DL4J counts it.
         int iteration = Math.max(net.iterationCount(), lastIteration + 1);
+        int more = epochDone ? 1 : 0;
         return new Checkpoint.Counters(
-                steps, epoch(), iteration, net.epochCount(), told, optimizer.extension());
+                steps,
+                epoch() + more,
+                iteration,
+                net.epochCount() + more,
+                told,
+                optimizer.extension());
     }
 
     /** Averages of the parameters that LNGD does not train, foreign updater state. */
@@ -281,9 +291,9 @@ final class Attachment {
     }
 
     /** Nothing is changed where the checkpoint does not fit. */
-    void restore(Checkpoint checkpoint) {
+    void restore(Checkpoint checkpoint) throws IOException {
         checkpoint.check(net, extraState(), told);
-        optimizer.restoreState(checkpoint.lngd(), checkpoint.counters().extension());
+        checkpoint.restore(optimizer);
         checkpoint.apply(net, extraState());
         steps = checkpoint.counters().steps();
         stepsPastEnd = 0;
@@ -328,7 +338,8 @@ final class Attachment {
         }
     }
 
-    private void undo() {
+    /** Gives the network back with the weights that it has. */
+    void undo() {
         decorations.forEach(Decoration::remove);
         try {
             if (updater != null) {

@@ -233,7 +233,11 @@ public final class LngdTraining implements AutoCloseable {
      * counters, LNGD's state, averages. The file is a DL4J model (with the weights of the training,
      * not the averaged ones) that {@code ModelSerializer} loads, with more entries. It appears at
      * once or not at all. Not saved are the order of the data and ND4J's random state (dropout),
-     * which are the user's.
+     * which are the user's. {@link LngdCheckpointListener} calls it regularly, {@link Lngd#resume}
+     * makes a network and an attachment of the file.
+     *
+     * <p>Nothing limits the size of the state; only, {@code ModelSerializer} reads every entry of a
+     * file into an array, and so refuses one whose state has more than 2 GiB.
      *
      * @param file the file; replaced if there is one
      * @throws IOException if it cannot be written
@@ -241,13 +245,21 @@ public final class LngdTraining implements AutoCloseable {
      *     computation and its step
      */
     public void save(Path file) throws IOException {
+        save(file, false);
+    }
+
+    /**
+     * {@link #save(Path)} where DL4J has not counted an epoch that is done, as in {@code
+     * onEpochEnd}.
+     */
+    void save(Path file, boolean epochDone) throws IOException {
         checkOpen();
         attachment.checkNotSwapped("saving");
         Checkpoint.write(
                 file,
                 network(),
-                attachment.counters(),
-                optimizer().saveState(),
+                attachment.counters(epochDone),
+                optimizer(),
                 attachment.extraState());
     }
 
@@ -284,6 +296,21 @@ public final class LngdTraining implements AutoCloseable {
         }
         closed = true;
         attachment.close();
+    }
+
+    /** Closes without a word about the training that there was none. */
+    void abandon() {
+        closed = true;
+        attachment.undo();
+    }
+
+    /** Epochs that DL4J has counted since the attachment, or since the one that was restored. */
+    int epochs() {
+        return attachment.epoch();
+    }
+
+    boolean isClosed() {
+        return closed;
     }
 
     private void checkOpen() {
