@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.pytorch;
 
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.Map;
 import org.bytedeco.pytorch.Module;
@@ -51,6 +57,8 @@ import org.lngd4j.nativelib.LngdStateException;
  * <p>Not thread-safe: it belongs to the thread that attached it, which has to train the model.
  */
 public final class LngdTorch implements AutoCloseable {
+    private static final long LARGEST_ARRAY = Integer.MAX_VALUE - 1024; // with our header
+
     private final TorchAttachment attachment;
     private boolean closed;
 
@@ -251,7 +259,30 @@ public final class LngdTorch implements AutoCloseable {
      */
     public byte[] saveState() {
         checkOpen();
-        return attachment.saveState();
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        try {
+            if (attachment.optimizer().stateSize() > LARGEST_ARRAY) {
+                throw new LngdStateException(
+                        "the state is larger than a Java array can be: write it to a stream");
+            }
+            attachment.saveState(bytes);
+        } catch (IOException e) { // not to an array
+            throw new UncheckedIOException(e);
+        }
+        return bytes.toByteArray();
+    }
+
+    /**
+     * Writes what {@link #saveState()} gives, of any size.
+     *
+     * @param out where to; not closed
+     * @throws IOException if it cannot be written
+     * @throws LngdStateException as there; some bytes may have been written then
+     */
+    public void saveState(OutputStream out) throws IOException {
+        checkOpen();
+        notNull("out", out);
+        attachment.saveState(out);
     }
 
     /**
@@ -262,7 +293,26 @@ public final class LngdTorch implements AutoCloseable {
      *     layers or options; nothing is changed then
      */
     public void restoreState(byte[] state) {
+        notNull("state", state);
+        try {
+            restoreState(new ByteArrayInputStream(state));
+        } catch (IOException e) { // not from an array
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /**
+     * Goes back to a saved state of any size.
+     *
+     * @param state what {@link #saveState(OutputStream)} wrote, and nothing behind it; read to its
+     *     end, not closed
+     * @throws IOException if it cannot be read; nothing is changed then
+     * @throws org.lngd4j.nativelib.LngdStateDataException if it is damaged, or belongs to other
+     *     layers or options; nothing is changed then
+     */
+    public void restoreState(InputStream state) throws IOException {
         checkOpen();
+        notNull("state", state);
         attachment.restoreState(state);
     }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.pytorch;
 
-import java.nio.ByteBuffer;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -17,20 +19,12 @@ import org.lngd4j.ParameterRule;
 import org.lngd4j.RegistrationReport;
 import org.lngd4j.adapter.HealthWatch;
 import org.lngd4j.nativelib.LngdException;
-import org.lngd4j.nativelib.LngdStateDataException;
 import org.lngd4j.nativelib.LngdStateException;
 
 /** What stands between a model and the optimizer; {@link LngdTorch} is what the user holds. */
 @SuppressWarnings("try") // scopes that are only opened and closed
 final class TorchAttachment {
     private static final System.Logger LOGGER = System.getLogger("org.lngd4j.pytorch");
-    private static final int MAGIC = 0x4C4E4754;
-
-    /** Format 1 had no length: its runs were never extended. */
-    private static final int FORMAT = 2;
-
-    private static final int HEADER_1 = 2 * Integer.BYTES + Long.BYTES + Integer.BYTES;
-    private static final int HEADER = HEADER_1 + 2 * Long.BYTES;
 
     private final Module model;
     private final long told; // the end of the schedule before any extension
@@ -224,62 +218,19 @@ final class TorchAttachment {
 
     // ---- saving, the end ----
 
-    byte[] saveState() {
+    void saveState(OutputStream out) throws IOException {
         checkNotSwapped("saving");
-        byte[] state = optimizer.saveState();
-        return ByteBuffer.allocate(HEADER + state.length)
-                .putInt(MAGIC)
-                .putInt(FORMAT)
-                .putLong(steps)
-                .putInt(epoch)
-                .putLong(told)
-                .putLong(optimizer.extension())
-                .put(state)
-                .array();
+        new StateHeader(steps, epoch, told, optimizer.extension()).write(out);
+        optimizer.saveState(out);
     }
 
-    void restoreState(byte[] state) {
+    void restoreState(InputStream state) throws IOException {
         checkNotSwapped("restoring");
-        ByteBuffer from = ByteBuffer.wrap(state);
-        if (state.length < HEADER_1 || from.getInt() != MAGIC) {
-            throw new LngdStateDataException(
-                    "the state has "
-                            + state.length
-                            + " bytes and does not begin as one of LngdTorch");
-        }
-        int format = from.getInt();
-        if (format < 1 || format > FORMAT || format > 1 && state.length < HEADER) {
-            throw new LngdStateDataException(
-                    "the state has the format "
-                            + format
-                            + " and "
-                            + state.length
-                            + " bytes, allowed is 1 to "
-                            + FORMAT
-                            + " and "
-                            + HEADER
-                            + " or more");
-        }
-        long savedSteps = from.getLong();
-        int savedEpoch = from.getInt();
-        long savedTold = format == 1 ? told : from.getLong();
-        long extension = format == 1 ? 0 : from.getLong();
-        if (extension < 0 || extension > 0 && savedTold != told) {
-            throw new LngdStateDataException(
-                    "the state is of a run that was told "
-                            + savedTold
-                            + " steps and extended by "
-                            + extension
-                            + "; the options here tell "
-                            + told
-                            + ", allowed are those of that run");
-        }
-        byte[] rest = new byte[from.remaining()];
-        from.get(rest);
+        StateHeader header = StateHeader.read(state, told);
         passes.forget();
-        optimizer.restoreState(rest, extension);
-        steps = savedSteps;
-        epoch = savedEpoch;
+        optimizer.restoreState(state, header.extension());
+        steps = header.steps();
+        epoch = header.epoch();
         stepsPastEnd = 0;
         endTold = false;
         watch.restored(steps);
