@@ -50,11 +50,11 @@ final class Attachment {
     private final Thread owner = Thread.currentThread();
     private final HealthWatch watch = new HealthWatch(this::health, LOGGER::warn);
     private SampledFisher sampledFisher; // made at attach, or when the chain first leaves a batch
+    private final RunEnd end = new RunEnd();
+    private final ShownRates rates;
     private Network.AttachedUpdater updater;
     private AveragedWeights averaged; // while they are in the network
     private long steps;
-    private long stepsPastEnd;
-    private boolean endTold;
     private int startEpoch;
     private int lastIteration = -1;
 
@@ -86,6 +86,7 @@ final class Attachment {
                         ? DenseChain.of(this, net, options, captures.list())
                         : null;
         captures.list().forEach(c -> c.chain(denseChain));
+        this.rates = new ShownRates(choices, attachOptions.fallback());
         if (options.fisher() == Fisher.PROVIDED && denseChain == null) {
             sampledFisher = sampledFisher();
         }
@@ -172,22 +173,14 @@ final class Attachment {
 
     /** Called by the updater instead of {@link #step} where the schedule has ended. */
     void passEnd() {
-        stepsPastEnd++;
-        if (!endTold) {
-            endTold = true;
-            LOGGER.warn(
-                    "the schedule {} has ended: from step {} on nothing is trained any more, neither by"
-                            + " LNGD nor by other updaters. Tell LngdOptions the length of the whole"
-                            + " run, or call LngdTraining.extend",
-                    options().schedule(),
-                    steps);
-        }
+        end.pass(options().schedule(), steps);
+        rates.ended();
     }
 
     /** The run goes on for longer; see {@link LngdTraining#extend}. */
     void extend(long more) {
         optimizer.extend(more);
-        endTold = false;
+        end.moved();
         prepare();
     }
 
@@ -219,6 +212,7 @@ final class Attachment {
 
     /** Called by the updater: gradients in, update out. */
     void step(StepPlan plan, int iteration, int epoch) {
+        rates.stepping(decayRate(epoch));
         captures.step(plan, optimizer.schedule(steps, epoch - startEpoch));
         lastIteration = iteration;
     }
@@ -234,6 +228,7 @@ final class Attachment {
 
     void stepped() {
         steps++;
+        rates.warn(net.listeners(), LOGGER::warn);
         watch.stepped(steps);
         prepare();
     }
@@ -296,8 +291,7 @@ final class Attachment {
         checkpoint.restore(optimizer);
         checkpoint.apply(net, extraState());
         steps = checkpoint.counters().steps();
-        stepsPastEnd = 0;
-        endTold = false;
+        end.restored();
         startEpoch = net.epochCount() - checkpoint.counters().epoch();
         lastIteration = net.iterationCount() - 1;
         watch.restored(steps);
@@ -330,12 +324,7 @@ final class Attachment {
                     "LNGD was attached and has taken no step: was the network trained at all, or a"
                             + " copy of it?");
         }
-        if (stepsPastEnd > 0) {
-            LOGGER.warn(
-                    "{} updates after the end of the schedule {} have moved nothing",
-                    stepsPastEnd,
-                    options().schedule());
-        }
+        end.tellAtClose(options().schedule());
     }
 
     /** Gives the network back with the weights that it has. */
@@ -378,7 +367,12 @@ final class Attachment {
     }
 
     long stepsPastEnd() {
-        return stepsPastEnd;
+        return end.past();
+    }
+
+    /** Learning rates, as listeners ask for them. */
+    ShownRates rates() {
+        return rates;
     }
 
     int epoch() {

@@ -2,6 +2,7 @@
 package org.lngd4j.dl4j;
 
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import org.deeplearning4j.nn.api.Layer;
 import org.deeplearning4j.nn.api.Model;
@@ -14,6 +15,7 @@ import org.deeplearning4j.nn.graph.vertex.impl.LayerVertex;
 import org.deeplearning4j.nn.layers.FrozenLayer;
 import org.deeplearning4j.nn.updater.BaseMultiLayerUpdater;
 import org.deeplearning4j.nn.updater.graph.ComputationGraphUpdater;
+import org.deeplearning4j.optimize.api.TrainingListener;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /** A {@code ComputationGraph}. */
@@ -104,6 +106,11 @@ record GraphNetwork(ComputationGraph net) implements Network {
     @Override
     public BackpropType backpropType() {
         return net.getConfiguration().getBackpropType();
+    }
+
+    @Override
+    public Collection<TrainingListener> listeners() {
+        return net.getListeners();
     }
 
     @Override

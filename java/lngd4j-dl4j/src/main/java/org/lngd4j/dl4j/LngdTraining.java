@@ -205,6 +205,26 @@ public final class LngdTraining implements AutoCloseable {
     }
 
     /**
+     * A listener that finds the learning rates in use where it asks the configurations of layers
+     * for them, as DL4J's {@code StatsListener} does at the end of an iteration. Without this it
+     * shows those of the updaters that LNGD has replaced, for DL4J has no way to tell it others; a
+     * line at level WARN says so. For a layer that LNGD trains the rate is that of the step just
+     * done: learning rate times schedule, times tau where the trust ratio is on, which is then the
+     * length of the step over that of the weights. For another layer it is that of its updater, 0
+     * past the end of the schedule.
+     *
+     * <pre>{@code
+     * net.addListeners(lngd.withLearningRates(new StatsListener(storage)));
+     * }</pre>
+     *
+     * @param listener the listener
+     * @return a listener for {@code net.addListeners}
+     */
+    public TrainingListener withLearningRates(TrainingListener listener) {
+        return new RatesListener(this, listener);
+    }
+
+    /**
      * A score calculator for early stopping that sees the averaged weights.
      *
      * @param <M> the class of the network
@@ -307,6 +327,10 @@ public final class LngdTraining implements AutoCloseable {
     /** Epochs that DL4J has counted since the attachment, or since the one that was restored. */
     int epochs() {
         return attachment.epoch();
+    }
+
+    ShownRates rates() {
+        return attachment.rates();
     }
 
     boolean isClosed() {

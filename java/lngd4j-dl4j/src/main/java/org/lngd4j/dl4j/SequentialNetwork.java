@@ -2,6 +2,7 @@
 package org.lngd4j.dl4j;
 
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import org.deeplearning4j.nn.api.Layer;
 import org.deeplearning4j.nn.api.Model;
@@ -11,6 +12,7 @@ import org.deeplearning4j.nn.layers.FrozenLayer;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.deeplearning4j.nn.updater.BaseMultiLayerUpdater;
 import org.deeplearning4j.nn.updater.MultiLayerUpdater;
+import org.deeplearning4j.optimize.api.TrainingListener;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /** A {@code MultiLayerNetwork}. */
@@ -61,6 +63,11 @@ record SequentialNetwork(MultiLayerNetwork net) implements Network {
     @Override
     public BackpropType backpropType() {
         return net.getLayerWiseConfigurations().getBackpropType();
+    }
+
+    @Override
+    public Collection<TrainingListener> listeners() {
+        return net.getListeners();
     }
 
     @Override
