@@ -50,10 +50,10 @@ final class Attachment {
     private final Thread owner = Thread.currentThread();
     private final HealthWatch watch = new HealthWatch(this::health, LOGGER::warn);
     private SampledFisher sampledFisher; // made at attach, or when the chain first leaves a batch
+    private final Averages averages = new Averages(this);
     private final RunEnd end = new RunEnd();
     private final ShownRates rates;
     private Network.AttachedUpdater updater;
-    private AveragedWeights averaged; // while they are in the network
     private long steps;
     private int startEpoch;
     private int lastIteration = -1;
@@ -151,7 +151,7 @@ final class Attachment {
     // ---- a step ----
 
     void checkMayStep() {
-        checkNotSwapped("training goes on");
+        averages.checkNotSwapped("training goes on");
         // ParallelWrapper trains copies in threads of its own, and the network itself in one of
         // them: LNGD would see a part of the batches, and be averaged with what plain DL4J makes of
         // the rest.
@@ -228,38 +228,10 @@ final class Attachment {
 
     void stepped() {
         steps++;
+        averages.stale();
         rates.warn(net.listeners(), LOGGER::warn);
         watch.stepped(steps);
         prepare();
-    }
-
-    // ---- averaged weights ----
-
-    void checkNotSwapped(String what) {
-        if (averaged != null) {
-            throw new LngdStateException(
-                    "the network holds averaged weights: close AveragedWeights before " + what);
-        }
-    }
-
-    boolean swapped() {
-        return averaged != null;
-    }
-
-    /** Puts them into the network; {@code of} is what the handle belongs to. */
-    AveragedWeights swapIn(LngdTraining of) {
-        boolean active = steps > 0 && updater.lngd().swapAverages();
-        averaged = new AveragedWeights(of, active);
-        return averaged;
-    }
-
-    void release(AveragedWeights weights) {
-        if (averaged == weights) {
-            averaged = null;
-            if (weights.active()) {
-                updater.lngd().swapAverages();
-            }
-        }
     }
 
     // ---- saving, the end ----
@@ -291,6 +263,7 @@ final class Attachment {
         checkpoint.restore(optimizer);
         checkpoint.apply(net, extraState());
         steps = checkpoint.counters().steps();
+        averages.stale();
         end.restored();
         startEpoch = net.epochCount() - checkpoint.counters().epoch();
         lastIteration = net.iterationCount() - 1;
@@ -301,14 +274,9 @@ final class Attachment {
     void close() {
         try {
             tellAtClose();
-            boolean leave = attachOptions.leaveAverages() && options().averaging();
-            if (averaged != null && !leave) {
-                averaged.close();
-            } else if (averaged == null && leave && steps > 0) {
-                updater.lngd().swapAverages();
-            }
+            averages.close(attachOptions.leaveAverages() && options().averaging());
         } finally {
-            averaged = null;
+            averages.forget();
             undo();
         }
     }
@@ -368,6 +336,15 @@ final class Attachment {
 
     long stepsPastEnd() {
         return end.past();
+    }
+
+    Averages averages() {
+        return averages;
+    }
+
+    /** What takes the steps now. */
+    LngdUpdate lngdUpdate() {
+        return updater.lngd();
     }
 
     /** Learning rates, as listeners ask for them. */

@@ -15,8 +15,12 @@ import org.lngd4j.LngdOptimizer;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.RegistrationReport;
 import org.lngd4j.Treatment;
+import org.lngd4j.nativelib.LngdArgumentException;
 import org.lngd4j.nativelib.LngdHandleException;
 import org.lngd4j.nativelib.LngdStateException;
+import org.nd4j.linalg.dataset.adapter.MultiDataSetIteratorAdapter;
+import org.nd4j.linalg.dataset.api.iterator.DataSetIterator;
+import org.nd4j.linalg.dataset.api.iterator.MultiDataSetIterator;
 
 /**
  * LNGD attached to a network, from {@link Lngd#attach} to {@link #close()}. The network goes on to
@@ -162,7 +166,7 @@ public final class LngdTraining implements AutoCloseable {
      * Puts the averaged weights into the network until the result is closed. All trained parameters
      * are averaged, those of the fallback layers too. The running mean and variance of batch
      * normalisation are not: they are averages already, of activations under the weights of the
-     * training.
+     * training. {@link #reestimateBatchNorm} takes them anew.
      *
      * @return what to close
      * @throws LngdStateException if they are in the network already, or averaging is off in the
@@ -170,16 +174,66 @@ public final class LngdTraining implements AutoCloseable {
      */
     public AveragedWeights averagedWeights() {
         checkOpen();
+        checkAveraging();
+        attachment.averages().checkNotSwapped("asking for them again");
+        return attachment.averages().swapIn(this);
+    }
+
+    private void checkAveraging() {
         if (!options().averaging()) {
             throw new LngdStateException(
                     "averaging is off: switch it on with LngdOptions.Builder.averaging(true)");
         }
-        attachment.checkNotSwapped("asking for them again");
-        return attachment.swapIn(this);
+    }
+
+    /**
+     * Takes the running mean and variance of batch normalisation anew, under the averaged weights:
+     * those in the network belong to the weights of the training. From now on they come and go with
+     * the averaged weights: {@link #averagedWeights()} and the {@code averaging} listeners evaluate
+     * with them, {@link #close()} leaves them in the network. The next step makes them stale and
+     * drops them. So it is called at the end, or before an evaluation; the training itself does not
+     * notice.
+     *
+     * <pre>{@code
+     * net.fit(iterator, epochs);
+     * lngd.reestimateBatchNorm(iterator, 50);
+     * lngd.close();
+     * }</pre>
+     *
+     * <p>One forward pass over the batches, in which each layer normalises by its batch, as in
+     * training, without dropout and weight noise. The variance is that over the rows of all
+     * batches. Batches should be as large as in training, and of training data. Frozen layers are
+     * left alone. It takes the memory of a second array of parameters.
+     *
+     * @param data batches; reset before and after, where it supports that
+     * @param batches how many are taken at most, at least 1
+     * @return how many layers of batch normalisation there are; 0: nothing was done
+     * @throws org.lngd4j.nativelib.LngdArgumentException if there is no batch
+     * @throws LngdStateException if averaging is off in the options, no step was taken yet, or the
+     *     activations are not finite; nothing is changed then
+     */
+    public int reestimateBatchNorm(DataSetIterator data, int batches) {
+        if (data == null) {
+            throw new LngdArgumentException("data is null");
+        }
+        return reestimateBatchNorm(new MultiDataSetIteratorAdapter(data), batches);
+    }
+
+    /**
+     * {@link #reestimateBatchNorm(DataSetIterator, int)} for a graph of several inputs.
+     *
+     * @param data batches; reset before and after, where it supports that
+     * @param batches how many are taken at most, at least 1
+     * @return how many layers of batch normalisation there are; 0: nothing was done
+     */
+    public int reestimateBatchNorm(MultiDataSetIterator data, int batches) {
+        checkOpen();
+        checkAveraging();
+        return attachment.averages().reestimate(data, batches);
     }
 
     void release(AveragedWeights weights) {
-        attachment.release(weights);
+        attachment.averages().release(weights);
     }
 
     /**
@@ -187,7 +241,9 @@ public final class LngdTraining implements AutoCloseable {
      * there are none: without averaging the weights of the training are the ones to look at.
      */
     AveragedWeights averagedIfPossible() {
-        return closed || attachment.swapped() || !options().averaging() ? null : averagedWeights();
+        return closed || attachment.averages().swapped() || !options().averaging()
+                ? null
+                : averagedWeights();
     }
 
     /**
@@ -274,7 +330,7 @@ public final class LngdTraining implements AutoCloseable {
      */
     void save(Path file, boolean epochDone) throws IOException {
         checkOpen();
-        attachment.checkNotSwapped("saving");
+        attachment.averages().checkNotSwapped("saving");
         Checkpoint.write(
                 file,
                 network(),
@@ -294,7 +350,7 @@ public final class LngdTraining implements AutoCloseable {
      */
     public void restore(Path file) throws IOException {
         checkOpen();
-        attachment.checkNotSwapped("restoring");
+        attachment.averages().checkNotSwapped("restoring");
         attachment.keepUpdater();
         attachment.restore(Checkpoint.read(file));
     }

@@ -3,6 +3,7 @@ package org.lngd4j.dl4j;
 
 import java.util.Collection;
 import java.util.List;
+import java.util.Map;
 import org.deeplearning4j.nn.api.Layer;
 import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.nn.conf.BackpropType;
@@ -25,6 +26,13 @@ interface Network {
 
     /** A second network on the same parameters. */
     Shadow shadow();
+
+    /**
+     * A second network that shows the inputs of some layers.
+     *
+     * @param watched by unit
+     */
+    ForwardCopy forwardCopy(Map<Unit, InputMoments> watched);
 
     BackpropType backpropType();
 

@@ -3,7 +3,9 @@ package org.lngd4j.dl4j;
 
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.deeplearning4j.nn.api.Layer;
 import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.nn.conf.BackpropType;
@@ -58,6 +60,13 @@ record SequentialNetwork(MultiLayerNetwork net) implements Network {
     @Override
     public Shadow shadow() {
         return new SequentialShadow(net);
+    }
+
+    @Override
+    public ForwardCopy forwardCopy(Map<Unit, InputMoments> watched) {
+        Map<Integer, InputMoments> layers = new HashMap<>();
+        watched.forEach((unit, moments) -> layers.put(unit.index(), moments));
+        return ForwardCopy.of(net, layers);
     }
 
     @Override
