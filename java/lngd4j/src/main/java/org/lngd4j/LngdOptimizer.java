@@ -314,6 +314,43 @@ public final class LngdOptimizer extends OptimizerReadOuts implements AutoClosea
     }
 
     /**
+     * Makes the run longer than it was told, before its end or after it: {@link #options()} become
+     * {@link LngdOptions#extended}, and from the next step on the schedules are theirs. Settings
+     * that were changed by {@link #set} meanwhile keep their ratio (tau) or their value (the
+     * intervals). To be called between two steps. A saved state has the settings, and not the
+     * length: see {@link #restoreState(byte[], long)}.
+     *
+     * @param steps more steps, at least 1; calls add up
+     * @throws org.lngd4j.nativelib.LngdArgumentException if {@code steps} is out of its range, or
+     *     the schedule has no end; nothing is changed then
+     */
+    public void extend(long steps) {
+        LngdOptions before = options();
+        before.extended(steps); // the range, for this call's own argument
+        LngdOptions after = extendedBy(extension() + steps);
+        if (after.trustRatio() != before.trustRatio()) {
+            double now = get(Setting.TRUST_RATIO);
+            set(
+                    Setting.TRUST_RATIO,
+                    now == before.trustRatio()
+                            ? after.trustRatio()
+                            : now * (after.trustRatio() / before.trustRatio()));
+        }
+        change(
+                Setting.STATISTICS_INTERVAL,
+                before.statisticsInterval(),
+                after.statisticsInterval());
+        change(Setting.INVERSE_INTERVAL, before.inverseInterval(), after.inverseInterval());
+        follow(after, extension() + steps);
+    }
+
+    private void change(Setting setting, int before, int after) {
+        if (after != before && get(setting) == before) {
+            set(setting, after);
+        }
+    }
+
+    /**
      * Changes a setting from the next step on.
      *
      * @param setting which one

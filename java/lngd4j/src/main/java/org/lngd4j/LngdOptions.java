@@ -129,6 +129,31 @@ public final class LngdOptions extends OptionAccessors {
     }
 
     /**
+     * The same run, told to last for longer. What depends on the length is then what a run of the
+     * new length would have had:
+     *
+     * <ul>
+     *   <li>schedules are {@linkplain Schedule#stretched stretched}, that of the learning rate to
+     *       the new end;
+     *   <li>{@link #trustRatio()} (tau) changes by the rule of the preset, such as 1 /
+     *       sqrt(length): more steps, each of them shorter. One that was set by hand changes by the
+     *       same ratio;
+     *   <li>{@link #statisticsInterval()} and {@link #inverseInterval()} are the preset's for the
+     *       new length where they were the preset's for the old one, and stay otherwise;
+     *   <li>all else stays. {@link #averagingWindow()} is a share of the steps that were done, so
+     *       that it needs no length.
+     * </ul>
+     *
+     * @param steps more steps, at least 1
+     * @return the options of the longer run
+     * @throws org.lngd4j.nativelib.LngdArgumentException if {@code steps} is out of its range, or
+     *     the schedule has no end
+     */
+    public LngdOptions extended(long steps) {
+        return Extension.of(this, steps);
+    }
+
+    /**
      * All options by name, in a fixed order; null for a schedule that is not set.
      *
      * @return a new map

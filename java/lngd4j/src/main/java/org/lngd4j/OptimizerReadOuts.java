@@ -4,9 +4,7 @@ package org.lngd4j;
 import java.lang.ref.Reference;
 import java.util.Arrays;
 import java.util.List;
-import org.bytedeco.javacpp.BytePointer;
 import org.lngd4j.nativelib.LngdStateException;
-import org.lngd4j.nativelib.Status;
 import org.lngd4j.nativelib.global.lngd;
 import org.lngd4j.nativelib.global.lngd_health;
 import org.lngd4j.nativelib.global.lngd_memory;
@@ -14,25 +12,17 @@ import org.lngd4j.nativelib.global.lngd_optimizer;
 import org.lngd4j.nativelib.global.lngd_times;
 
 /**
- * What can be asked of an {@link LngdOptimizer}, saved and put back; apart from observe and step
- * for the sake of short files.
+ * What can be asked of an {@link LngdOptimizer}; apart from observe and step for the sake of short
+ * files.
  */
-abstract class OptimizerReadOuts {
-    /** What every JVM can allocate. */
-    private static final int LARGEST_ARRAY = Integer.MAX_VALUE - 8;
-
-    final OptimizerHandle handle;
-    final ScheduledSettings scheduled;
-    private final LngdOptions options;
+abstract class OptimizerReadOuts extends OptimizerState {
     private final LayerSpec[] layers;
     private final List<LayerSpec> layerList;
 
     OptimizerReadOuts(LngdOptions options, List<LayerSpec> layers, lngd_optimizer pointer) {
-        this.options = options;
+        super(options, pointer);
         this.layerList = List.copyOf(layers);
         this.layers = layers.toArray(new LayerSpec[0]);
-        this.scheduled = new ScheduledSettings(options);
-        this.handle = new OptimizerHandle(pointer);
     }
 
     /**
@@ -96,47 +86,6 @@ abstract class OptimizerReadOuts {
             return new KernelTimes(
                     t.statistics(), t.inverse(), t.precondition(), t.rate(), t.update());
         }
-    }
-
-    /**
-     * Everything that the next steps depend on, as bytes: averages, inverses, momentum, counters,
-     * settings. Restored into an optimizer of the same options and layers on the same backend,
-     * training goes on with the same bits.
-     *
-     * @return the state
-     * @throws LngdStateException between {@link LngdOptimizer#observe} and the step, and while
-     *     averages are swapped in
-     */
-    public byte[] saveState() {
-        long[] size = new long[1];
-        call(optimizer -> lngd.lngd_state_size(optimizer, size));
-        if (size[0] > LARGEST_ARRAY) {
-            throw new LngdStateException(
-                    "the state has " + size[0] + " bytes, more than a Java array can hold");
-        }
-        try (BytePointer buffer = new BytePointer(size[0])) {
-            call(optimizer -> lngd.lngd_state_save(optimizer, buffer, size[0], size));
-            byte[] state = new byte[Math.toIntExact(size[0])];
-            buffer.get(state);
-            return state;
-        }
-    }
-
-    /**
-     * Goes back to a saved state. Plans stay valid.
-     *
-     * @param state what {@link #saveState()} gave
-     * @throws org.lngd4j.nativelib.LngdStateDataException if the data are truncated, corrupt, or of
-     *     another version or configuration; nothing is changed then
-     */
-    public void restoreState(byte[] state) {
-        Check.notNull("state", state);
-        // JavaCPP makes a null pointer of an empty array, which is another error than "truncated".
-        try (BytePointer buffer = new BytePointer(Math.max(1, state.length))) {
-            buffer.put(state, 0, state.length);
-            call(optimizer -> lngd.lngd_state_restore(optimizer, buffer, state.length));
-        }
-        scheduled.forget();
     }
 
     /**
@@ -265,15 +214,6 @@ abstract class OptimizerReadOuts {
     }
 
     /**
-     * The options that this optimizer was made with.
-     *
-     * @return the options; settings changed since are told by {@link #get}
-     */
-    public LngdOptions options() {
-        return options;
-    }
-
-    /**
      * The layers that this optimizer was made with.
      *
      * @return the layers in forward order, unmodifiable
@@ -303,21 +243,5 @@ abstract class OptimizerReadOuts {
             throw Check.bad("layer", layer, "0 to " + (layers.length - 1));
         }
         return layers[layer];
-    }
-
-    /** A native call that takes the handle and gives a status. */
-    interface Call {
-        int on(lngd_optimizer optimizer);
-    }
-
-    /** The door, the call and the check, for everything that is not called in every step. */
-    void call(Call call) {
-        lngd_optimizer optimizer = handle.enter();
-        try {
-            Status.check(call.on(optimizer));
-        } finally {
-            handle.exit();
-        }
-        Reference.reachabilityFence(this);
     }
 }

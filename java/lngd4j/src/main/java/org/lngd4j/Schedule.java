@@ -93,4 +93,18 @@ public interface Schedule {
         return new Schedules.Then(
                 this, Check.atLeast("atStep", atStep, 0L), Check.notNull("next", next));
     }
+
+    /**
+     * This schedule for a run of another length: what it has at the step t it has at t to / from.
+     * Falls, stairs of {@link #then} and functions of your own (between two steps a straight line)
+     * are stretched. A warm-up keeps its length, and what goes by epochs stays as it is.
+     *
+     * @param from length of the run that it was made for in steps, at least 1
+     * @param to length of the other one in steps, at least 1
+     * @return the stretched schedule; this one where nothing changes
+     */
+    default Schedule stretched(long from, long to) {
+        return new Schedules.Stretched(
+                this, Check.atLeast("from", from, 1L), Check.atLeast("to", to, 1L));
+    }
 }

@@ -39,11 +39,4 @@ final class ScheduledSettings {
         }
         return options.schedule().at(step, epoch);
     }
-
-    /** After a restore the settings are those of the saved state. */
-    void forget() {
-        damping = Double.NaN;
-        statisticsInterval = Double.NaN;
-        inverseInterval = Double.NaN;
-    }
 }

@@ -5,10 +5,22 @@ package org.lngd4j;
 final class Schedules {
     private Schedules() {}
 
+    /** A step of a run of {@code from} steps in one of {@code to}. */
+    private static long scaled(long step, long from, long to) {
+        Check.atLeast("from", from, 1L);
+        Check.atLeast("to", to, 1L);
+        return step == from ? to : Math.round((double) step * to / from);
+    }
+
     record Constant(double value) implements Schedule {
         @Override
         public double at(long step, int epoch) {
             return value;
+        }
+
+        @Override
+        public Schedule stretched(long from, long to) {
+            return this;
         }
 
         @Override
@@ -30,6 +42,11 @@ final class Schedules {
         }
 
         @Override
+        public Schedule stretched(long from, long to) {
+            return new Cosine(Math.max(1, scaled(total, from, to)));
+        }
+
+        @Override
         public String toString() {
             return "cosine(" + total + ")";
         }
@@ -47,6 +64,11 @@ final class Schedules {
         }
 
         @Override
+        public Schedule stretched(long from, long to) {
+            return new Linear(Math.max(1, scaled(total, from, to)));
+        }
+
+        @Override
         public String toString() {
             return "linear(" + total + ")";
         }
@@ -56,6 +78,11 @@ final class Schedules {
         @Override
         public double at(long step, int epoch) {
             return Math.pow(factor, Math.max(epoch, 0) / every);
+        }
+
+        @Override
+        public Schedule stretched(long from, long to) {
+            return this;
         }
 
         @Override
@@ -76,6 +103,11 @@ final class Schedules {
         }
 
         @Override
+        public Schedule stretched(long from, long to) {
+            return new Warmup(inner.stretched(from, to), steps);
+        }
+
+        @Override
         public String toString() {
             return inner + ".warmup(" + steps + ")";
         }
@@ -93,8 +125,50 @@ final class Schedules {
         }
 
         @Override
+        public Schedule stretched(long from, long to) {
+            long changed = scaled(change, from, to);
+            // What is left behind the change, not `from` and `to` again: both would be rounded, and
+            // the end be a step away from `to`.
+            boolean inside = change < from && changed < to;
+            Schedule rest =
+                    inside ? next.stretched(from - change, to - changed) : next.stretched(from, to);
+            return new Then(first.stretched(from, to), changed, rest);
+        }
+
+        @Override
         public String toString() {
             return first + ".then(" + change + ", " + next + ")";
+        }
+    }
+
+    /** A function of the user's own on another axis of time. */
+    record Stretched(Schedule inner, long from, long to) implements Schedule {
+        @Override
+        public double at(long step, int epoch) {
+            double there = (double) step * from / to;
+            long before = (long) Math.floor(there);
+            double value = inner.at(before, epoch);
+            // Not value + 0 * (...): what comes next may be no number.
+            return there == before
+                    ? value
+                    : value + (there - before) * (inner.at(before + 1, epoch) - value);
+        }
+
+        @Override
+        public long end() {
+            return inner.end() == Long.MAX_VALUE
+                    ? Long.MAX_VALUE
+                    : inner.end() == from ? to : (long) Math.ceil((double) inner.end() * to / from);
+        }
+
+        @Override
+        public Schedule stretched(long other, long length) {
+            return new Stretched(inner, from, scaled(to, other, length));
+        }
+
+        @Override
+        public String toString() {
+            return inner + ".stretched(" + from + ", " + to + ")";
         }
     }
 }

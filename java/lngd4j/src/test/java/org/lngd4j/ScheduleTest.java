@@ -95,4 +95,34 @@ class ScheduleTest {
         assertThat(fall.at(9, 0)).isPositive();
         assertThat(fall.at(fall.end(), 0)).isZero();
     }
+
+    @Test
+    void stretchedIsThatOfTheLongerRun() {
+        assertThat(Schedule.cosine(100).stretched(100, 150)).isEqualTo(Schedule.cosine(150));
+        assertThat(Schedule.linear(8).stretched(8, 12)).isEqualTo(Schedule.linear(12));
+        assertThat(Schedule.constant(2).stretched(8, 12)).isEqualTo(Schedule.constant(2));
+        assertThat(Schedule.steps(3, 0.5).stretched(8, 12)).isEqualTo(Schedule.steps(3, 0.5));
+        assertThat(Schedule.cosine(100).warmup(5).stretched(100, 150))
+                .isEqualTo(Schedule.cosine(150).warmup(5));
+        // The flat three quarters stay three quarters, and the end is the new one: 112.5 rounds up.
+        Schedule trapezoid = Schedule.constant(1).then(75, Schedule.linear(25));
+        assertThat(trapezoid.stretched(100, 150))
+                .isEqualTo(Schedule.constant(1).then(113, Schedule.linear(37)));
+        for (long to : new long[] {101, 150, 333, 1000}) {
+            assertThat(trapezoid.stretched(100, to).end()).isEqualTo(to);
+        }
+        assertThatThrownBy(() -> trapezoid.stretched(0, 5)).hasMessageContaining("from is 0");
+        assertThatThrownBy(() -> Schedule.cosine(3).stretched(3, 0))
+                .hasMessageContaining("to is 0");
+    }
+
+    @Test
+    void aFunctionOfTheUsersIsStretchedWithStraightLines() {
+        Schedule squares = (step, epoch) -> (double) step * step;
+        Schedule s = squares.stretched(10, 20);
+        assertThat(s.at(6, 0)).isEqualTo(9);
+        assertThat(s.at(7, 0)).isEqualTo(12.5); // between 3 * 3 and 4 * 4
+        assertThat(s.end()).isEqualTo(Long.MAX_VALUE);
+        assertThat(s.stretched(20, 40)).isEqualTo(squares.stretched(10, 40));
+    }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.dl4j;
 
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.IdentityHashMap;
@@ -38,8 +39,8 @@ final class Attachment {
     private static final Logger LOGGER = LoggerFactory.getLogger(LngdTraining.class);
 
     private final Network net;
-    private final LngdOptions options;
     private final AttachOptions attachOptions;
+    private final long told; // the end of the schedule before any extension
     private final LngdOptimizer optimizer;
     private final Nd4jOptimizer arrays;
     private final Captures captures = new Captures();
@@ -49,10 +50,11 @@ final class Attachment {
     private final Thread owner = Thread.currentThread();
     private final HealthWatch watch = new HealthWatch(this::health, LOGGER::warn);
     private SampledFisher sampledFisher; // made at attach, or when the chain first leaves a batch
+    private final Averages averages = new Averages(this);
+    private final RunEnd end = new RunEnd();
+    private final ShownRates rates;
     private Network.AttachedUpdater updater;
-    private AveragedWeights averaged; // while they are in the network
     private long steps;
-    private long stepsPastEnd;
     private int startEpoch;
     private int lastIteration = -1;
 
@@ -63,8 +65,8 @@ final class Attachment {
             AttachOptions attachOptions,
             List<LayerChoice> choices) {
         this.net = net;
-        this.options = options;
         this.attachOptions = attachOptions;
+        this.told = options.schedule().end();
         this.startEpoch = net.epochCount();
         choices.stream()
                 .filter(c -> c.treatment() == Treatment.FIRST_ORDER)
@@ -84,6 +86,7 @@ final class Attachment {
                         ? DenseChain.of(this, net, options, captures.list())
                         : null;
         captures.list().forEach(c -> c.chain(denseChain));
+        this.rates = new ShownRates(choices, attachOptions.fallback());
         if (options.fisher() == Fisher.PROVIDED && denseChain == null) {
             sampledFisher = sampledFisher();
         }
@@ -91,7 +94,7 @@ final class Attachment {
 
     private SampledFisher sampledFisher() {
         try {
-            return new SampledFisher(net, options, captures.list());
+            return new SampledFisher(net, options(), captures.list());
         } catch (RuntimeException | Error e) {
             optimizer.close();
             throw e;
@@ -148,7 +151,7 @@ final class Attachment {
     // ---- a step ----
 
     void checkMayStep() {
-        checkNotSwapped("training goes on");
+        averages.checkNotSwapped("training goes on");
         // ParallelWrapper trains copies in threads of its own, and the network itself in one of
         // them: LNGD would see a part of the batches, and be averaged with what plain DL4J makes of
         // the rest.
@@ -165,19 +168,20 @@ final class Attachment {
 
     /** Whether the schedule has ended: nothing moves any more. */
     boolean ended() {
-        return steps >= options.schedule().end();
+        return steps >= options().schedule().end();
     }
 
     /** Called by the updater instead of {@link #step} where the schedule has ended. */
     void passEnd() {
-        if (stepsPastEnd++ == 0) {
-            LOGGER.warn(
-                    "the schedule {} has ended: from step {} on nothing is trained any more, neither by"
-                            + " LNGD nor by other updaters. Tell LngdOptions the length of the whole"
-                            + " run",
-                    options.schedule(),
-                    steps);
-        }
+        end.pass(options().schedule(), steps);
+        rates.ended();
+    }
+
+    /** The run goes on for longer; see {@link LngdTraining#extend}. */
+    void extend(long more) {
+        optimizer.extend(more);
+        end.moved();
+        prepare();
     }
 
     /**
@@ -185,13 +189,13 @@ final class Attachment {
      * from sampled targets, where that is the way they are taken.
      */
     void sampleFisher() {
-        if (options.fisher() != Fisher.PROVIDED
+        if (options().fisher() != Fisher.PROVIDED
                 || !captures.wantStatistics()
                 || denseChain != null && denseChain.observe()) {
             return;
         }
         if (sampledFisher == null) {
-            sampledFisher = new SampledFisher(net, options, captures.list());
+            sampledFisher = new SampledFisher(net, options(), captures.list());
         }
         sampledFisher.observe(steps);
     }
@@ -208,6 +212,7 @@ final class Attachment {
 
     /** Called by the updater: gradients in, update out. */
     void step(StepPlan plan, int iteration, int epoch) {
+        rates.stepping(decayRate(epoch));
         captures.step(plan, optimizer.schedule(steps, epoch - startEpoch));
         lastIteration = iteration;
     }
@@ -217,51 +222,34 @@ final class Attachment {
      * length of a step, and LNGD's are tau ||W|| long where the trust ratio acts.
      */
     double decayRate(int epoch) {
-        double tau = options.trustMode() == TrustRatio.OFF ? 1 : options.trustRatio();
-        return options.learningRate() * tau * options.schedule().at(steps, epoch - startEpoch);
+        double tau = options().trustMode() == TrustRatio.OFF ? 1 : options().trustRatio();
+        return options().learningRate() * tau * options().schedule().at(steps, epoch - startEpoch);
     }
 
     void stepped() {
         steps++;
+        averages.stale();
+        rates.warn(net.listeners(), LOGGER::warn);
         watch.stepped(steps);
         prepare();
     }
 
-    // ---- averaged weights ----
-
-    void checkNotSwapped(String what) {
-        if (averaged != null) {
-            throw new LngdStateException(
-                    "the network holds averaged weights: close AveragedWeights before " + what);
-        }
-    }
-
-    boolean swapped() {
-        return averaged != null;
-    }
-
-    /** Puts them into the network; {@code of} is what the handle belongs to. */
-    AveragedWeights swapIn(LngdTraining of) {
-        boolean active = steps > 0 && updater.lngd().swapAverages();
-        averaged = new AveragedWeights(of, active);
-        return averaged;
-    }
-
-    void release(AveragedWeights weights) {
-        if (averaged == weights) {
-            averaged = null;
-            if (weights.active()) {
-                updater.lngd().swapAverages();
-            }
-        }
-    }
-
     // ---- saving, the end ----
 
-    Checkpoint.Counters counters() {
+    /**
+     * @param epochDone whether an epoch was done that DL4J has not counted yet
+     */
+    Checkpoint.Counters counters(boolean epochDone) {
         // A listener is called after the update, but before DL4J counts it.
         int iteration = Math.max(net.iterationCount(), lastIteration + 1);
-        return new Checkpoint.Counters(steps, epoch(), iteration, net.epochCount());
+        int more = epochDone ? 1 : 0;
+        return new Checkpoint.Counters(
+                steps,
+                epoch() + more,
+                iteration,
+                net.epochCount() + more,
+                told,
+                optimizer.extension());
     }
 
     /** Averages of the parameters that LNGD does not train, foreign updater state. */
@@ -270,12 +258,13 @@ final class Attachment {
     }
 
     /** Nothing is changed where the checkpoint does not fit. */
-    void restore(Checkpoint checkpoint) {
-        checkpoint.check(net, extraState());
-        optimizer.restoreState(checkpoint.lngd());
+    void restore(Checkpoint checkpoint) throws IOException {
+        checkpoint.check(net, extraState(), told);
+        checkpoint.restore(optimizer);
         checkpoint.apply(net, extraState());
         steps = checkpoint.counters().steps();
-        stepsPastEnd = 0;
+        averages.stale();
+        end.restored();
         startEpoch = net.epochCount() - checkpoint.counters().epoch();
         lastIteration = net.iterationCount() - 1;
         watch.restored(steps);
@@ -285,14 +274,9 @@ final class Attachment {
     void close() {
         try {
             tellAtClose();
-            boolean leave = attachOptions.leaveAverages() && options.averaging();
-            if (averaged != null && !leave) {
-                averaged.close();
-            } else if (averaged == null && leave && steps > 0) {
-                updater.lngd().swapAverages();
-            }
+            averages.close(attachOptions.leaveAverages() && options().averaging());
         } finally {
-            averaged = null;
+            averages.forget();
             undo();
         }
     }
@@ -308,15 +292,11 @@ final class Attachment {
                     "LNGD was attached and has taken no step: was the network trained at all, or a"
                             + " copy of it?");
         }
-        if (stepsPastEnd > 0) {
-            LOGGER.warn(
-                    "{} updates after the end of the schedule {} have moved nothing",
-                    stepsPastEnd,
-                    options.schedule());
-        }
+        end.tellAtClose(options().schedule());
     }
 
-    private void undo() {
+    /** Gives the network back with the weights that it has. */
+    void undo() {
         decorations.forEach(Decoration::remove);
         try {
             if (updater != null) {
@@ -338,7 +318,7 @@ final class Attachment {
     }
 
     LngdOptions options() {
-        return options;
+        return optimizer.options();
     }
 
     LngdOptimizer optimizer() {
@@ -355,7 +335,21 @@ final class Attachment {
     }
 
     long stepsPastEnd() {
-        return stepsPastEnd;
+        return end.past();
+    }
+
+    Averages averages() {
+        return averages;
+    }
+
+    /** What takes the steps now. */
+    LngdUpdate lngdUpdate() {
+        return updater.lngd();
+    }
+
+    /** Learning rates, as listeners ask for them. */
+    ShownRates rates() {
+        return rates;
     }
 
     int epoch() {

@@ -2,7 +2,10 @@
 package org.lngd4j.dl4j;
 
 import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.deeplearning4j.nn.api.Layer;
 import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.nn.conf.BackpropType;
@@ -14,6 +17,7 @@ import org.deeplearning4j.nn.graph.vertex.impl.LayerVertex;
 import org.deeplearning4j.nn.layers.FrozenLayer;
 import org.deeplearning4j.nn.updater.BaseMultiLayerUpdater;
 import org.deeplearning4j.nn.updater.graph.ComputationGraphUpdater;
+import org.deeplearning4j.optimize.api.TrainingListener;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /** A {@code ComputationGraph}. */
@@ -102,8 +106,20 @@ record GraphNetwork(ComputationGraph net) implements Network {
     }
 
     @Override
+    public ForwardCopy forwardCopy(Map<Unit, InputMoments> watched) {
+        Map<String, InputMoments> layers = new HashMap<>();
+        watched.forEach((unit, moments) -> layers.put(unit.name(), moments));
+        return ForwardCopy.of(net, layers);
+    }
+
+    @Override
     public BackpropType backpropType() {
         return net.getConfiguration().getBackpropType();
+    }
+
+    @Override
+    public Collection<TrainingListener> listeners() {
+        return net.getListeners();
     }
 
     @Override

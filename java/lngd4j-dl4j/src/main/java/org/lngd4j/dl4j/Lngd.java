@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.dl4j;
 
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.List;
 import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.nn.api.OptimizationAlgorithm;
+import org.deeplearning4j.nn.conf.ComputationGraphConfiguration;
+import org.deeplearning4j.nn.conf.MultiLayerConfiguration;
 import org.deeplearning4j.nn.conf.layers.BaseLayer;
 import org.deeplearning4j.nn.conf.layers.BaseOutputLayer;
 import org.deeplearning4j.nn.conf.stepfunctions.NegativeGradientStepFunction;
@@ -17,6 +21,7 @@ import org.lngd4j.nativelib.LngdArgumentException;
 import org.lngd4j.nativelib.LngdStateException;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.dataset.api.iterator.DataSetIterator;
+import org.nd4j.shade.jackson.databind.ObjectMapper;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -110,6 +115,66 @@ public final class Lngd {
         notNull("graph", graph);
         graph.init();
         return attach(new GraphNetwork(graph), options, attachOptions);
+    }
+
+    /**
+     * Makes a network of a file and attaches LNGD to it where the file was written; {@link
+     * LngdTraining#network()} is the network. {@link AttachOptions#defaults()}.
+     *
+     * @param file what {@link LngdTraining#save} or {@link LngdCheckpointListener} wrote
+     * @param options those that the run was attached with
+     * @return the attachment; close it
+     * @throws IOException if the file cannot be read or is no such file
+     */
+    public static LngdTraining resume(Path file, LngdOptions options) throws IOException {
+        return resume(file, options, AttachOptions.defaults());
+    }
+
+    /**
+     * Makes a network of a file and attaches LNGD to it where the file was written. With the same
+     * data the training goes on with the bits that it would have had without stopping.
+     *
+     * <pre>{@code
+     * Path last = LngdCheckpointListener.last(folder).orElseThrow();
+     * try (LngdTraining lngd = Lngd.resume(last, options)) {
+     *     MultiLayerNetwork net = (MultiLayerNetwork) lngd.network();
+     *     net.addListeners(LngdCheckpointListener.builder(lngd, folder).everyEpochs(1).build());
+     *     net.fit(iterator, epochs - net.getEpochCount());
+     * }
+     * }</pre>
+     *
+     * <p>Listeners are not in the file. Custom layers of DL4J have to be on the class path.
+     *
+     * @param file what {@link LngdTraining#save} or {@link LngdCheckpointListener} wrote
+     * @param options those that the run was attached with; an extension of it is in the file
+     * @param attachOptions likewise
+     * @return the attachment, of a {@code MultiLayerNetwork} or {@code ComputationGraph}; close it
+     * @throws IOException if the file cannot be read or is no such file
+     * @throws org.lngd4j.nativelib.LngdStateDataException if it does not belong to these options
+     */
+    public static LngdTraining resume(Path file, LngdOptions options, AttachOptions attachOptions)
+            throws IOException {
+        notNull("file", file);
+        notNull("options", options);
+        notNull("attachOptions", attachOptions);
+        String json = Checkpoint.configuration(file);
+        LngdTraining training =
+                new ObjectMapper().readTree(json).has("vertices")
+                        ? attach(
+                                new ComputationGraph(ComputationGraphConfiguration.fromJson(json)),
+                                options,
+                                attachOptions)
+                        : attach(
+                                new MultiLayerNetwork(MultiLayerConfiguration.fromJson(json)),
+                                options,
+                                attachOptions);
+        try {
+            training.restore(file);
+            return training;
+        } catch (IOException | RuntimeException e) {
+            training.abandon();
+            throw e;
+        }
     }
 
     /**

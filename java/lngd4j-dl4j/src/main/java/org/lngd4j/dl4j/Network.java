@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.dl4j;
 
+import java.util.Collection;
 import java.util.List;
+import java.util.Map;
 import org.deeplearning4j.nn.api.Layer;
 import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.nn.conf.BackpropType;
 import org.deeplearning4j.nn.updater.BaseMultiLayerUpdater;
+import org.deeplearning4j.optimize.api.TrainingListener;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
@@ -24,7 +27,16 @@ interface Network {
     /** A second network on the same parameters. */
     Shadow shadow();
 
+    /**
+     * A second network that shows the inputs of some layers.
+     *
+     * @param watched by unit
+     */
+    ForwardCopy forwardCopy(Map<Unit, InputMoments> watched);
+
     BackpropType backpropType();
+
+    Collection<TrainingListener> listeners();
 
     int iterationCount();
 

@@ -109,7 +109,9 @@ final class Reports {
                     "constraints act after each step; averaged weights are averages of weights before them.");
         }
         if (batchNormalised && options.averaging()) {
-            notes.add("the running mean and variance of batch normalisation are not averaged.");
+            notes.add(
+                    "the running mean and variance of batch normalisation are not averaged;"
+                            + " reestimateBatchNorm takes them anew under the averaged weights.");
         }
         if (net.backpropType() == BackpropType.TruncatedBPTT) {
             notes.add("truncated backpropagation through time: each segment is one step.");

@@ -159,7 +159,7 @@ final class SampledFisher {
         }
     }
 
-    private static void withoutNoise(Layer layer) {
+    static void withoutNoise(Layer layer) {
         layer.conf().getLayer().setIDropout(null);
         if (layer.conf().getLayer() instanceof BaseLayer conf) {
             conf.setWeightNoise(null);

@@ -2,7 +2,10 @@
 package org.lngd4j.dl4j;
 
 import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.deeplearning4j.nn.api.Layer;
 import org.deeplearning4j.nn.api.Model;
 import org.deeplearning4j.nn.conf.BackpropType;
@@ -11,6 +14,7 @@ import org.deeplearning4j.nn.layers.FrozenLayer;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.deeplearning4j.nn.updater.BaseMultiLayerUpdater;
 import org.deeplearning4j.nn.updater.MultiLayerUpdater;
+import org.deeplearning4j.optimize.api.TrainingListener;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /** A {@code MultiLayerNetwork}. */
@@ -59,8 +63,20 @@ record SequentialNetwork(MultiLayerNetwork net) implements Network {
     }
 
     @Override
+    public ForwardCopy forwardCopy(Map<Unit, InputMoments> watched) {
+        Map<Integer, InputMoments> layers = new HashMap<>();
+        watched.forEach((unit, moments) -> layers.put(unit.index(), moments));
+        return ForwardCopy.of(net, layers);
+    }
+
+    @Override
     public BackpropType backpropType() {
         return net.getLayerWiseConfigurations().getBackpropType();
+    }
+
+    @Override
+    public Collection<TrainingListener> listeners() {
+        return net.getListeners();
     }
 
     @Override

@@ -237,4 +237,38 @@ class ResumeTest {
                     .noneMatch(f -> f.toString().endsWith(".tmp"));
         }
     }
+
+    /** One byte of the file after another, all over it: refused, or of no weight. */
+    @Test
+    void damagedFilesAreRefusedAndNothingChanges() throws IOException {
+        Path good = folder.resolve("good.zip");
+        Path bad = folder.resolve("bad.zip");
+        MultiLayerNetwork net = mixed();
+        try (LngdTraining lngd = Lngd.attach(net, OPTIONS)) {
+            fit(net, 0, 4);
+            lngd.save(good);
+            fit(net, 4, 6);
+            float[] weights = net.params().toFloatVector();
+            byte[] bytes = Files.readAllBytes(good);
+            int refused = 0;
+            for (int at = 0; at < bytes.length; at += 1 + bytes.length / 150) {
+                byte[] damaged = bytes.clone();
+                damaged[at] ^= 0x10;
+                Files.write(bad, damaged);
+                try {
+                    lngd.restore(bad);
+                    // Headers have fields that nobody reads: then it is the good file.
+                    assertThat(lngd.steps()).isEqualTo(4);
+                    lngd.restore(good);
+                    fit(net, 4, 6);
+                } catch (IOException | LngdStateDataException e) {
+                    refused++;
+                }
+                assertThat(lngd.steps()).isEqualTo(6);
+                assertThat(net.params().toFloatVector()).as("byte %d", at).isEqualTo(weights);
+            }
+            // Nearly all of the file is compressed content.
+            assertThat(refused).isGreaterThan(100);
+        }
+    }
 }

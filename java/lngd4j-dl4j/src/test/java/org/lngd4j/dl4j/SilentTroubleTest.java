@@ -30,12 +30,12 @@ class SilentTroubleTest {
         MultiLayerNetwork net = Nets.mlp();
         try (LngdTraining lngd = Lngd.attach(net, LngdOptions.recipe(3).build())) {
             for (int i = 0; i < 3; i++) {
-                net.fit(Nets.data(32, 1, i));
+                net.fit(Nets.data(32, i, 1));
             }
             assertThat(lngd.stepsPastEnd()).isZero();
             INDArray end = net.params().dup();
             for (int i = 0; i < 2; i++) {
-                net.fit(Nets.data(32, 1, i));
+                net.fit(Nets.data(32, i, 1));
             }
             assertThat(net.params()).isEqualTo(end);
             assertThat(lngd.steps()).isEqualTo(3);

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.pytorch;
 
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.Map;
 import org.bytedeco.pytorch.Module;
@@ -51,6 +57,8 @@ import org.lngd4j.nativelib.LngdStateException;
  * <p>Not thread-safe: it belongs to the thread that attached it, which has to train the model.
  */
 public final class LngdTorch implements AutoCloseable {
+    private static final long LARGEST_ARRAY = Integer.MAX_VALUE - 1024; // with our header
+
     private final TorchAttachment attachment;
     private boolean closed;
 
@@ -180,12 +188,33 @@ public final class LngdTorch implements AutoCloseable {
     }
 
     /**
-     * The options that LNGD was attached with, with the device that was chosen.
+     * The options that LNGD was attached with, with the device that was chosen, or what {@link
+     * #extend} has made of them.
      *
      * @return the options
      */
     public LngdOptions options() {
         return attachment.options();
+    }
+
+    /**
+     * Makes the run longer than it was told, before its end or after it, between two steps. From
+     * the next step on everything that depends on the length is what a run of the new length would
+     * have at that step ({@link LngdOptions#extended} lists it): the learning rate goes on where
+     * the longer schedule has it, for parameters that no layer covers too, and comes to 0 at the
+     * new end; tau is that of the longer run, so that no step is longer than the first ones were. A
+     * short extension makes small steps, a long one nearly starts anew. Averages, momentum and
+     * statistics go on. {@link #options()} tells the new length, {@link #saveState()} keeps it.
+     *
+     * <p>Steps past the end before this call moved nothing and are not made up for.
+     *
+     * @param steps more steps, at least 1; several calls add up
+     * @throws LngdArgumentException if {@code steps} is out of its range, or the schedule has no
+     *     end; nothing is changed then
+     */
+    public void extend(long steps) {
+        checkOpen();
+        attachment.extend(steps);
     }
 
     /**
@@ -231,7 +260,30 @@ public final class LngdTorch implements AutoCloseable {
      */
     public byte[] saveState() {
         checkOpen();
-        return attachment.saveState();
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        try {
+            if (attachment.optimizer().stateSize() > LARGEST_ARRAY) {
+                throw new LngdStateException(
+                        "the state is larger than a Java array can be: write it to a stream");
+            }
+            attachment.saveState(bytes);
+        } catch (IOException e) { // not to an array
+            throw new UncheckedIOException(e);
+        }
+        return bytes.toByteArray();
+    }
+
+    /**
+     * Writes what {@link #saveState()} gives, of any size.
+     *
+     * @param out where to; not closed
+     * @throws IOException if it cannot be written
+     * @throws LngdStateException as there; some bytes may have been written then
+     */
+    public void saveState(OutputStream out) throws IOException {
+        checkOpen();
+        notNull("out", out);
+        attachment.saveState(out);
     }
 
     /**
@@ -242,7 +294,26 @@ public final class LngdTorch implements AutoCloseable {
      *     layers or options; nothing is changed then
      */
     public void restoreState(byte[] state) {
+        notNull("state", state);
+        try {
+            restoreState(new ByteArrayInputStream(state));
+        } catch (IOException e) { // not from an array
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /**
+     * Goes back to a saved state of any size.
+     *
+     * @param state what {@link #saveState(OutputStream)} wrote, and nothing behind it; read to its
+     *     end, not closed
+     * @throws IOException if it cannot be read; nothing is changed then
+     * @throws org.lngd4j.nativelib.LngdStateDataException if it is damaged, or belongs to other
+     *     layers or options; nothing is changed then
+     */
+    public void restoreState(InputStream state) throws IOException {
         checkOpen();
+        notNull("state", state);
         attachment.restoreState(state);
     }
 

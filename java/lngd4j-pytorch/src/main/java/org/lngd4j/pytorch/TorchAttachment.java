@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.pytorch;
 
-import java.nio.ByteBuffer;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -17,18 +19,15 @@ import org.lngd4j.ParameterRule;
 import org.lngd4j.RegistrationReport;
 import org.lngd4j.adapter.HealthWatch;
 import org.lngd4j.nativelib.LngdException;
-import org.lngd4j.nativelib.LngdStateDataException;
 import org.lngd4j.nativelib.LngdStateException;
 
 /** What stands between a model and the optimizer; {@link LngdTorch} is what the user holds. */
 @SuppressWarnings("try") // scopes that are only opened and closed
 final class TorchAttachment {
     private static final System.Logger LOGGER = System.getLogger("org.lngd4j.pytorch");
-    private static final int MAGIC = 0x4C4E4754;
-    private static final int FORMAT = 1;
 
     private final Module model;
-    private final LngdOptions options;
+    private final long told; // the end of the schedule before any extension
     private final LngdOptimizer optimizer;
     private final RegistrationReport report;
     private final List<LayerCapture> captures = new ArrayList<>();
@@ -43,6 +42,7 @@ final class TorchAttachment {
     private long stream = -1; // none set yet
     private long steps;
     private long stepsPastEnd;
+    private boolean endTold;
     private int epoch;
 
     private TorchAttachment(Module model, LngdOptions options, Registration registration) {
@@ -63,11 +63,11 @@ final class TorchAttachment {
             Parameter parameter = new Parameter(other.name(), other.tensor(), null);
             layers.add(new BoundLayer(layers.size(), parameter, null));
         }
-        this.options = onDevice(options, layers);
+        this.told = options.schedule().end();
         this.report = new RegistrationReport(registration.entries(), List.of());
-        this.optimizer = LngdOptimizer.create(this.options, registration.specs());
+        this.optimizer = LngdOptimizer.create(onDevice(options, layers), registration.specs());
         this.plans = new Plans(optimizer, layers);
-        this.passes = new Passes(optimizer, this.options, captures, this::checkThread);
+        this.passes = new Passes(optimizer, options(), captures, this::checkThread);
     }
 
     /**
@@ -105,7 +105,7 @@ final class TorchAttachment {
     void step() {
         checkThread();
         checkNotSwapped("the next step");
-        if (steps >= options.schedule().end()) {
+        if (steps >= options().schedule().end()) {
             passEnd();
             return;
         }
@@ -150,14 +150,24 @@ final class TorchAttachment {
 
     private void passEnd() {
         passes.forget();
-        if (stepsPastEnd++ == 0) {
+        stepsPastEnd++;
+        if (!endTold) {
+            endTold = true;
             LOGGER.log(
                     System.Logger.Level.WARNING,
                     "the schedule {0} has ended: from step {1} on nothing is trained any more. Tell"
-                            + " LngdOptions the length of the whole run",
-                    options.schedule(),
+                            + " LngdOptions the length of the whole run, or call LngdTorch.extend",
+                    options().schedule(),
                     Long.toString(steps));
         }
+    }
+
+    /** The run goes on for longer; see {@link LngdTorch#extend}. */
+    void extend(long more) {
+        checkThread();
+        optimizer.extend(more);
+        endTold = false;
+        prepare();
     }
 
     private void checkThread() {
@@ -181,7 +191,7 @@ final class TorchAttachment {
 
     AveragedWeights swapIn() {
         checkThread();
-        if (!options.averaging()) {
+        if (!options().averaging()) {
             throw new LngdStateException(
                     "averaging is off: switch it on with LngdOptions.Builder.averaging(true)");
         }
@@ -208,42 +218,21 @@ final class TorchAttachment {
 
     // ---- saving, the end ----
 
-    byte[] saveState() {
+    void saveState(OutputStream out) throws IOException {
         checkNotSwapped("saving");
-        byte[] state = optimizer.saveState();
-        return ByteBuffer.allocate(2 * Integer.BYTES + Long.BYTES + Integer.BYTES + state.length)
-                .putInt(MAGIC)
-                .putInt(FORMAT)
-                .putLong(steps)
-                .putInt(epoch)
-                .put(state)
-                .array();
+        new StateHeader(steps, epoch, told, optimizer.extension()).write(out);
+        optimizer.saveState(out);
     }
 
-    void restoreState(byte[] state) {
+    void restoreState(InputStream state) throws IOException {
         checkNotSwapped("restoring");
-        ByteBuffer from = ByteBuffer.wrap(state);
-        if (state.length < 2 * Integer.BYTES + Long.BYTES + Integer.BYTES
-                || from.getInt() != MAGIC) {
-            throw new LngdStateDataException(
-                    "the state has "
-                            + state.length
-                            + " bytes and does not begin as one of LngdTorch");
-        }
-        int format = from.getInt();
-        if (format != FORMAT) {
-            throw new LngdStateDataException(
-                    "the state has the format " + format + ", allowed is " + FORMAT);
-        }
-        long savedSteps = from.getLong();
-        int savedEpoch = from.getInt();
-        byte[] rest = new byte[from.remaining()];
-        from.get(rest);
+        StateHeader header = StateHeader.read(state, told);
         passes.forget();
-        optimizer.restoreState(rest);
-        steps = savedSteps;
-        epoch = savedEpoch;
+        optimizer.restoreState(state, header.extension());
+        steps = header.steps();
+        epoch = header.epoch();
         stepsPastEnd = 0;
+        endTold = false;
         watch.restored(steps);
         prepare();
     }
@@ -251,7 +240,7 @@ final class TorchAttachment {
     void close() {
         try {
             tellAtClose();
-            boolean leave = leaveAverages && options.averaging();
+            boolean leave = leaveAverages && options().averaging();
             if (averaged != null && !leave) {
                 averaged.close();
             } else if (averaged == null && leave && steps > 0) {
@@ -278,7 +267,7 @@ final class TorchAttachment {
                     System.Logger.Level.WARNING,
                     "{0} steps after the end of the schedule {1} have moved nothing",
                     Long.toString(stepsPastEnd),
-                    options.schedule());
+                    options().schedule());
         }
     }
 
@@ -301,7 +290,7 @@ final class TorchAttachment {
     }
 
     LngdOptions options() {
-        return options;
+        return optimizer.options();
     }
 
     RegistrationReport report() {

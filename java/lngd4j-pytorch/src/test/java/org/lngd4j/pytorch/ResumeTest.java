@@ -2,13 +2,20 @@
 package org.lngd4j.pytorch;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.util.Arrays;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.TensorVector;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.Preset;
+import org.lngd4j.nativelib.LngdStateDataException;
 
 /** A training that was saved and restored goes on with the same bits. */
 @SuppressWarnings("try") // scopes that are only opened and closed
@@ -37,6 +44,30 @@ class ResumeTest {
             Nets.train(resumed, lngd, 4, STEPS);
         }
         assertThat(Nets.weights(resumed)).containsExactly(Nets.weights(whole));
+    }
+
+    @Test
+    void aStreamHasTheBytesOfTheArray() throws IOException {
+        LngdOptions options = LngdOptions.recipe(STEPS).build();
+        Nets.Mlp net = new Nets.Mlp(1);
+        try (LngdTorch lngd = LngdTorch.attach(net, options)) {
+            Nets.train(net, lngd, 0, 4);
+            byte[] array = lngd.saveState();
+            ByteArrayOutputStream out = new ByteArrayOutputStream();
+            lngd.saveState(out);
+            assertThat(out.toByteArray()).isEqualTo(array);
+            Nets.train(net, lngd, 4, 6);
+            lngd.restoreState(new ByteArrayInputStream(array));
+            assertThat(lngd.steps()).isEqualTo(4);
+            assertThat(lngd.saveState()).isEqualTo(array);
+            for (int length : new int[] {0, 7, 20, 40, array.length - 1, array.length + 1}) {
+                byte[] other = Arrays.copyOf(array, length);
+                assertThatThrownBy(() -> lngd.restoreState(other))
+                        .as("length %d", length)
+                        .isInstanceOf(LngdStateDataException.class);
+            }
+            assertThat(lngd.saveState()).isEqualTo(array);
+        }
     }
 
     private static void copy(Nets.Mlp from, Nets.Mlp to) {

@@ -11,6 +11,7 @@ import org.bytedeco.pytorch.Module;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.ParameterRule;
 import org.lngd4j.cli.pytorch.transformer.Transformer;
+import org.lngd4j.cli.train.HealthCounts;
 import org.lngd4j.cli.train.LngdChoice;
 import org.lngd4j.cli.train.LngdDescription;
 import org.lngd4j.cli.train.RunLength;
@@ -104,6 +105,11 @@ final class TorchLngd implements TrainingMethod {
     @Override
     public Map<String, Double> kernelSeconds() {
         return LngdDescription.seconds(training.times());
+    }
+
+    @Override
+    public HealthCounts health() {
+        return HealthCounts.of(training.health().values());
     }
 
     @Override

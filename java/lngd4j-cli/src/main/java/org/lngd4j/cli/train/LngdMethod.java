@@ -111,6 +111,11 @@ final class LngdMethod implements TrainingMethod {
     }
 
     @Override
+    public HealthCounts health() {
+        return HealthCounts.of(training.health().values());
+    }
+
+    @Override
     public void close() {
         training.close();
     }

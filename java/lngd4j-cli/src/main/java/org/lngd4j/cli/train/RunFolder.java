@@ -150,9 +150,7 @@ final class RunFolder implements AutoCloseable {
     }
 
     void writeMetrics(List<MetricsRow> rows) throws IOException {
-        StringBuilder text = new StringBuilder(MetricsRow.header(rows)).append('\n');
-        rows.forEach(row -> text.append(row.toCsv()).append('\n'));
-        AtomicFile.write(file(METRICS), text.toString());
+        AtomicFile.write(file(METRICS), String.join("\n", MetricsRow.table(rows)) + "\n");
     }
 
     @Override

@@ -157,7 +157,8 @@ final class TrainLoop {
                         lossSum / lossCount,
                         result.loss(),
                         result.accuracy(),
-                        result.bleu());
+                        result.bleu(),
+                        method.health());
         lossSum = 0;
         lossCount = 0;
         rows.add(row);

@@ -54,6 +54,13 @@ public interface TrainingMethod extends AutoCloseable {
      */
     Map<String, Double> kernelSeconds();
 
+    /**
+     * What was left out so far, resumed runs included; null where nothing of the kind is counted.
+     */
+    default HealthCounts health() {
+        return null;
+    }
+
     /** Ends the training; the network is DL4J's alone again. */
     @Override
     void close();

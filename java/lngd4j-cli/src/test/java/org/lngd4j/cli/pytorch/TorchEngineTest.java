@@ -7,7 +7,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import org.assertj.core.data.Offset;
 import org.bytedeco.pytorch.InputArchive;
 import org.junit.jupiter.api.BeforeEach;
@@ -18,8 +20,10 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.lngd4j.cli.data.IdxWriter;
 import org.lngd4j.cli.model.MlpSpec;
 import org.lngd4j.cli.train.CommandResult;
+import org.lngd4j.cli.train.HealthCounts;
 import org.lngd4j.cli.train.MetricsRow;
 import org.lngd4j.cli.train.Quality;
+import org.lngd4j.cli.train.TrainSettings;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
 
@@ -101,6 +105,28 @@ class TorchEngineTest {
         assertThat(soap.err())
                 .contains("PyTorch soap, learning rate 0.003, cosine to 0, weight decay 0.01")
                 .doesNotContain("not by soap");
+    }
+
+    @Test
+    void lngdCountsWhatItLeavesOut() {
+        Nd4j.getBackend();
+        TorchImages net = new TorchImages(TorchModel.of(new MlpSpec(List.of(6, 5, 3)), 1), false);
+        Map<String, Object> options = new LinkedHashMap<>(Map.of("data", "none", "model", "mlp"));
+        options.putAll(Map.of("optimizer", "lngd", "preset", "recipe", "engine", "pytorch"));
+        options.putAll(Map.of("batch", 8, "epochs", 1, "seed", 1, "eval-every", 1));
+        options.putAll(Map.of("device", "cpu", "threads", 1));
+        try (TorchLngd method = new TorchLngd(net, TrainSettings.of(options), 10)) {
+            INDArray labels = Nd4j.zeros(8, 3);
+            labels.getColumn(0).assign(1);
+            net.fit(Nd4j.rand(8, 6), labels);
+            method.afterStep();
+            assertThat(method.health()).isEqualTo(new HealthCounts(0, 0, 0));
+            INDArray bad = Nd4j.rand(8, 6);
+            bad.putScalar(0, 0, Double.NaN);
+            net.fit(bad, labels);
+            method.afterStep();
+            assertThat(method.health()).isEqualTo(new HealthCounts(2, 0, 0));
+        }
     }
 
     @Test

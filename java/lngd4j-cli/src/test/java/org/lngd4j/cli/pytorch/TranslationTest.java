@@ -20,6 +20,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.lngd4j.cli.train.CommandResult;
+import org.lngd4j.cli.train.HealthCounts;
 import org.lngd4j.cli.train.MetricsRow;
 
 /** {@code lngd train} on sentences, and {@code lngd translate}. */
@@ -100,7 +101,9 @@ class TranslationTest {
         List<MetricsRow> rows = rows("run");
         assertThat(rows.get(1).testBleu()).isGreaterThan(90);
         assertThat(Files.readAllLines(folder.resolve("run/metrics.csv")).get(0))
-                .endsWith(",test_bleu");
+                .contains(",test_bleu")
+                .matches(line -> line.endsWith("_statistics") == (rate == null));
+        assertThat(rows.get(1).health()).isEqualTo(rate == null ? new HealthCounts(0, 0, 0) : null);
         assertThat(folder.resolve("run/summary.json")).content().contains("testBleu");
 
         CommandResult translated =
