@@ -103,10 +103,10 @@ constexpr double kAverageError = 2 * 240 * 6e-8;
 
 TEST(sums_of_two_ranks_are_those_of_one) {
   const std::vector<Net> all = nets();
-  for (std::size_t k = 0; k < all.size(); ++k)
+  for (std::size_t n = 0; n < all.size(); ++n)
     for (std::size_t which = 0; which < kShares.size(); ++which) {
-      if (!taken(k, which)) continue;
-      const Net& net = all[k];
+      if (!taken(n, which)) continue;
+      const Net& net = all[n];
       const auto& shares = kShares[which];
       const Scope scope(net.name + ", " + std::to_string(shares.size() - 1) + " ranks, the first with " +
                         std::to_string(shares[1]));
