@@ -204,10 +204,11 @@ TEST(sums_with_wrong_counts) {
   const Sums own = read_sums(rank.optimizer);
   const auto samples = static_cast<std::size_t>(sum_range(rank.optimizer, 1, LNGD_SUM_COUNTS).offset);
   const double inf = std::numeric_limits<double>::infinity();
-  for (const double wrong : {5.5, 4.0, 0.0, -1.0, 1e300, inf, -inf, std::nan("")}) {
+  for (const double wrong : {5.5, 4.0, 0.0, -1.0, 6.0, 1e300, inf, -inf, std::nan("")}) {
     const Scope scope("count " + std::to_string(wrong));
     for (const std::size_t which : {std::size_t{0}, std::size_t{1}}) {
-      if (which == 1 && (wrong == 4.0 || wrong == 0.0)) continue;
+      // Fewer than the 5 samples; as many ranks with NaN as there are samples at most.
+      if (which == 0 ? wrong == 6.0 : wrong == 4.0 || wrong == 0.0) continue;
       Sums sums = own;
       sums.doubles[samples + which] = wrong;
       write_sums(rank.optimizer, sums);
@@ -229,6 +230,45 @@ TEST(sums_with_wrong_counts) {
   for (const double value : read_sums(rank.optimizer).doubles) CHECK(value == 0);
   REQUIRE_OK(lngd_sums_reduced(optimizer));
   REQUIRE_OK(rank.step());
+}
+
+// Garbage between the ranges, as an all-reduce may make of it, changes nothing.
+TEST(sums_between_the_ranges_mean_nothing) {
+  lngd_layer_config words;
+  REQUIRE_OK(lngd_embedding_init(9, 4, &words));
+  for (const int which : {LNGD_PRESET_RECIPE, LNGD_PRESET_KFAC}) {
+    const Scope scope("preset " + std::to_string(which));
+    std::vector<lngd_layer_config> layers = {dense(7, 4), parameter(6), dense(5, 3, false)};
+    if (which == LNGD_PRESET_RECIPE) layers.push_back(words);
+    Rank rank(config_of(which), layers), plain(config_of(which), layers);
+    for (int t = 0; t < 3; ++t) {
+      rank.observe(t, 0, 5);
+      plain.observe(t, 0, 5);
+      REQUIRE_OK(lngd_sums_close(rank.optimizer.handle()));
+      const Sums sums = read_sums(rank.optimizer);
+      Sums garbled = sums;
+      std::fill(garbled.floats.begin(), garbled.floats.end(), 7e30f);
+      std::fill(garbled.doubles.begin(), garbled.doubles.end(), 7);
+      for (int layer = 0; layer < static_cast<int>(layers.size()); ++layer)
+        for (int sum = 0; sum < 8; ++sum) {
+          const Range range = sum_range(rank.optimizer, layer, sum);
+          for (std::int64_t i = range.offset; i < range.offset + range.count; ++i) {
+            const auto k = static_cast<std::size_t>(i);
+            if (sum == LNGD_SUM_PHI || sum == LNGD_SUM_SECOND)
+              garbled.floats[k] = sums.floats[k];
+            else
+              garbled.doubles[k] = sums.doubles[k];
+          }
+        }
+      CHECK(garbled.doubles != sums.doubles);
+      write_sums(rank.optimizer, garbled);
+      REQUIRE_OK(lngd_sums_reduced(rank.optimizer.handle()));
+      REQUIRE_OK(rank.step());
+      REQUIRE_OK(plain.step());
+    }
+    CHECK(rank.optimizer.state() == plain.optimizer.state());
+    CHECK(bytes_of(rank) == bytes_of(plain));
+  }
 }
 
 TEST(sums_and_the_empirical_rate) {

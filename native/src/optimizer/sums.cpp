@@ -159,8 +159,8 @@ int64_t Optimizer::checked_count(const Layer& layer) const {
   require(samples >= static_cast<double>(own) && samples <= kLargestCount && std::floor(samples) == samples,
           "the samples of layer ", layer.shape.index, " in the sums are ", samples, ", allowed is a whole number of ",
           own, " (what this optimizer observed) to 2^53");
-  require(bad >= 0 && bad <= kLargestCount && std::floor(bad) == bad, "the second count of layer ", layer.shape.index,
-          " in the sums is ", bad, ", allowed is a whole number of 0 to 2^53");
+  require(bad >= 0 && bad <= samples && std::floor(bad) == bad, "the second count of layer ", layer.shape.index,
+          " in the sums is ", bad, ", allowed is a whole number of 0 to the samples, ", samples);
   if (!layer.closed && (samples > 0 || bad > 0))
     fail(LNGD_INVALID_STATE, "the sums have ", samples, " samples of layer ", layer.shape.index,
          ", for which no statistics are due here: the ranks are not at the same step; allowed is lngd_discard of all ",
@@ -174,14 +174,15 @@ void Optimizer::take_reduced_sums() {
   read(heads_.data(), double_sums_, heads_.size() * sizeof(double));
   for (const Layer& layer : layers_)
     if (!layer.shape.parameter) checked_count(layer);
-  // Sums that no rank found too large may be so together.
+  // Sums that no rank found too large may be so together. A parameter has no counts, whatever lies there.
   for (const Layer& layer : layers_) {
-    if (layer.shape.parameter) continue;
+    double* const counts = heads_.data() + layer.shape.index * kCounts;
+    if (layer.shape.parameter) counts[0] = counts[1] = 0;
+    if (counts[0] == 0) continue;
     const double* const denominator =
         heads_.data() + sums_layout_->range(layer.shape.index, LNGD_SUM_DENOMINATOR).offset;
     const double* const totals = heads_.data() + sums_layout_->range(layer.shape.index, LNGD_SUM_TOTALS).offset;
-    double& bad = heads_[static_cast<size_t>(layer.shape.index * kCounts + 1)];
-    if (overflown(layer.shape, denominator, totals)) bad += 1;
+    if (overflown(layer.shape, denominator, totals)) counts[1] += 1;
   }
   write(double_sums_, heads_.data(), layers_.size() * kCounts * sizeof(double));
   sums_closed_ = false;
@@ -195,7 +196,8 @@ void Optimizer::take_reduced_sums() {
   for (Layer& layer : layers_) {
     if (!layer.closed) continue;
     layer.observed_samples = static_cast<int64_t>(heads_[static_cast<size_t>(layer.shape.index * kCounts)]);
-    layer.torn = layer.failed = layer.closed = false;
+    layer.torn = layer.observed_samples == 0; // whatever is there, the next update begins with zeros
+    layer.failed = layer.closed = false;
     layer.reduced = true;
   }
 }

@@ -237,8 +237,8 @@ lngd_status save(World& world, Random&) {
   return LNGD_OK;
 }
 
-// Closes the sums, stands for the other ranks, and tells; or leaves one of these out.
-lngd_status sums(World& world, Random& random) {
+// Closes the sums and stands for the other ranks.
+lngd_status close_sums(World& world, Random& random) {
   lngd_sums view{};
   view.struct_size = random.once_in(20) ? static_cast<std::uint32_t>(random.bits()) : sizeof view;
   lngd_status status = lngd_get_sums(world.optimizer, &view);
@@ -249,16 +249,14 @@ lngd_status sums(World& world, Random& random) {
           LNGD_OK &&
       (offset < 0 || count < 0 || offset + count > std::max(view.double_count, view.float_count)))
     found("a range of the sums lies outside of them");
-  if (!random.once_in(4)) {
-    status = lngd_sums_close(world.optimizer);
-    if (status != LNGD_OK) return status;
-    const auto ranks = static_cast<float>(random.between(1, 3));
-    for (std::int64_t i = 0; i < view.float_count; ++i) view.floats[i] *= ranks;
-    for (std::int64_t i = 0; i < view.double_count; ++i) view.doubles[i] *= static_cast<double>(ranks);
-    const auto anywhere = random.below(view.double_count);
-    if (random.once_in(8)) view.doubles[anywhere] = random.once_in(2) ? random.setting() : std::nan("");
-  }
-  return random.once_in(4) ? LNGD_OK : lngd_sums_reduced(world.optimizer);
+  status = lngd_sums_close(world.optimizer);
+  if (status != LNGD_OK) return status;
+  const auto ranks = static_cast<float>(random.between(1, 3));
+  for (std::int64_t i = 0; i < view.float_count; ++i) view.floats[i] *= ranks;
+  for (std::int64_t i = 0; i < view.double_count; ++i) view.doubles[i] *= static_cast<double>(ranks);
+  const auto anywhere = random.below(view.double_count);
+  if (random.once_in(8)) view.doubles[anywhere] = random.once_in(2) ? random.setting() : std::nan("");
+  return LNGD_OK;
 }
 
 lngd_status handles(World& world, Random& random) {
@@ -280,7 +278,9 @@ const Call kCalls[] = {
     {"refresh", Changes::Optimizer, [](World& w, Random&) { return lngd_refresh(w.plan); }},
     {"swap_averages", Changes::Tensors, [](World& w, Random&) { return lngd_swap_averages(w.plan, nullptr); }},
     {"discard", Changes::Optimizer, [](World& w, Random& r) { return lngd_discard(w.optimizer, any_layer(w, r)); }},
-    {"sums", Changes::Optimizer, sums},
+    {"sums_close", Changes::Optimizer, close_sums},
+    {"sums_reduced", Changes::Optimizer, [](World& w, Random&) { return lngd_sums_reduced(w.optimizer); }},
+    {"sums_reduced", Changes::Optimizer, [](World& w, Random&) { return lngd_sums_reduced(w.optimizer); }},
     {"set_reduction", Changes::Optimizer,
      [](World& w, Random& r) {
        return lngd_set_reduction(w.optimizer, r.once_in(5) ? r.whole() : static_cast<std::int32_t>(r.below(2)));
