@@ -601,8 +601,9 @@ LNGD_API lngd_status lngd_observe_strided(lngd_optimizer* optimizer, int32_t lay
 /* Drops what was observed of `layer` (LNGD_ALL_LAYERS: of each) and not yet taken by a step: an evaluation that went
  * through an observing network, a forward pass whose backward pass failed, a gradient check. The layer then asks for
  * statistics as if it had seen nothing. Running averages are left alone, so what lngd_refresh has taken stays taken.
- * Nothing observed: nothing happens. Allocates nothing; on CUDA nothing waits. Errors: LNGD_INVALID_ARGUMENT for an
- * index that is none; LNGD_INVALID_STATE while the stream is being captured. */
+ * Nothing observed: nothing happens. Allocates nothing; on CUDA nothing waits, unless lngd_sums_close has closed the
+ * sums: then all layers have to be dropped, and it waits for the caller's stream. Errors: LNGD_INVALID_ARGUMENT for an
+ * index that is none; LNGD_INVALID_STATE while the stream is being captured, and for one layer of closed sums. */
 LNGD_API lngd_status lngd_discard(lngd_optimizer* optimizer, int32_t layer);
 
 /* ---------------------------------------------------------------- sums ------------------------------ */
@@ -616,8 +617,8 @@ LNGD_API lngd_status lngd_discard(lngd_optimizer* optimizer, int32_t layer);
  *     lngd_sums_reduced   the optimizer learns the counts of the total
  *     lngd_step           with the gradients of the mean loss over the whole batch, the same on all ranks
  *
- * The result is that of one optimizer that observed all samples, up to the order of additions in float32: the running
- * averages differ by some 1e-7 of themselves. It is the same bits on all ranks where the all-reduce gives the same bits
+ * The result is that of one optimizer that observed all samples, up to the order of additions in float32. It is the
+ * same bits on all ranks where the all-reduce gives the same bits
  * to all, and where they have the same library, processor, threads, configuration, weights and order of calls.
  *
  * Which layers are due is the same on all ranks, as it follows from steps and totals; where lngd_needs asks for
@@ -646,7 +647,7 @@ typedef enum lngd_sum {
 /* The buffers of the sums, in memory of the optimizer's device, at the same addresses for as long as it lives. Blocks:
  * those of group 0 first; a block of n columns is n rows, each padded to a multiple of 16 floats, of which the lower
  * triangle counts. What lies above a diagonal, in padding, and between ranges is finite, means nothing and is never
- * read: adding whole buffers is right. */
+ * read: adding whole buffers is right. The sums of a batch that will be kept out may hold NaN; the counts tell. */
 typedef struct lngd_sums {
   uint32_t struct_size; /* in: sizeof(lngd_sums) */
   int32_t device_type;  /* DLDeviceType: 1 CPU; 2 CUDA, the emulated one too */
@@ -681,7 +682,8 @@ LNGD_API lngd_status lngd_sums_close(lngd_optimizer* optimizer);
  * stream is being captured, or where the total has samples of a layer that is not due here (the ranks are not at the
  * same step); LNGD_INVALID_ARGUMENT where a count is no whole number, negative, or below what this optimizer observed.
  * Where the all-reduce failed, or after these, drop what is left by lngd_discard of LNGD_ALL_LAYERS, on all ranks: no
- * work on the buffers may be under way then but on the caller's stream. */
+ * work on the buffers may be under way then but on the caller's stream. An error of the device may lose the sums: the
+ * next lngd_sums_close says so. */
 LNGD_API lngd_status lngd_sums_reduced(lngd_optimizer* optimizer);
 
 /* needed = 1: lngd_step, lngd_refresh and lngd_replay return LNGD_INVALID_STATE, with nothing changed, where statistics
@@ -897,8 +899,9 @@ LNGD_API lngd_status lngd_layer_write(lngd_optimizer* optimizer, int32_t layer, 
  * inverses in use, momentum, averages, counters, current settings, and a checksum. Restoring it into an optimizer of
  * the same configuration on the same backend and continuing gives the bits of not having stopped. (The inverses are
  * stored, not recomputed: with T_INV > T_FIM the running averages have moved on since.) Save: LNGD_INVALID_STATE
- * between lngd_observe or lngd_refresh and lngd_step (a half-done update is not state) and while averages are swapped
- * in. Little endian. A state of another backend is taken, and goes on with the rounding of this one. */
+ * between lngd_observe, lngd_refresh or lngd_sums_close and lngd_step (a half-done update is not state) and while
+ * averages are swapped in. Little endian. A state of another backend is taken, and goes on with the rounding of this
+ * one. */
 LNGD_API lngd_status lngd_state_size(const lngd_optimizer* optimizer, int64_t* bytes);
 LNGD_API lngd_status lngd_state_save(const lngd_optimizer* optimizer, void* buffer, int64_t capacity, int64_t* written);
 /* After any error the optimizer is as it was: where the device fails half-way, what was there is written back, and

@@ -141,7 +141,7 @@ struct StatisticsArgs {
   Strided signal;      // samples x outputs
   int32_t signal_kind; // lngd_signal
   int64_t samples;
-  int64_t first_sample; // samples of this update seen before: numbers the elements of SAMPLED
+  int64_t first_sample; // number of the first of them in this update: numbers the elements of SAMPLED
   int64_t step;
   uint64_t seed;
   int32_t precision; // lngd_precision of the products in Phi, never AUTO; the CPU computes in float

@@ -252,7 +252,7 @@ void Optimizer::discard(int32_t index) {
     if (index != LNGD_ALL_LAYERS)
       fail(LNGD_INVALID_STATE, "layer is ", index, ", allowed is -1 (all layers) while the sums are closed");
     synchronize(); // the caller's stream may still write to them
-    for (Layer& layer : layers_) layer.torn = true;
+    for (Layer& layer : layers_) layer.torn = !layer.shape.parameter;
     sums_closed_ = false;
   }
   for (Layer& layer : layers_) {
