@@ -32,11 +32,12 @@ Case fault_case(int places) {
 }
 
 // Kinds of layers whose kernels differ.
-enum class Net { Dense, SecondFactor, Embedding, WithParameter };
-constexpr Net kNets[] = {Net::Dense, Net::SecondFactor, Net::Embedding, Net::WithParameter};
+enum class Net { Dense, SecondFactor, Embedding, WithParameter, Reduced };
+constexpr Net kNets[] = {Net::Dense, Net::SecondFactor, Net::Embedding, Net::WithParameter, Net::Reduced};
 
 lngd_config config_of(Net net) {
   lngd_config config = fault_case(0).config;
+  if (net == Net::Reduced) config.rate = LNGD_RATE_NONE;
   if (net != Net::SecondFactor) return config;
   config.approximation = LNGD_APPROXIMATION_KFAC;
   config.fisher = LNGD_FISHER_PROVIDED;
@@ -173,6 +174,19 @@ const std::vector<Operation>& operations() {
          if (status != LNGD_OK && status != LNGD_DEVICE_LOST) CHECK(b.state() == b.now);
          return status;
        }},
+      {"sums_close", false, observed, [](Bench& b) { return lngd_sums_close(b.optimizer.handle()); }},
+      {"sums_reduced", false,
+       [](Bench& b) {
+         observed(b);
+         REQUIRE_OK(lngd_sums_close(b.optimizer.handle()));
+       },
+       [](Bench& b) { return lngd_sums_reduced(b.optimizer.handle()); }},
+      {"discard of closed sums", false,
+       [](Bench& b) {
+         observed(b);
+         REQUIRE_OK(lngd_sums_close(b.optimizer.handle()));
+       },
+       [](Bench& b) { return lngd_discard(b.optimizer.handle(), LNGD_ALL_LAYERS); }},
       {"synchronize", true, observed, [](Bench& b) { return lngd_synchronize(b.optimizer.handle()); }},
   };
   return all;
@@ -181,6 +195,8 @@ const std::vector<Operation>& operations() {
 // The operations that launch other kernels for other kinds of layers; everything else is tried with the dense one.
 bool differs(const Operation& operation, Net net) {
   const std::string name = operation.name;
+  const bool sums = name.find("sums") != std::string::npos;
+  if (sums || net == Net::Reduced) return sums && net == Net::Reduced;
   if (net == Net::WithParameter && (name == "swap_averages" || name == "state_restore")) return true;
   return net == Net::Dense || name == "plan_create" || name == "observe" || name == "first step";
 }
@@ -193,6 +209,7 @@ bool names_a_call() {
 // What a working optimizer must still be able to do.
 void works_on(Bench& b) {
   if (!b.plan) REQUIRE_OK(b.make_plan());
+  if (b.net == Net::Reduced) CHECK_OK(lngd_discard(b.optimizer.handle(), LNGD_ALL_LAYERS));
   std::int32_t swapped = 0;
   CHECK_OK(b.observe());
   lngd_status status = b.step();

@@ -603,9 +603,103 @@ LNGD_API lngd_status lngd_observe_strided(lngd_optimizer* optimizer, int32_t lay
 /* Drops what was observed of `layer` (LNGD_ALL_LAYERS: of each) and not yet taken by a step: an evaluation that went
  * through an observing network, a forward pass whose backward pass failed, a gradient check. The layer then asks for
  * statistics as if it had seen nothing. Running averages are left alone, so what lngd_refresh has taken stays taken.
- * Nothing observed: nothing happens. Allocates nothing; on CUDA nothing waits. Errors: LNGD_INVALID_ARGUMENT for an
- * index that is none; LNGD_INVALID_STATE while the stream is being captured. */
+ * Nothing observed: nothing happens. Allocates nothing; on CUDA nothing waits, unless lngd_sums_close has closed the
+ * sums: then all layers have to be dropped, and it waits for the caller's stream. Errors: LNGD_INVALID_ARGUMENT for an
+ * index that is none; LNGD_INVALID_STATE while the stream is being captured, and for one layer of closed sums. */
 LNGD_API lngd_status lngd_discard(lngd_optimizer* optimizer, int32_t layer);
+
+/* ---------------------------------------------------------------- sums ------------------------------ */
+
+/* Data-parallel training: each of R ranks observes its share of a batch, the sums of the coming update of all ranks are
+ * added element by element, and every rank takes the same step. For each update of the statistics
+ *
+ *     lngd_observe        on each rank, its own samples; none is allowed too
+ *     lngd_sums_close     the sums and their counts are in the buffers of lngd_get_sums, and nothing is observed now
+ *     an all-reduce (SUM) over both buffers, in place
+ *     lngd_sums_reduced   the optimizer learns the counts of the total
+ *     lngd_step           with the gradients of the mean loss over the whole batch, the same on all ranks
+ *
+ * The result is that of one optimizer that observed all samples, up to the order of additions in float32. It is the
+ * same bits on all ranks where the all-reduce gives the same bits
+ * to all, and where they have the same library, processor, threads, configuration, weights and order of calls.
+ *
+ * Which layers are due is the same on all ranks, as it follows from steps and totals; where lngd_needs asks for
+ * statistics of any layer, all ranks close. A batch with NaN, Inf or an overflow on one rank, or a total that leaves
+ * float's range, keeps the update out on all ranks (skipped_statistics). A layer that no rank has observed has no
+ * update. S0 of SIGNAL damping follows from the totals. statistics_samples counts the samples of one rank: with n of
+ * it, a total has up to R n; give each rank its share. The rate EMPIRICAL is refused (LNGD_INVALID_STATE): its C is a
+ * mean over the samples that lngd_step is given, and is not among the sums.
+ *
+ * Gradients are the caller's own tensors, and so is their all-reduce: lay them out one behind the other in a buffer
+ * of your own, bind a plan to tensors in it (or lngd_plan_rebind it), and reduce that buffer. Where R ranks have means
+ * over n_r samples, the gradient of the whole batch is sum_r n_r G_r / sum_r n_r. */
+
+/* What a range of the sums holds, over samples n and output positions t. a, r, c, q and g as in lngd_observe. */
+typedef enum lngd_sum {
+  LNGD_SUM_COUNTS = 0,       /* doubles: samples, and 1 where NaN, Inf or an overflow was met, else 0 */
+  LNGD_SUM_PHI = 1,          /* floats: r a a^T (a a^T for KFAC and EKFAC), blocks as below; not of an EMBEDDING */
+  LNGD_SUM_PHI_DIAGONAL = 2, /* doubles: of an EMBEDDING, its d diagonal elements */
+  LNGD_SUM_PSI = 3,          /* doubles: c q, m; not where Psi is a matrix */
+  LNGD_SUM_SECOND = 4,       /* floats: g g^T (c g g^T for TKFAC), blocks as below, where Psi is a matrix */
+  LNGD_SUM_DENOMINATOR = 5,  /* doubles: c r of each group */
+  LNGD_SUM_TOTALS = 6,       /* doubles: where Psi is a matrix, c of each group, r of each group, and the rows N T */
+  LNGD_SUM_SCALES = 7        /* floats: EKFAC, the squares in the basis, m rows of d, each padded to a multiple of 16 */
+} lngd_sum;
+
+/* The buffers of the sums, in memory of the optimizer's device, at the same addresses for as long as it lives. Blocks:
+ * those of group 0 first; a block of n columns is n rows, each padded to a multiple of 16 floats, of which the lower
+ * triangle counts. What lies above a diagonal, in padding, and between ranges is finite, means nothing and is never
+ * read: adding whole buffers is right. The sums of a batch that will be kept out may hold NaN; the counts tell. */
+typedef struct lngd_sums {
+  uint32_t struct_size; /* in: sizeof(lngd_sums) */
+  int32_t device_type;  /* DLDeviceType: 1 CPU; 2 CUDA, the emulated one too */
+  int32_t device_id;
+  int32_t reserved;
+  float* floats; /* NULL where there are none */
+  int64_t float_count;
+  double* doubles;
+  int64_t double_count;
+} lngd_sums;
+
+/* Fills `out`. They may be read and written between lngd_sums_close and lngd_sums_reduced, and only then. */
+LNGD_API lngd_status lngd_get_sums(const lngd_optimizer* optimizer, lngd_sums* out);
+
+/* Where a sum (an lngd_sum) of a layer lies: elements from the start of its buffer, which follows from its kind, and
+ * how many. *count is 0 where the layer has no such sum (a PARAMETER has none). The same for all optimizers of the same
+ * layers and the same block sizes and approximation, on every device. */
+LNGD_API lngd_status lngd_sum_range(const lngd_optimizer* optimizer, int32_t layer, int32_t sum, int64_t* offset,
+                                    int64_t* count);
+
+/* Ends the observations of the coming update of all layers and writes the counts: lngd_needs asks for statistics no
+ * more, and lngd_observe does nothing, until a step has taken them or lngd_discard has dropped them. CUDA: nothing
+ * waits; what the caller's stream does next comes after the sums, so an all-reduce is enqueued there (or on a stream
+ * that waits for it). On another device's memory, or through the host, copy by lngd_device_copy. Errors:
+ * LNGD_INVALID_STATE where they are closed already or hold a total, with the rate EMPIRICAL, while the stream is being
+ * captured, and where a call that failed left the sums of a layer half-done: drop them by lngd_discard of that layer,
+ * observe it again or do not, and close. Nothing is changed then. */
+LNGD_API lngd_status lngd_sums_close(lngd_optimizer* optimizer);
+
+/* The sums are the total of all ranks now. Reads the counts: the host waits for the caller's stream, once an update.
+ * Errors, with nothing changed and the sums still closed: LNGD_INVALID_STATE where they are not closed, while the
+ * stream is being captured, or where the total has samples of a layer that is not due here (the ranks are not at the
+ * same step); LNGD_INVALID_ARGUMENT where a count is no whole number, negative, or below what this optimizer observed.
+ * Where the all-reduce failed, or after these, drop what is left by lngd_discard of LNGD_ALL_LAYERS, on all ranks: no
+ * work on the buffers may be under way then but on the caller's stream. An error of the device may lose the sums: the
+ * next lngd_sums_close says so. */
+LNGD_API lngd_status lngd_sums_reduced(lngd_optimizer* optimizer);
+
+/* needed = 1: lngd_step, lngd_refresh and lngd_replay return LNGD_INVALID_STATE, with nothing changed, where statistics
+ * of a layer of the plan are due and lngd_sums_reduced has not been called for them, whether this rank has observed
+ * anything or not. 0, at first: a step takes what this optimizer observed. Between lngd_sums_close and
+ * lngd_sums_reduced they do so with either. Not part of the state. Errors: LNGD_INVALID_STATE with the rate EMPIRICAL.
+ * After an error of the device in a step the ranks may differ: restore a state. */
+LNGD_API lngd_status lngd_set_reduction(lngd_optimizer* optimizer, int32_t needed);
+
+/* Adds `offset`, 0 to 2^31 - 1, to the numbers of the samples that are observed from now on. They count from 0 in each
+ * update of each layer, and key the targets that SAMPLED draws: ranks with one seed and one offset draw the same for
+ * other samples, which is wrong. With the number of its first sample in the whole batch each rank draws what one
+ * optimizer would have drawn for it. 0 at first; not part of the state. */
+LNGD_API lngd_status lngd_set_sample_offset(lngd_optimizer* optimizer, int64_t offset);
 
 /* ---------------------------------------------------------------- step ------------------------------ */
 
@@ -807,8 +901,9 @@ LNGD_API lngd_status lngd_layer_write(lngd_optimizer* optimizer, int32_t layer, 
  * inverses in use, momentum, averages, counters, current settings, and a checksum. Restoring it into an optimizer of
  * the same configuration on the same backend and continuing gives the bits of not having stopped. (The inverses are
  * stored, not recomputed: with T_INV > T_FIM the running averages have moved on since.) Save: LNGD_INVALID_STATE
- * between lngd_observe or lngd_refresh and lngd_step (a half-done update is not state) and while averages are swapped
- * in. Little endian. A state of another backend is taken, and goes on with the rounding of this one. */
+ * between lngd_observe, lngd_refresh or lngd_sums_close and lngd_step (a half-done update is not state) and while
+ * averages are swapped in. Little endian. A state of another backend is taken, and goes on with the rounding of this
+ * one. */
 LNGD_API lngd_status lngd_state_size(const lngd_optimizer* optimizer, int64_t* bytes);
 LNGD_API lngd_status lngd_state_save(const lngd_optimizer* optimizer, void* buffer, int64_t capacity, int64_t* written);
 /* After any error the optimizer is as it was: where the device fails half-way, what was there is written back, and

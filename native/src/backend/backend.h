@@ -14,6 +14,8 @@
 
 namespace lngd {
 
+constexpr double kOverflow = 1e37; // sums that bound an element of a factor stay below this: float ends at 3.4e38
+
 // Written by kernels, read back for lngd_layer_health and the state. Plain data.
 struct LayerRecord {
   // Of the update that is being observed.
@@ -141,7 +143,7 @@ struct StatisticsArgs {
   Strided signal;      // samples x outputs
   int32_t signal_kind; // lngd_signal
   int64_t samples;
-  int64_t first_sample; // samples of this update seen before: numbers the elements of SAMPLED
+  int64_t first_sample; // number of the first of them in this update: numbers the elements of SAMPLED
   int64_t step;
   uint64_t seed;
   int32_t precision; // lngd_precision of the products in Phi, never AUTO; the CPU computes in float
@@ -246,6 +248,11 @@ struct Backend {
   bool (*reserve_statistics)(Context*, const LayerShape&);
   // The sums of an update that failed half-way, or that is not wanted, back to zero.
   void (*discard_statistics)(Context&, const LayerShape&, LayerMemory&);
+  // (samples, poisoned) of each record into counts[2 i] and counts[2 i + 1]; what the caller's stream does next comes
+  // after all statistics.
+  void (*publish_counts)(Context&, const LayerRecord* records, double* counts, int32_t layers);
+  // And back, after what the caller's stream holds; a second count that is not 0 is `poisoned`.
+  void (*take_counts)(Context&, LayerRecord* records, const double* counts, int32_t layers);
   // Frame the kernels precondition, layer_rate and apply_update of a step, or swap_averages: the caller's tensors and
   // the settings to the device; what was written back, complete on return where a tensor lies in host memory.
   void (*begin_step)(Context&, const StepArgs&);

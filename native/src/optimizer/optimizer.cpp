@@ -91,13 +91,17 @@ Optimizer::Optimizer(const lngd_config& config, const lngd_layer_config* layers,
   const auto with_factors = static_cast<int32_t>(std::count_if(layers, layers + count, is_layer));
   int32_t place = 0;
   try {
+    std::vector<const LayerShape*> shapes;
     for (int32_t i = 0; i < count; ++i) {
       Layer& layer = layers_[static_cast<size_t>(i)];
       layer.config = layers[i];
       layer.shape =
           is_layer(layers[i]) ? make_shape(config, layers[i], i, place++, with_factors) : parameter_shape(layers[i], i);
-      allocate_layer(layer);
+      shapes.push_back(&layer.shape);
     }
+    sums_layout_ = std::make_unique<const SumsLayout>(shapes);
+    allocate_sums();
+    for (Layer& layer : layers_) allocate_layer(layer);
   } catch (...) {
     release_layers();
     backend_->destroy(context_);
@@ -111,20 +115,9 @@ Optimizer::~Optimizer() {
   backend_->destroy(context_);
 }
 
-template <typename T>
-T* Optimizer::allocate(int64_t count) {
-  void* memory = backend_->allocate(context_, static_cast<size_t>(count) * sizeof(T));
-  if (!memory) {
-    check_device();
-    fail(LNGD_OUT_OF_MEMORY, "no memory for ", count * static_cast<int64_t>(sizeof(T)), " bytes of a layer");
-  }
-  return static_cast<T*>(memory);
-}
-
 void Optimizer::allocate_layer(Layer& layer) {
   const LayerShape& shape = layer.shape;
   LayerMemory& memory = layer.memory;
-  memory.record = allocate<LayerRecord>(1);
   LayerRecord record{};
   record.last_failed_block = record.last_failed_pivot = -1;
   record.alpha = record.trust_scale = 1.0;
@@ -135,27 +128,18 @@ void Optimizer::allocate_layer(Layer& layer) {
     if (shape.adamw()) memory.second_moment = allocate<float>(shape.ldw);
     return;
   }
-  if (shape.blocks.is_diagonal)
-    memory.phi_diagonal_sum = allocate<double>(shape.d);
-  else
-    memory.phi_sum = allocate<float>(shape.blocks.floats());
   memory.phi = allocate<float>(shape.blocks.floats());
   memory.phi_inverse = allocate<float>(shape.blocks.floats());
   memory.lambda_phi = allocate<double>(shape.blocks.count());
-  memory.denominator = allocate<double>(shape.groups);
   if (shape.second_matrix()) {
-    memory.second_sum = allocate<float>(shape.second_floats());
     memory.second = allocate<float>(shape.second_floats());
     memory.second_inverse = allocate<float>(shape.second_floats());
     memory.lambda_second = allocate<double>(shape.second_count());
-    memory.totals = allocate<double>(2 * shape.groups + 1);
     if (shape.eigenbasis()) {
-      memory.scales_sum = allocate<float>(shape.outputs * shape.ldw);
       memory.scales = allocate<float>(shape.outputs * shape.ldw);
       memory.basis_values = allocate<float>(shape.groups * shape.d + shape.outputs);
     }
   } else {
-    memory.psi_sum = allocate<double>(shape.outputs);
     memory.psi = allocate<float>(shape.outputs);
     memory.psi_inverse = allocate<float>(shape.outputs);
   }
@@ -175,24 +159,14 @@ std::vector<Optimizer::Region> Optimizer::regions(const Layer& layer) const {
   const int64_t second = shape.second_floats() * static_cast<int64_t>(sizeof(float));
   const int64_t lambdas = shape.blocks.count() * static_cast<int64_t>(sizeof(double));
   return {{memory.record, static_cast<int64_t>(sizeof(LayerRecord)), kWorkspace, true},
-          {memory.phi_sum, memory.phi_sum ? factor : 0, kFactors, false},
-          {memory.phi_diagonal_sum, memory.phi_diagonal_sum ? shape.d * static_cast<int64_t>(sizeof(double)) : 0,
-           kFactors, false},
           {memory.phi, factor, kFactors, true},
           {memory.phi_inverse, factor, kInverses, true},
           {memory.lambda_phi, lambdas, kInverses, true},
-          {memory.psi_sum, memory.psi_sum ? 2 * rows : 0, kFactors, false},
-          {memory.denominator, memory.denominator ? shape.groups * static_cast<int64_t>(sizeof(double)) : 0, kFactors,
-           false},
           {memory.psi, memory.psi ? rows : 0, kFactors, true},
           {memory.psi_inverse, memory.psi_inverse ? rows : 0, kInverses, true},
-          {memory.second_sum, second, kFactors, false},
           {memory.second, second, kFactors, true},
           {memory.second_inverse, second, kInverses, true},
           {memory.lambda_second, shape.second_count() * static_cast<int64_t>(sizeof(double)), kInverses, true},
-          {memory.totals, memory.totals ? (2 * shape.groups + 1) * static_cast<int64_t>(sizeof(double)) : 0, kFactors,
-           false},
-          {memory.scales_sum, memory.scales_sum ? weights : 0, kFactors, false},
           {memory.scales, memory.scales ? weights : 0, kFactors, true},
           {memory.basis_values, memory.basis_values ? shape.groups * shape.d * 4 + rows : 0, kInverses, true},
           {memory.momentum, weights, kMomentum, true},
@@ -202,11 +176,10 @@ std::vector<Optimizer::Region> Optimizer::regions(const Layer& layer) const {
 }
 
 void Optimizer::release_layers() {
-  for (const Layer& layer : layers_) {
-    if (!layer.memory.record) break; // the first that is allocated: nothing of this layer, which has no shape, or later
+  for (const Layer& layer : layers_)
     for (const Region& region : regions(layer))
-      if (region.memory) backend_->release(context_, region.memory);
-  }
+      if (region.memory && region.memory != layer.memory.record) backend_->release(context_, region.memory);
+  release_sums();
 }
 
 void Optimizer::set(int32_t setting, double value) { apply_setting(config_, setting, value); }
@@ -218,12 +191,15 @@ const Layer& Optimizer::layer(int32_t index) const {
 
 Layer& Optimizer::layer(int32_t index) { return const_cast<Layer&>(static_cast<const Optimizer*>(this)->layer(index)); }
 
+bool Optimizer::awaits(const Layer& layer) const {
+  // A layer without any average asks at every step: it cannot move before it has one.
+  return !layer.shape.parameter && (layer.steps % config_.statistics_interval == 0 || !layer.has_average);
+}
+
 uint32_t Optimizer::needs(const Layer& layer) const {
   uint32_t bits = 0;
   if (layer.shape.parameter) return bits;
-  // A layer without any average asks at every step: it cannot move before it has one.
-  const bool due = layer.steps % config_.statistics_interval == 0 || !layer.has_average;
-  if (due && !layer.refreshed) bits |= LNGD_NEEDS_STATISTICS;
+  if (awaits(layer) && !layer.refreshed && !layer.reduced && !sums_closed_) bits |= LNGD_NEEDS_STATISTICS;
   if (config_.rate == LNGD_RATE_EMPIRICAL) bits |= LNGD_NEEDS_DELTAS;
   return bits;
 }
@@ -252,8 +228,9 @@ void Optimizer::feed(Layer& layer, int64_t samples, const View& inputs, const Vi
   if (samples <= 0) return;
   require_no_capture();
   const auto start = std::chrono::steady_clock::now();
-  const Args args{&layer.shape, &layer.memory,          inputs,      signal,       signal_kind,
-                  samples,      layer.observed_samples, layer.steps, config_.seed, precision(layer)};
+  const int64_t first = sample_offset_ + layer.observed_samples;
+  const Args args{&layer.shape, &layer.memory, inputs,      signal,       signal_kind,
+                  samples,      first,         layer.steps, config_.seed, precision(layer)};
   begin_sums(layer);
   kernel(*context_, args);
   end_sums(layer, samples);
@@ -271,14 +248,22 @@ void Optimizer::observe(Layer& layer, int64_t samples, const Activations& inputs
 
 void Optimizer::discard(int32_t index) {
   require_no_capture();
+  if (sums_closed_) {
+    if (index != LNGD_ALL_LAYERS)
+      fail(LNGD_INVALID_STATE, "layer is ", index, ", allowed is -1 (all layers) while the sums are closed");
+    synchronize(); // the caller's stream may still write to them
+    for (Layer& layer : layers_) layer.torn = !layer.shape.parameter;
+    sums_closed_ = false;
+  }
   for (Layer& layer : layers_) {
-    if ((index != LNGD_ALL_LAYERS && layer.shape.index != index) || (layer.observed_samples == 0 && !layer.torn))
-      continue;
+    if (layer.shape.parameter || (index != LNGD_ALL_LAYERS && layer.shape.index != index)) continue;
+    layer.closed = layer.reduced = false;
+    if (layer.observed_samples == 0 && !layer.torn) continue;
     layer.observed_samples = 0;
     layer.torn = true; // if the device fails now, the next observation tries again
     backend_->discard_statistics(*context_, layer.shape, layer.memory);
     check_device();
-    layer.torn = false;
+    layer.torn = layer.failed = false;
   }
 }
 
@@ -301,7 +286,7 @@ void Optimizer::take_signal_reference() {
 
 void Optimizer::begin_sums(Layer& layer) {
   if (layer.torn) backend_->discard_statistics(*context_, layer.shape, layer.memory);
-  layer.torn = true; // unless end_sums says otherwise
+  layer.torn = layer.failed = true; // unless end_sums says otherwise
 }
 
 void Optimizer::end_sums(Layer& layer, int64_t samples) {
@@ -309,7 +294,7 @@ void Optimizer::end_sums(Layer& layer, int64_t samples) {
   layer.observed_samples = 0;
   check_device();
   layer.observed_samples = before + samples;
-  layer.torn = false;
+  layer.torn = layer.failed = false;
 }
 
 void Optimizer::fisher_rows(const Layer& layer, int64_t step, int64_t samples, Strided inputs, Strided signal,
@@ -441,6 +426,7 @@ lngd_memory Optimizer::memory() const {
   int64_t* const kinds[] = {&m.factors, &m.inverses, &m.momentum, &m.averages, &m.workspace};
   for (const Layer& layer : layers_)
     for (const Region& region : regions(layer)) *kinds[region.kind] += region.bytes;
+  m.factors += sums_bytes();
   m.workspace += backend_->workspace_bytes(context_);
   for (const StepPlan* plan : plans_) m.workspace += plan->bytes();
   m.total = m.factors + m.inverses + m.momentum + m.averages + m.workspace;

@@ -10,6 +10,8 @@
 
 #include "backend/backend.h"
 #include "lngd/lngd.h"
+#include "optimizer/error.h"
+#include "optimizer/sums.h"
 
 namespace lngd {
 
@@ -25,7 +27,10 @@ struct Layer {
   bool has_direction = false;
   bool swapped = false;   // averaged weights are in the caller's tensors
   bool refreshed = false; // the coming step has had its averages and inverses from lngd_refresh
-  bool torn = false;      // a failed call left its sums half-done: to be discarded
+  bool torn = false;      // its sums are of before a restore, or a failed call left them half-done: to be discarded
+  bool failed = false;    // torn by a failed call: an all-reduce must not take its sums for zeros
+  bool closed = false;    // lngd_sums_close has closed its update
+  bool reduced = false;   // its sums are the total of all ranks, observed_samples too
 };
 
 class StepPlan;
@@ -73,6 +78,15 @@ class Optimizer {
                int32_t signal_kind); // of a convolution or an embedding
   // Drops what was observed of a layer, or of all (LNGD_ALL_LAYERS).
   void discard(int32_t index);
+
+  // Sums in and out (sums.cpp).
+  lngd_sums sums() const;
+  SumRange sum_range(int32_t layer, int32_t sum) const;
+  void close_sums();
+  void take_reduced_sums();
+  void set_reduction(int32_t needed);
+  void set_sample_offset(int64_t offset);
+
   void fisher_rows(const Layer& layer, int64_t step, int64_t samples, Strided inputs, Strided signal,
                    int32_t signal_kind, const FisherRows& out) const;
   void fisher_rows(const Layer& layer, int64_t step, int64_t samples, const Activations& inputs,
@@ -93,6 +107,14 @@ class Optimizer {
   friend class StepPlan;
 
   void allocate_layer(Layer& layer);
+  void allocate_sums();
+  void release_sums();
+  int64_t sums_bytes() const;
+  void require_reducible() const;
+  // The samples of a layer in heads_, which are a total; throws where they cannot be.
+  int64_t checked_count(const Layer& layer) const;
+  // Whether the next step of a layer takes statistics, unless lngd_refresh has.
+  bool awaits(const Layer& layer) const;
   void release_layers();
   void write_layers(const unsigned char* at);
   void check_signal(const Layer& layer, int32_t signal_kind) const;
@@ -114,7 +136,8 @@ class Optimizer {
   template <typename T>
   T* allocate(int64_t count);
 
-  // One row of a layer's memory that state, memory report and release go through: what it is and how large.
+  // One row of a layer's memory that state, memory report and release go through: what it is and how large. Without
+  // the sums, which all layers have in common.
   struct Region {
     void* memory;
     int64_t bytes;
@@ -128,10 +151,28 @@ class Optimizer {
   Context* context_ = nullptr;
   std::vector<Layer> layers_;
   std::vector<StepPlan*> plans_;
+  std::unique_ptr<const SumsLayout> sums_layout_;
+  float* float_sums_ = nullptr;
+  double* double_sums_ = nullptr;
+  LayerRecord* records_ = nullptr; // of all layers, in their order
+  std::vector<double> heads_;      // the host's copy of the first doubles
+  bool sums_closed_ = false;       // between lngd_sums_close and lngd_sums_reduced
+  bool reduction_ = false;         // a step waits for lngd_sums_reduced
+  int64_t sample_offset_ = 0;
   lngd_times times_{};
   mutable std::string lost_; // the first message of a lost device
   uint64_t hash_;
 };
+
+template <typename T>
+T* Optimizer::allocate(int64_t count) {
+  void* memory = backend_->allocate(context_, static_cast<size_t>(count) * sizeof(T));
+  if (!memory) {
+    check_device();
+    fail(LNGD_OUT_OF_MEMORY, "no memory for ", count * static_cast<int64_t>(sizeof(T)), " bytes of a layer");
+  }
+  return static_cast<T*>(memory);
+}
 
 } // namespace lngd
 #endif

@@ -142,6 +142,17 @@ void StepPlan::check_steppable(double factor) const {
            " are swapped in; swap them back with lngd_swap_averages before the next step");
 }
 
+void StepPlan::check_sums() const {
+  if (optimizer_.sums_closed_)
+    fail(LNGD_INVALID_STATE, "the sums are closed: call lngd_sums_reduced once they hold the total of all ranks, or ",
+         "drop them by lngd_discard of all layers");
+  if (!optimizer_.reduction_) return;
+  for (const Layer* layer : layers_)
+    if (optimizer_.awaits(*layer) && !layer->refreshed && !layer->reduced)
+      fail(LNGD_INVALID_STATE, "layer ", layer->shape.index, " waits for the sums of all ranks (lngd_set_reduction): ",
+           "call lngd_sums_close, add the sums of all ranks, and call lngd_sums_reduced");
+}
+
 StepArgs StepPlan::arguments(double factor, bool captured) {
   return StepArgs{steps_.data(), size(), update_, &optimizer_.config_, factor, plan_, captured};
 }
@@ -183,7 +194,11 @@ void StepPlan::update_factors(bool early) {
   const StepArgs args = arguments(0.0, false);
   // If it fails half-way: the sums are lost, and the inverses have to be made again.
   for (size_t i = 0; i < layers_.size(); ++i) {
-    if (steps_[i].average_due) layers_[i]->observed_samples = 0, layers_[i]->torn = true;
+    if (steps_[i].average_due) {
+      layers_[i]->observed_samples = 0;
+      layers_[i]->torn = layers_[i]->failed = true;
+      layers_[i]->reduced = false;
+    }
     if (steps_[i].inverse_due) layers_[i]->inverse_stale = true;
   }
   Clock::time_point time = Clock::now();
@@ -192,9 +207,10 @@ void StepPlan::update_factors(bool early) {
   if (any_inverse) backend.factor_inverse(context, args), lap(time, optimizer_.times_.inverse);
   optimizer_.check_device();
   for (size_t i = 0; i < layers_.size(); ++i) {
-    if (steps_[i].average_due) layers_[i]->torn = false;
+    if (steps_[i].average_due) layers_[i]->torn = layers_[i]->failed = false;
     if (steps_[i].inverse_due) layers_[i]->inverse_stale = false;
-    layers_[i]->refreshed |= early && (steps_[i].average_due || steps_[i].inverse_due);
+    // Where the rest of this step fails, another try of it must not ask for the sums of the other ranks again.
+    layers_[i]->refreshed |= (early || optimizer_.reduction_) && (steps_[i].average_due || steps_[i].inverse_due);
   }
   read_progress();
 }
@@ -202,7 +218,7 @@ void StepPlan::update_factors(bool early) {
 void StepPlan::count_step() {
   for (Layer* layer : layers_) {
     ++layer->steps;
-    layer->refreshed = false;
+    layer->refreshed = layer->reduced = false;
     layer->has_direction |= layer->has_inverse;
   }
 }
@@ -228,7 +244,10 @@ void StepPlan::step(double factor, const Samples* samples) {
   if (captured && !(on_device && backend.capturable(plan_)))
     fail(LNGD_INVALID_STATE, "the stream of lngd_set_stream is being captured, and a tensor of this step lies in host ",
          "memory; allowed is device memory for all of them");
-  if (!captured) update_factors(false);
+  if (!captured) {
+    check_sums();
+    update_factors(false);
+  }
   lngd_times& times = optimizer_.times_;
   const StepArgs args = arguments(factor, captured);
   Clock::time_point time = Clock::now();
@@ -246,12 +265,14 @@ void StepPlan::step(double factor, const Samples* samples) {
 
 void StepPlan::refresh() {
   optimizer_.require_no_capture();
+  check_sums();
   update_factors(true);
 }
 
 bool StepPlan::replay(double factor) {
   check_steppable(factor);
   optimizer_.require_no_capture();
+  check_sums();
   const Backend& backend = *optimizer_.backend_;
   if (!backend.capturable(plan_)) return false;
   const lngd_config& config = optimizer_.config_;

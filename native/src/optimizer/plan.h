@@ -59,6 +59,8 @@ class StepPlan {
  private:
   void check_steppable(double factor) const;
   void check_bound() const;
+  // Throws where the sums of the coming update wait for other ranks.
+  void check_sums() const;
   // Whether the tensors at these addresses overlap, where one of them is written.
   void check_overlap(const std::vector<std::array<float*, 4>>& addresses);
   void update_factors(bool early);

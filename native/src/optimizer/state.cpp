@@ -102,6 +102,10 @@ void Optimizer::save_state(unsigned char* out) const {
       fail(LNGD_INVALID_STATE, "averaged weights of layer ", layer.shape.index,
            " are swapped in; swap them back before saving");
   }
+  for (const Layer& layer : layers_)
+    if (sums_closed_ || layer.reduced)
+      fail(LNGD_INVALID_STATE, "the sums are closed for a reduction, and no step has taken them; save between a step ",
+           "and the next lngd_sums_close");
   unsigned char* at = out;
   Header header{};
   std::memcpy(header.magic, kMagic, sizeof kMagic);
@@ -162,6 +166,7 @@ void Optimizer::restore_state(const unsigned char* data, int64_t bytes) {
   const lngd_config config = with_settings(config_, values);
   write_layers(at);
   config_ = config;
+  sums_closed_ = false;
   for (Layer& layer : layers_) {
     LayerHeader lh;
     take(at, &lh, sizeof lh);
@@ -172,7 +177,7 @@ void Optimizer::restore_state(const unsigned char* data, int64_t bytes) {
     layer.has_direction = false;
     // Sums of a half-done update do not survive: the next observation begins with clearing them.
     layer.observed_samples = 0;
-    layer.refreshed = false;
+    layer.refreshed = layer.failed = layer.closed = layer.reduced = false;
     layer.torn = !layer.shape.parameter;
     for (const Region& region : regions(layer))
       if (region.in_state) at += region.bytes;

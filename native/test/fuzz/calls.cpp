@@ -5,6 +5,7 @@
 // the tensors was written to.
 #include "calls.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 
@@ -236,6 +237,28 @@ lngd_status save(World& world, Random&) {
   return LNGD_OK;
 }
 
+// Closes the sums and stands for the other ranks.
+lngd_status close_sums(World& world, Random& random) {
+  lngd_sums view{};
+  view.struct_size = random.once_in(20) ? static_cast<std::uint32_t>(random.bits()) : sizeof view;
+  lngd_status status = lngd_get_sums(world.optimizer, &view);
+  if (status != LNGD_OK) return status;
+  std::int64_t offset = 0, count = 0;
+  const std::int32_t layer = any_layer(world, random);
+  if (lngd_sum_range(world.optimizer, layer, random.once_in(5) ? random.whole() : LNGD_SUM_COUNTS, &offset, &count) ==
+          LNGD_OK &&
+      (offset < 0 || count < 0 || offset + count > std::max(view.double_count, view.float_count)))
+    found("a range of the sums lies outside of them");
+  status = lngd_sums_close(world.optimizer);
+  if (status != LNGD_OK) return status;
+  const auto ranks = static_cast<float>(random.between(1, 3));
+  for (std::int64_t i = 0; i < view.float_count; ++i) view.floats[i] *= ranks;
+  for (std::int64_t i = 0; i < view.double_count; ++i) view.doubles[i] *= static_cast<double>(ranks);
+  const auto anywhere = random.below(view.double_count);
+  if (random.once_in(8)) view.doubles[anywhere] = random.once_in(2) ? random.setting() : std::nan("");
+  return LNGD_OK;
+}
+
 lngd_status handles(World& world, Random& random) {
   // A handle of another kind, none, or garbage.
   const std::uintptr_t garbage = random.once_in(2) ? reinterpret_cast<std::uintptr_t>(world.plan) : random.bits();
@@ -255,6 +278,15 @@ const Call kCalls[] = {
     {"refresh", Changes::Optimizer, [](World& w, Random&) { return lngd_refresh(w.plan); }},
     {"swap_averages", Changes::Tensors, [](World& w, Random&) { return lngd_swap_averages(w.plan, nullptr); }},
     {"discard", Changes::Optimizer, [](World& w, Random& r) { return lngd_discard(w.optimizer, any_layer(w, r)); }},
+    {"sums_close", Changes::Optimizer, close_sums},
+    {"sums_reduced", Changes::Optimizer, [](World& w, Random&) { return lngd_sums_reduced(w.optimizer); }},
+    {"sums_reduced", Changes::Optimizer, [](World& w, Random&) { return lngd_sums_reduced(w.optimizer); }},
+    {"set_reduction", Changes::Optimizer,
+     [](World& w, Random& r) {
+       return lngd_set_reduction(w.optimizer, r.once_in(5) ? r.whole() : static_cast<std::int32_t>(r.below(2)));
+     }},
+    {"set_sample_offset", Changes::Optimizer,
+     [](World& w, Random& r) { return lngd_set_sample_offset(w.optimizer, r.once_in(3) ? r.whole() : r.below(99)); }},
     {"plan_create", Changes::Nothing, plan},
     {"plan_rebind", Changes::Nothing, rebind},
     {"create", Changes::Nothing, create},

@@ -69,6 +69,20 @@ void discard_statistics(Context&, const LayerShape& shape, LayerMemory& memory) 
   memory.record->poisoned = 0;
 }
 
+void publish_counts(Context&, const LayerRecord* records, double* counts, int32_t layers) {
+  for (int32_t i = 0; i < layers; ++i) {
+    counts[2 * i] = static_cast<double>(records[i].samples);
+    counts[2 * i + 1] = records[i].poisoned;
+  }
+}
+
+void take_counts(Context&, LayerRecord* records, const double* counts, int32_t layers) {
+  for (int32_t i = 0; i < layers; ++i) {
+    records[i].samples = static_cast<int64_t>(counts[2 * i]);
+    records[i].poisoned = counts[2 * i + 1] != 0;
+  }
+}
+
 void begin_step(Context&, const StepArgs&) {}
 
 void end_step(Context&, const StepArgs&) {}
@@ -316,6 +330,8 @@ Backend make_backend(const Kernels& kernels) {
   backend.workspace_bytes = workspace_bytes;
   backend.reserve_statistics = reserve_statistics;
   backend.discard_statistics = discard_statistics;
+  backend.publish_counts = publish_counts;
+  backend.take_counts = take_counts;
   backend.begin_step = begin_step;
   backend.end_step = end_step;
   backend.capturable = capturable;

@@ -32,6 +32,7 @@ bool CudaContext::create(const lngd_config& config) {
   // Every kernel that there is: the first step may be one that is captured.
   calls("prepare layer_statistics", [this] { return prepare_layer_statistics(shared_bytes); });
   calls("prepare conv_statistics", [this] { return prepare_conv_statistics(shared_bytes); });
+  calls("prepare sum_counts", [] { return prepare_sum_counts(); });
   calls("prepare running_average", [] { return prepare_running_average(); });
   calls("prepare factor_inverse", [] { return prepare_factor_inverse(); });
   calls("prepare precondition", [] { return prepare_precondition(); });

@@ -196,6 +196,8 @@ Backend make_backend() {
   backend.workspace_bytes = workspace_bytes;
   backend.reserve_statistics = reserve_statistics;
   backend.discard_statistics = discard_statistics;
+  backend.publish_counts = publish_counts;
+  backend.take_counts = take_counts;
   backend.begin_step = begin_step;
   backend.end_step = end_step;
   backend.capturable = capturable;

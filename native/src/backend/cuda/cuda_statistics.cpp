@@ -165,4 +165,21 @@ void discard_statistics(Context& base, const LayerShape& shape, LayerMemory& mem
   context.side_changed();
 }
 
+void publish_counts(Context& base, const LayerRecord* records, double* counts, int32_t layers) {
+  CudaContext& context = cuda(base);
+  const DeviceScope scope(context);
+  context.calls("launch publish_counts",
+                [&] { return launch_publish_counts(records, counts, layers, context.side()); });
+  context.side_changed();
+  context.caller_after_side();
+}
+
+void take_counts(Context& base, LayerRecord* records, const double* counts, int32_t layers) {
+  CudaContext& context = cuda(base);
+  const DeviceScope scope(context);
+  context.side_after_caller();
+  context.calls("launch take_counts", [&] { return launch_take_counts(records, counts, layers, context.side()); });
+  context.side_changed();
+}
+
 } // namespace lngd::cuda

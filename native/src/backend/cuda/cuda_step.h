@@ -17,6 +17,8 @@ void begin_replay(Context&, const StepArgs&);
 
 bool reserve_statistics(Context*, const LayerShape&);
 void discard_statistics(Context&, const LayerShape&, LayerMemory&);
+void publish_counts(Context&, const LayerRecord* records, double* counts, int32_t layers);
+void take_counts(Context&, LayerRecord* records, const double* counts, int32_t layers);
 void fisher_rows(Context&, const StatisticsArgs&, const FisherRows&);
 void conv_fisher_rows(Context&, const ConvStatisticsArgs&, const FisherRows&);
 

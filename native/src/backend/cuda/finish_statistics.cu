@@ -13,8 +13,7 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / 32;
-constexpr int kPiece = 1024;       // elements of a tile for one block
-constexpr double kOverflow = 1e37; // sums stay below this: float ends at 3.4e38
+constexpr int kPiece = 1024; // elements of a tile for one block
 
 // 32 outputs: a lane each, the row blocks shared out among the warps.
 __device__ void finish_psi(const FinishArgs& args, int first, double (&part)[kWarps][32]) {

@@ -29,7 +29,6 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kWarps = kThreads / 32;
-constexpr double kOverflow = 1e37; // sums stay below this: float ends at 3.4e38
 
 // ---------------------------------------------------------------- square_rows
 

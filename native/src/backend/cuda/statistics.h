@@ -78,5 +78,10 @@ cudaError_t launch_pixel_squares(const LayerShape& shape, const Activations& inp
 cudaError_t launch_conv_fisher_rows(const ConvStatisticsArgs& args, const StatisticsWorkspace& workspace,
                                     const FisherRows& out, cudaStream_t stream);
 
+// sum_counts.cu: Backend::publish_counts and take_counts.
+cudaError_t prepare_sum_counts();
+cudaError_t launch_publish_counts(const LayerRecord* records, double* counts, int32_t layers, cudaStream_t stream);
+cudaError_t launch_take_counts(LayerRecord* records, const double* counts, int32_t layers, cudaStream_t stream);
+
 } // namespace lngd::cuda
 #endif

@@ -32,7 +32,6 @@ LNGD_INLINE bool blas_ready(const Strided& view, int64_t cols) {
 
 // Sums in float run over at most this many terms before they go on in double.
 constexpr int64_t kFloatRun = 512;
-constexpr double kOverflow = 1e37; // sums of c_n r_n stay below this: float ends at 3.4e38
 
 } // namespace lngd::cpu::LNGD_ISA
 #endif

@@ -8,6 +8,7 @@
 // convolution in which they were. A second factor that is a matrix (second_factor.h) goes the way of Phi. The sums are
 // zero afterwards in every case.
 #include "backend/cpu/kernels/second_factor.h"
+#include "backend/cpu/kernels/tile_product.h"
 
 namespace lngd::cpu::LNGD_ISA {
 namespace {
@@ -43,7 +44,10 @@ void average_block(const Factor& factor, int64_t k, const Weights& weights, bool
 #pragma omp simd
       for (int64_t j = 0; j <= i; ++j) hat[j] = weights.keep * hat[j] + weights.sum * sum[j];
     }
-    for (int64_t j = 0; j <= i; ++j) sum[j] = 0;
+    // With what the tiles on the diagonal hold beside it (packed_syrk.h): it would grow from update to update, and with
+    // the sums of other ranks (lngd_sums) to Inf.
+    const int64_t end = std::min(ld, (i / kTileColumns + 1) * kTileColumns);
+    for (int64_t j = 0; j < end; ++j) sum[j] = 0;
   }
 }
 

@@ -21,6 +21,7 @@ import org.lngd4j.nativelib.global.lngd_health;
 import org.lngd4j.nativelib.global.lngd_memory;
 import org.lngd4j.nativelib.global.lngd_optimizer;
 import org.lngd4j.nativelib.global.lngd_plan;
+import org.lngd4j.nativelib.global.lngd_sums;
 import org.lngd4j.nativelib.global.lngd_times;
 
 /** Every function that takes a handle, with handles that are none. */
@@ -53,6 +54,19 @@ class HandleTest {
                                 1,
                                 lngd.LNGD_SIGNAL_PRE_ACTIVATIONS));
         OPTIMIZER.put("discard", o -> lngd.lngd_discard(o, lngd.LNGD_ALL_LAYERS));
+        OPTIMIZER.put(
+                "get_sums",
+                o -> {
+                    lngd_sums sums = new lngd_sums();
+                    return lngd.lngd_get_sums(o, sums.struct_size(sums.sizeof()));
+                });
+        OPTIMIZER.put(
+                "sum_range",
+                o -> lngd.lngd_sum_range(o, 0, lngd.LNGD_SUM_PHI, new long[1], new long[1]));
+        OPTIMIZER.put("sums_close", lngd::lngd_sums_close);
+        OPTIMIZER.put("sums_reduced", lngd::lngd_sums_reduced);
+        OPTIMIZER.put("set_reduction", o -> lngd.lngd_set_reduction(o, 1));
+        OPTIMIZER.put("set_sample_offset", o -> lngd.lngd_set_sample_offset(o, 3));
         OPTIMIZER.put(
                 "plan_create", o -> lngd.lngd_plan_create(o, net.binding, 1, 0, new lngd_plan()));
         OPTIMIZER.put(
