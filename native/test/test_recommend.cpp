@@ -61,9 +61,14 @@ TEST(recommend_by_the_output_model) {
     const Recommended found(with(output(128, 10, model)), 1410, 256);
     CHECK(same(found.config, plain(LNGD_PRESET_BLOCK_KRONECKER_FIT, 1410)));
   }
-  const Recommended autoencoder(with(output(128, 784, LNGD_OUTPUT_SIGMOID)), 1410, 256);
-  CHECK(same(autoencoder.config, plain(LNGD_PRESET_BLOCK_KRONECKER_FIT, 1410)));
+  const Recommended autoencoder(with(output(128, 784, LNGD_OUTPUT_SIGMOID)), 1501, 256);
+  CHECK(same(autoencoder.config, plain(LNGD_PRESET_BLOCK_KRONECKER_FIT, 1501)));
   CHECK(autoencoder.says("autoencoder"));
+  lngd_config orthogonal = plain(LNGD_PRESET_BLOCK_KRONECKER_FIT, 800);
+  orthogonal.orthogonalise = 1;
+  orthogonal.damping_factor = 5;
+  orthogonal.trust_ratio = 0.7 / std::sqrt(850.0);
+  CHECK(same(Recommended(with(output(128, 784, LNGD_OUTPUT_SIGMOID)), 800, 250).config, orthogonal));
 }
 
 TEST(recommend_by_batch_steps_and_layers) {
@@ -74,8 +79,9 @@ TEST(recommend_by_batch_steps_and_layers) {
   CHECK(few.says("orthogonalisation"));
   CHECK_EQ(few.config.trust_ratio, 0.7 / std::sqrt(120.0));
   CHECK_EQ(Recommended(mlp, 354, 1024).config.orthogonalise, 1);
-  CHECK_EQ(Recommended(mlp, 705, 512).config.orthogonalise, 0);   // too dear
-  CHECK_EQ(Recommended(mlp, 1501, 4096).config.orthogonalise, 0); // longer than was tried
+  CHECK_EQ(Recommended(mlp, 705, 512).config.orthogonalise, 0); // too dear
+  CHECK_EQ(few.config.weight_decay, 0.2);
+  CHECK_EQ(Recommended(mlp, 1901, 4096).config.orthogonalise, 0); // longer than was tried
   const lngd_layer_config classes = output(40, 10, LNGD_OUTPUT_SOFTMAX);
   CHECK_EQ(Recommended({dense(40, 40), classes}, 70, 256).config.orthogonalise, 1);
   CHECK_EQ(Recommended({dense(40, 40), classes}, 70, 255).config.orthogonalise, 0); // smaller than was tried

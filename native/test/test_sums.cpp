@@ -49,10 +49,10 @@ std::vector<Net> nets(int activation = LNGD_ACTIVATION_TANH) {
   add("RECIPE_FIT", LNGD_PRESET_RECIPE_FIT, all);
   add("PAPER", LNGD_PRESET_PAPER, all);
   add("NGPLUS", LNGD_PRESET_NGPLUS, factors);
-  add("KFAC", LNGD_PRESET_KFAC, factors);
-  add("TKFAC", LNGD_PRESET_TKFAC, factors);
-  add("BLOCK_KRONECKER", LNGD_PRESET_BLOCK_KRONECKER, factors);
-  add("BLOCK_KRONECKER_FIT", LNGD_PRESET_BLOCK_KRONECKER_FIT, factors);
+  add("KFAC", LNGD_PRESET_KFAC, all);
+  add("TKFAC", LNGD_PRESET_TKFAC, all);
+  add("BLOCK_KRONECKER", LNGD_PRESET_BLOCK_KRONECKER, all);
+  add("BLOCK_KRONECKER_FIT", LNGD_PRESET_BLOCK_KRONECKER_FIT, all);
   if (device() == LNGD_DEVICE_CPU) add("EKFAC", LNGD_PRESET_EKFAC, factors);
   return result;
 }

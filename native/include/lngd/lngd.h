@@ -488,11 +488,13 @@ LNGD_API lngd_status lngd_parameter_init(int64_t elements, lngd_layer_config* ou
  * steps on batches of `batch` >= 1 samples (of sequences: rows of the dense layers, which are tokens): BLOCK_KRONECKER
  * where the last layer is a SOFTMAX or SIGMOID output, BLOCK_KRONECKER_FIT for other outputs and where the last layer
  * has as many outputs as the first has inputs (an autoencoder); statistics from 64 samples every total_steps / 40 steps
- * where there are convolutions (within 1 to 6, for BLOCK_KRONECKER), soft_trust for batches below 32, and, for
- * BLOCK_KRONECKER, orthogonalise for at most 1500 steps of at least 256 samples where it has at most 0.45 of the
- * operations of forward and backward pass. `reason` (capacity in bytes, NUL included; may be NULL with capacity 0) gets
- * one line on what was chosen and why. Parameters do not count. device, threads and seed are those of lngd_config_init.
- * Errors: LNGD_INVALID_ARGUMENT for layers that lngd_create would refuse, and where there are none but parameters. */
+ * where there are convolutions (within 1 to 6, for BLOCK_KRONECKER), soft_trust for batches below 32, and
+ * orthogonalise (with damping_factor 5, trust_ratio 0.7 / sqrt(total_steps + 50) and, for BLOCK_KRONECKER, weight_decay
+ * 0.2): for BLOCK_KRONECKER for at most 1900 steps of at least 256 samples where it has at most 0.45 times the
+ * operations of forward and backward pass, for an autoencoder 1500, 250 and 4 times. `reason` (capacity in bytes, NUL
+ * included; may be NULL with capacity 0) gets one line on what was chosen and why. Parameters do not count. device,
+ * threads and seed are those of lngd_config_init. Errors: LNGD_INVALID_ARGUMENT for layers that lngd_create would
+ * refuse, and where there are none but parameters. */
 LNGD_API lngd_status lngd_recommend(const lngd_layer_config* layers, int32_t count, int64_t total_steps, int64_t batch,
                                     lngd_config* config, char* reason, int32_t capacity);
 

@@ -69,8 +69,8 @@ final class TrainCommand implements Callable<Integer> {
             paramLabel = "PRESET",
             description =
                     "LNGD's settings: recipe (default), recipe-fit, recipe-empirical, paper, block-kronecker,"
-                            + " block-kronecker-fit, or recommended (default for transformers), by the network, the"
-                            + " steps and the batch. Options below change single ones.")
+                            + " block-kronecker-fit, or recommended (default for ae and transformer), by the network,"
+                            + " the steps and the batch. Options below change single ones.")
     private String preset;
 
     @Option(

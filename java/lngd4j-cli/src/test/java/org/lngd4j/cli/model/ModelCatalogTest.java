@@ -135,8 +135,8 @@ class ModelCatalogTest {
         assertThat(ModelCatalog.fitting(null)).isEqualTo("mlp");
         assertThat(ModelCatalog.fitting("cifar10")).isEqualTo("mlp");
         assertThat(ModelCatalog.fitting("curves")).isEqualTo("ae");
-        assertThat(ModelCatalog.fittingPreset("curves", null)).isEqualTo("recipe-fit");
-        assertThat(ModelCatalog.fittingPreset("curves", "ae:784-6")).isNull();
+        assertThat(ModelCatalog.fittingPreset("curves", null)).isEqualTo("recommended");
+        assertThat(ModelCatalog.fittingPreset("glyphs", "ae:784-6")).isEqualTo("recommended");
         assertThat(ModelCatalog.fitting("multi30k")).isEqualTo("transformer");
         assertThat(ModelCatalog.fittingPreset("multi30k", null)).isEqualTo("recommended");
         assertThat(ModelCatalog.fittingPreset("some/folder", "transformer:1-16-2-32"))
