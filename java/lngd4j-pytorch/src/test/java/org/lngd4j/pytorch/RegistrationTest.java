@@ -80,7 +80,7 @@ class RegistrationTest {
                             "table", "norm.weight", "norm.bias", "plain.weight", "plain.bias");
             assertThat(report.toString())
                     .contains("a parameter of torch::nn::BatchNorm1dImpl")
-                    .contains("AdamW learning rate 0.001");
+                    .contains("AdamW learning rate 0.01");
             long all = 0;
             TensorVector parameters = net.parameters();
             for (long i = 0; i < parameters.size(); i++) {
