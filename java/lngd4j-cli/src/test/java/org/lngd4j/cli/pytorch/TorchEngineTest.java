@@ -23,6 +23,7 @@ import org.lngd4j.cli.train.CommandResult;
 import org.lngd4j.cli.train.HealthCounts;
 import org.lngd4j.cli.train.MetricsRow;
 import org.lngd4j.cli.train.Quality;
+import org.lngd4j.cli.train.RunLength;
 import org.lngd4j.cli.train.TrainSettings;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
@@ -115,7 +116,8 @@ class TorchEngineTest {
         options.putAll(Map.of("optimizer", "lngd", "preset", "recipe", "engine", "pytorch"));
         options.putAll(Map.of("batch", 8, "epochs", 1, "seed", 1, "eval-every", 1));
         options.putAll(Map.of("device", "cpu", "threads", 1));
-        try (TorchLngd method = new TorchLngd(net, TrainSettings.of(options), 10)) {
+        try (TorchLngd method =
+                new TorchLngd(net, TrainSettings.of(options), new RunLength(10, 8))) {
             INDArray labels = Nd4j.zeros(8, 3);
             labels.getColumn(0).assign(1);
             net.fit(Nd4j.rand(8, 6), labels);
