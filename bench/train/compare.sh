@@ -65,7 +65,7 @@ for task in "${tasks[@]}"; do
     # at this size, so short runs go side by side.
     translation)
       compare translation --data "${MULTI30K:-multi30k}" --model transformer:2-128-4-256 --vocabulary 2000 --train-samples 10000 --batch 64 --epochs 4 \
-        --eval-every 0.5 --seeds 2 --tune-runs 5 --tune-epochs 1 --optimizers sgd,adamw,muon-decay,soap,lngd,lngd/recommended
+        --eval-every 0.5 --seeds 2 --tune-runs 5 --tune-epochs 1 --optimizers sgd,adamw,muon-decay,soap,lngd/recipe,lngd/recommended
       ;;
     *)
       echo "compare.sh: no task $task" >&2

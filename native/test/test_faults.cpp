@@ -32,13 +32,17 @@ Case fault_case(int places) {
 }
 
 // Kinds of layers whose kernels differ.
-enum class Net { Dense, SecondFactor, Embedding, WithParameter, Reduced };
-constexpr Net kNets[] = {Net::Dense, Net::SecondFactor, Net::Embedding, Net::WithParameter, Net::Reduced};
+enum class Net { Dense, SecondFactor, Embedding, EmbeddingSecondFactor, WithParameter, Reduced };
+constexpr Net kNets[] = {Net::Dense,         Net::SecondFactor, Net::Embedding, Net::EmbeddingSecondFactor,
+                         Net::WithParameter, Net::Reduced};
+
+bool has_second_factor(Net net) { return net == Net::SecondFactor || net == Net::EmbeddingSecondFactor; }
+bool is_embedding(Net net) { return net == Net::Embedding || net == Net::EmbeddingSecondFactor; }
 
 lngd_config config_of(Net net) {
   lngd_config config = fault_case(0).config;
   if (net == Net::Reduced) config.rate = LNGD_RATE_NONE;
-  if (net != Net::SecondFactor) return config;
+  if (!has_second_factor(net)) return config;
   config.approximation = LNGD_APPROXIMATION_KFAC;
   config.fisher = LNGD_FISHER_PROVIDED;
   config.damping = LNGD_DAMPING_FACTORED;
@@ -47,7 +51,7 @@ lngd_config config_of(Net net) {
 
 lngd_layer_config layer_of(Net net) {
   lngd_layer_config layer = dense(5, 3, false, LNGD_ACTIVATION_TANH);
-  if (net == Net::Embedding) REQUIRE_OK(lngd_embedding_init(5, 3, &layer));
+  if (is_embedding(net)) REQUIRE_OK(lngd_embedding_init(5, 3, &layer));
   return layer;
 }
 
@@ -70,8 +74,8 @@ struct Bench {
   explicit Bench(Net which)
       : net(which),
         optimizer(config_of(which), layers_of(which)),
-        inputs(which == Net::Embedding ? indices : rows),
-        signal_kind(which == Net::SecondFactor ? LNGD_SIGNAL_GRADIENTS : LNGD_SIGNAL_PRE_ACTIVATIONS) {
+        inputs(is_embedding(which) ? indices : rows),
+        signal_kind(has_second_factor(which) ? LNGD_SIGNAL_GRADIENTS : LNGD_SIGNAL_PRE_ACTIVATIONS) {
     Random random(2);
     for (Tensor* tensor : {&weights, &gradients, &rows, &signal})
       tensor->fill(random_matrix(tensor->rows(), tensor->cols(), &random));

@@ -116,7 +116,7 @@ void World::choose_layers(Random& random) {
     lngd_layer_config layer;
     const std::int64_t inputs = random.between(1, 7), outputs = random.between(1, 7);
     const std::int32_t kernel[2] = {static_cast<std::int32_t>(random.between(1, 3)), 2};
-    const bool vector = config.approximation == LNGD_APPROXIMATION_LNGD;
+    const bool embeddings = config.approximation <= LNGD_APPROXIMATION_TKFAC;
     if (random.once_in(4)) {
       require(lngd_parameter_init(random.between(1, 40), &layer), "lngd_parameter_init");
       layer.method = static_cast<std::int32_t>(random.below(2));
@@ -134,7 +134,7 @@ void World::choose_layers(Random& random) {
               "lngd_conv_init");
       layer.padding = random.once_in(2) ? LNGD_PADDING_SAME : LNGD_PADDING_EXPLICIT;
       layer.stride[0] = static_cast<std::int32_t>(random.between(1, 2));
-    } else if (vector && random.once_in(5)) {
+    } else if (embeddings && random.once_in(5)) {
       require(lngd_embedding_init(inputs, outputs, &layer), "lngd_embedding_init");
     } else {
       require(lngd_layer_init(inputs, outputs, &layer), "lngd_layer_init");

@@ -153,7 +153,10 @@ public final class CompareCommand implements Callable<Integer> {
     @Override
     public Integer call() {
         List<Contender> contenders =
-                Arrays.stream(optimizers.split(",")).map(Contender::parse).toList();
+                Arrays.stream(optimizers.split(","))
+                        .map(Contender::parse)
+                        .map(contender -> contender.fitting(data, model))
+                        .toList();
         if (contenders.stream().distinct().count() < contenders.size()) {
             throw CliException.badInput("--optimizers " + optimizers + ": one is there twice");
         }

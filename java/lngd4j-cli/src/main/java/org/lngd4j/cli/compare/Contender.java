@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.lngd4j.cli.CliException;
+import org.lngd4j.cli.model.ModelCatalog;
 import org.lngd4j.cli.train.OptimizerKind;
 import org.lngd4j.cli.train.TrainSettings;
 import org.lngd4j.cli.train.TuningAxis;
@@ -21,6 +22,17 @@ public record Contender(String name, OptimizerKind kind, Map<String, Object> opt
     /** The settings that are tuned. */
     public List<TuningAxis> axes() {
         return kind.axes((String) options.get("preset"));
+    }
+
+    /** With the preset that fits the data, where LNGD has none that was named. */
+    Contender fitting(String data, String model) {
+        String preset = ModelCatalog.fittingPreset(data, model);
+        if (kind != OptimizerKind.LNGD || options.containsKey("preset") || preset == null) {
+            return this;
+        }
+        Map<String, Object> all = new LinkedHashMap<>(options);
+        all.put("preset", preset);
+        return new Contender(name, kind, all);
     }
 
     /** Reads one entry of {@code --optimizers}: NAME, then /avg, /raw or, for lngd, /PRESET. */

@@ -159,6 +159,14 @@ class RunFactoryTest {
         assertThat(contender.options())
                 .isEqualTo(Map.of("preset", "recipe-fit", "averaged-weights", false));
 
+        Contender plain = Contender.parse("lngd");
+        assertThat(plain.fitting("fashion-mnist", null)).isEqualTo(plain);
+        Contender fitting = plain.fitting("multi30k", null);
+        assertThat(fitting.name()).isEqualTo("lngd");
+        assertThat(fitting.options()).isEqualTo(Map.of("preset", "recommended"));
+        assertThat(contender.fitting("multi30k", null)).isEqualTo(contender);
+        assertThat(Contender.parse("sgd").fitting("multi30k", null).options()).isEmpty();
+
         assertThatThrownBy(() -> Contender.parse("ng+"))
                 .isInstanceOf(CliException.class)
                 .hasMessage(
