@@ -132,7 +132,7 @@ public final class LngdTorch implements AutoCloseable {
         notNull("options", options);
         notNull("others", others);
         notNull("ranks", ranks);
-        return new LngdTorch(TorchAttachment.start(model, options, others, ranks));
+        return new LngdTorch(ParallelStart.start(model, options, others, ranks));
     }
 
     /**

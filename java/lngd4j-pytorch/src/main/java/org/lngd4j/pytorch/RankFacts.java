@@ -1,27 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.pytorch;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.Module;
+import java.util.zip.CRC32C;
 import org.bytedeco.pytorch.StringTensorDict;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.lngd4j.Device;
 import org.lngd4j.LayerRegistration;
 import org.lngd4j.LngdInfo;
 import org.lngd4j.LngdOptions;
+import org.lngd4j.nativelib.LoadReport;
 import org.lngd4j.nativelib.NativeLibrary;
-import org.lngd4j.pytorch.parallel.Ranks;
 
 /**
  * What ranks must have in common: whatever the bits of a step depend on but the data. Same inputs,
  * build, processor and number of threads give the same bits (lngd.h).
  */
-@SuppressWarnings("try") // scopes that are only opened and closed
 final class RankFacts {
     private RankFacts() {}
 
@@ -29,6 +30,7 @@ final class RankFacts {
         Map<String, String> facts = new LinkedHashMap<>();
         LngdInfo.Backend cpu = LngdInfo.backend(Device.CPU);
         facts.put("the library's version", NativeLibrary.report().version());
+        facts.put("the library's file, as CRC-32C,", checksum());
         facts.put("the instruction set", cpu.instructionSet());
         facts.put("the BLAS", cpu.blas());
         facts.put("the BLAS core", cpu.blasCore());
@@ -46,6 +48,21 @@ final class RankFacts {
         return facts;
     }
 
+    /** A version does not tell one build from another. */
+    private static String checksum() {
+        CRC32C crc = new CRC32C();
+        for (LoadReport.Attempt attempt : NativeLibrary.report().library()) {
+            if (attempt.success() && Files.isRegularFile(Path.of(attempt.path()))) {
+                try {
+                    crc.update(Files.readAllBytes(Path.of(attempt.path())));
+                } catch (IOException e) {
+                    throw new UncheckedIOException(e);
+                }
+            }
+        }
+        return Long.toHexString(crc.getValue());
+    }
+
     private static void shapes(StringTensorDict tensors, String kind, Map<String, String> facts) {
         for (long i = 0; i < tensors.size(); i++) {
             Tensor t = tensors.get(i).access();
@@ -54,22 +71,6 @@ final class RankFacts {
             facts.put(
                     kind + tensors.get(i).key().getString(),
                     t.scalar_type().intern() + " of shape " + Arrays.toString(shape));
-        }
-    }
-
-    /** Gives all ranks the parameters and buffers of rank 0. */
-    static void broadcast(Module model, Ranks ranks) {
-        try (PointerScope scope = new PointerScope()) {
-            for (TensorVector all : new TensorVector[] {model.parameters(), model.buffers()}) {
-                for (long i = 0; i < all.size(); i++) {
-                    Tensor own = all.get(i).detach();
-                    Tensor compact = own.contiguous(); // itself, where it is
-                    ranks.broadcast(compact, 0);
-                    if (!own.is_contiguous()) {
-                        own.copy_(compact);
-                    }
-                }
-            }
         }
     }
 }

@@ -88,56 +88,8 @@ final class TorchAttachment {
         }
     }
 
-    /**
-     * The same on all ranks. What stands in the way on one of them is told to all, which otherwise
-     * would wait for it.
-     */
-    static TorchAttachment start(
-            Module model, LngdOptions options, ParameterRule rule, Ranks ranks) {
-        TorchAttachment made = null;
-        try (PointerScope scope = new PointerScope()) {
-            RuntimeException refused = null;
-            Map<String, String> facts;
-            try {
-                made = start(model, shareOf(options, ranks.size()), rule);
-                made.connect(ranks);
-                facts = RankFacts.of(made);
-            } catch (RuntimeException e) {
-                refused = e;
-                facts = Map.of("a refusal", String.valueOf(e.getMessage()));
-            }
-            agree(ranks, facts, refused);
-            RankFacts.broadcast(model, ranks);
-            return made;
-        } catch (RuntimeException | Error e) {
-            if (made != null) {
-                made.close();
-            }
-            throw e;
-        }
-    }
-
-    private static void agree(Ranks ranks, Map<String, String> facts, RuntimeException refused) {
-        try {
-            ranks.agree(facts);
-        } catch (RuntimeException e) {
-            if (refused == null) {
-                throw e;
-            }
-            refused.addSuppressed(e);
-        }
-        if (refused != null) {
-            throw refused;
-        }
-    }
-
-    /** All ranks together feed the statistics with the samples that the options say. */
-    private static LngdOptions shareOf(LngdOptions options, int ranks) {
-        int samples = options.statisticsSamples();
-        return options.toBuilder().statisticsSamples((samples + ranks - 1) / ranks).build();
-    }
-
-    private void connect(Ranks with) {
+    /** From now on steps are those of all ranks; see {@link ParallelStart}. */
+    void connect(Ranks with) {
         if (optimizer.sums().kind() != MemoryKind.HOST) {
             throw new LngdArgumentException(
                     "options.device is "

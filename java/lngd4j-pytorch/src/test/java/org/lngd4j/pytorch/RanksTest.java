@@ -91,7 +91,6 @@ class RanksTest {
         float[] two = weights(run.name(), 0);
         assertThat(norm(one, start)).isGreaterThan(0.05 * norm(one, new float[one.length]));
         double difference = norm(two, one) / norm(one, new float[one.length]);
-        System.out.println(run + ": " + difference);
         assertThat(difference).isLessThan(1e-5);
         assertThat(text(run.name(), 0)).isEqualTo(skipped.toString());
     }
