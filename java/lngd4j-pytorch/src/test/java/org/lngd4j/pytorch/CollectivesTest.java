@@ -84,6 +84,18 @@ class CollectivesTest {
         assertThat(Duration.ofNanos(System.nanoTime() - start)).isLessThan(Duration.ofSeconds(10));
     }
 
+    /** Freed by the garbage collector they would damage the heap: the process would be aborted. */
+    @Test
+    void ranksThatNobodyClosesDoNoHarm() throws Exception {
+        for (int i = 0; i < 10; i++) {
+            Rendezvous file = Rendezvous.file(folder.resolve("store" + i));
+            assertThat(Ranks.connect(file, 0, 1, SECOND).gather("x")).containsExactly("x");
+            System.gc();
+            Thread.sleep(20); // JavaCPP frees in a thread of its own
+            assertThat(Nets.floats(Nets.inputs(i, 100 + i))).hasSize(100 + i);
+        }
+    }
+
     @Test
     void aRankThatComesAloneGivesUp() {
         Rendezvous file = Rendezvous.file(folder.resolve("store"));

@@ -143,7 +143,13 @@ class ParallelStepTest {
                                 put(net, four.get(0));
                                 lngd.restoreState(state[0]);
                                 train(net, lngd, ranks.rank(), 4, 9);
-                                return Nets.weights(net);
+                                float[] end = Nets.weights(net);
+                                put(net, ranks.rank() == 0 ? end : four.get(0));
+                                lngd.restoreState(state[0]);
+                                assertThatThrownBy(() -> train(net, lngd, ranks.rank(), 4, 5))
+                                        .hasMessageStartingWith(
+                                                "rank 1 has a checksum of the weights");
+                                return end;
                             }
                         });
         assertThat(resumed.get(0)).containsExactly(four.get(1));

@@ -7,6 +7,8 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Supplier;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.LongPointer;
@@ -55,6 +57,13 @@ public final class Ranks implements AutoCloseable {
     /** The address that Gloo listens on where none is named: other machines cannot reach it. */
     public static final String LOOPBACK = "127.0.0.1";
 
+    /**
+     * Those that are open, so that the garbage collector leaves them alone. It frees in any order,
+     * and a process group that is freed after its store damages the heap of the process (seen with
+     * PyTorch 2.10 of the presets): what nobody closes is rather kept.
+     */
+    private static final Set<Ranks> OPEN = ConcurrentHashMap.newKeySet();
+
     private final int rank;
     private final int size;
     private final Duration timeout;
@@ -68,6 +77,7 @@ public final class Ranks implements AutoCloseable {
         this.timeout = timeout;
         this.store = store;
         this.group = group;
+        OPEN.add(this);
     }
 
     /**
@@ -358,8 +368,9 @@ public final class Ranks implements AutoCloseable {
                 group.releaseReference();
                 group = null;
             }
-            store.releaseReference();
+            store.releaseReference(); // after the group
             store = null;
+            OPEN.remove(this);
         }
     }
 
