@@ -21,6 +21,7 @@ import org.lngd4j.RegistrationReport;
 import org.lngd4j.nativelib.LngdArgumentException;
 import org.lngd4j.nativelib.LngdHandleException;
 import org.lngd4j.nativelib.LngdStateException;
+import org.lngd4j.pytorch.parallel.Ranks;
 
 /**
  * LNGD attached to a PyTorch model, in the role of an optimizer: after each backward pass {@link
@@ -102,6 +103,43 @@ public final class LngdTorch implements AutoCloseable {
     }
 
     /**
+     * Attaches LNGD to a model that several processes train together, each with a copy of it and a
+     * share of every batch. All ranks call this, with the same model and options, and get the
+     * parameters and buffers of rank 0. The step of all ranks is then that of one process on the
+     * whole batch, up to the order of additions, with the same bits on all of them:
+     *
+     * <pre>{@code
+     * lngd.share(first, samples); // of the samples of the whole batch
+     * if (samples > 0) {
+     *     torch.cross_entropy_loss(model.forward(x), y).backward(); // the mean over the share
+     * }
+     * lngd.step(); // of all ranks together
+     * lngd.zeroGrad();
+     * }</pre>
+     *
+     * <p>{@code options.statisticsSamples} counts the samples of all ranks: each feeds its part of
+     * them, which {@link #options()} tells.
+     *
+     * @param model the model, in host memory
+     * @param options what LNGD shall do
+     * @param others what moves the parameters that no layer of LNGD covers
+     * @param ranks the processes, which stay open for as long as the attachment steps
+     * @return the attachment; close it
+     * @throws LngdArgumentException on all ranks, where they differ in parameters, layers, options,
+     *     threads, library or processor; or as without ranks
+     * @throws LngdStateException if LNGD is attached to one of its layers already
+     * @throws org.lngd4j.pytorch.parallel.RanksException if a rank does not come
+     */
+    public static LngdTorch attach(
+            Module model, LngdOptions options, ParameterRule others, Ranks ranks) {
+        notNull("model", model);
+        notNull("options", options);
+        notNull("others", others);
+        notNull("ranks", ranks);
+        return new LngdTorch(ParallelStart.start(model, options, others, ranks));
+    }
+
+    /**
      * What is recommended for a model, by the rule of {@link LngdOptions#recommended} on the layers
      * that {@link #attach} would train. {@link LngdOptions#reason()} tells what was chosen and why.
      *
@@ -123,11 +161,40 @@ public final class LngdTorch implements AutoCloseable {
     }
 
     /**
+     * Tells this rank's share of the coming batch, before the forward pass of each step. Gradients
+     * are weighted by it: the loss has to be the mean over the share. Targets that are drawn from
+     * the model ({@code Fisher.SAMPLED} and {@code PROVIDED}) are drawn by the numbers of the
+     * samples, so that ranks draw what one process would have drawn.
+     *
+     * @param first number of the share's first sample in the whole batch, from 0; the shares of two
+     *     ranks must not overlap
+     * @param samples how many, along the first axis of the inputs; 0 for none, and then without a
+     *     backward pass
+     * @throws LngdArgumentException if one is negative
+     * @throws LngdStateException if there are no ranks
+     */
+    public void share(long first, long samples) {
+        checkOpen();
+        if (first < 0 || samples < 0) {
+            throw new LngdArgumentException(
+                    (first < 0 ? "first is " + first : "samples is " + samples)
+                            + ", allowed is 0 or more");
+        }
+        attachment.share(first, samples);
+    }
+
+    /**
      * Moves the parameters by one step of LNGD. Layers that the backward pass did not reach stay
      * where they are.
      *
+     * <p>With ranks this is a collective: all of them call it, for each batch. Gradients hold the
+     * mean over the whole batch afterwards.
+     *
      * @throws LngdStateException if no parameter has a gradient, if a parameter was moved since
-     *     {@link #attach}, and while averaged weights are in the model; nothing is changed then
+     *     {@link #attach}, and while averaged weights are in the model; nothing is changed then.
+     *     With ranks on all of them, where one refuses or is at another step
+     * @throws org.lngd4j.pytorch.parallel.RanksException if a rank has died or hangs; the
+     *     attachment steps no more then
      * @throws org.lngd4j.nativelib.LngdDeviceException if a device fails
      */
     public void step() {

@@ -56,6 +56,24 @@ final class Parameter {
         return slot.defined();
     }
 
+    /** Numbers in it. */
+    long count() {
+        return tensor.numel();
+    }
+
+    /** The gradient that the backward pass has left; {@link #hasGradient()}. */
+    Tensor gradientTensor() {
+        return slot;
+    }
+
+    /** Sets the gradient, and makes one where there is none, to numbers in the order of memory. */
+    void fillGradient(Tensor numbers) {
+        if (!slot.defined()) {
+            slot.put(torch.zeros_like(tensor.detach()));
+        }
+        slot.copy_(numbers.view_as(slot));
+    }
+
     /** Where the gradient lies now; whether it has moved. */
     boolean refresh() {
         boolean moved = gradient.refresh();

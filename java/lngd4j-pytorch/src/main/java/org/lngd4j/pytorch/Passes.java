@@ -40,6 +40,7 @@ final class Passes {
     private final List<Sighting> sightings = new ArrayList<>();
     private final Runnable checkThread;
     private long step;
+    private long first; // sample of this rank's share, numbered in the whole batch
     private int outputs; // of this step, so that each draws targets of its own
 
     Passes(
@@ -54,13 +55,26 @@ final class Passes {
         captures.forEach(capture -> index.put(capture, index.size()));
     }
 
-    /** Tells each layer whether the coming step wants to know what it sees. */
-    void prepare(long comingStep) {
+    /**
+     * Tells each layer whether the coming step wants to know what it sees.
+     *
+     * @return whether any does
+     */
+    boolean prepare(long comingStep) {
         step = comingStep;
         outputs = 0;
+        boolean any = false;
         for (int i = 0; i < captures.size(); i++) {
-            captures.get(i).due(optimizer.needsStatistics(i) ? this : null);
+            boolean due = optimizer.needsStatistics(i);
+            captures.get(i).due(due ? this : null);
+            any |= due;
         }
+        return any;
+    }
+
+    /** Which sample of the whole batch is the first of this rank's share. */
+    void first(long sample) {
+        first = sample;
     }
 
     /**
@@ -161,9 +175,15 @@ final class Passes {
         if (some.size(0) == 0) {
             return; // padding only
         }
+        long rows = top.capture().form().outputs(logits.detach()).size(0);
         Tensor delta =
                 SampledTargets.gradient(
-                        top.capture().output(), some, options.seed(), step, outputs++);
+                        top.capture().output(),
+                        some,
+                        options.seed(),
+                        step,
+                        outputs++,
+                        first * (rows / logits.size(0)));
         List<Sighting> below = new ArrayList<>();
         TensorVector at = new TensorVector();
         for (Sighting s : sightings) {
@@ -212,6 +232,7 @@ final class Passes {
                 options.fisher() == Fisher.PROVIDED ? Signal.GRADIENTS : Signal.PRE_ACTIVATIONS;
         for (Sighting s : sightings) {
             if (s.signal() != null && s.passedBackward()) {
+                optimizer.sampleOffset(first * s.positions());
                 optimizer.observe(
                         s.layer(),
                         TorchTensor.of("inputs", s.inputs()),

@@ -14,6 +14,7 @@ final class Sighting {
     private final Tensor rows; // which positions count; null: all
     private Tensor inputs; // the batch; after sampling, a copy of the first samples
     private Tensor output; // the layer's own result, of which the model got a copy
+    private long positions = 1; // rows of a sample, padding too
     private Tensor signal; // what is observed with the inputs; null: not known yet
     private Tensor witness; // has a gradient once the backward pass has come by
 
@@ -102,6 +103,7 @@ final class Sighting {
             return;
         }
         Tensor all = inputs;
+        positions = capture.form().inputs(all.detach()).size(0) / all.size(0);
         inputs = keep(inputRows(all.detach().narrow(0, 0, samples)).clone());
         drop(all);
         signal = keep(ofOutputs);
@@ -112,6 +114,11 @@ final class Sighting {
         witness = keep(tensor);
         drop(output);
         output = null;
+    }
+
+    /** Rows that a sample has in the inputs, whether they count or not. */
+    long positions() {
+        return positions;
     }
 
     /** Samples that were kept; 0 where they are not chosen yet. */

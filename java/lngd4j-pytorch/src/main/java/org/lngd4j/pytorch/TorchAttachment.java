@@ -18,8 +18,10 @@ import org.lngd4j.MemoryKind;
 import org.lngd4j.ParameterRule;
 import org.lngd4j.RegistrationReport;
 import org.lngd4j.adapter.HealthWatch;
+import org.lngd4j.nativelib.LngdArgumentException;
 import org.lngd4j.nativelib.LngdException;
 import org.lngd4j.nativelib.LngdStateException;
+import org.lngd4j.pytorch.parallel.Ranks;
 
 /** What stands between a model and the optimizer; {@link LngdTorch} is what the user holds. */
 @SuppressWarnings("try") // scopes that are only opened and closed
@@ -37,12 +39,14 @@ final class TorchAttachment {
     private final Thread owner = Thread.currentThread();
     private final HealthWatch watch =
             new HealthWatch(this::health, line -> LOGGER.log(System.Logger.Level.WARNING, line));
+    private ParallelStep parallel; // null: one process
     private AveragedWeights averaged; // while they are in the model
     private boolean leaveAverages = true;
     private long stream = -1; // none set yet
     private long steps;
     private long stepsPastEnd;
     private boolean endTold;
+    private boolean due; // statistics, of any layer, in the coming step
     private int epoch;
 
     private TorchAttachment(Module model, LngdOptions options, Registration registration) {
@@ -84,6 +88,18 @@ final class TorchAttachment {
         }
     }
 
+    /** From now on steps are those of all ranks; see {@link ParallelStart}. */
+    void connect(Ranks with) {
+        if (optimizer.sums().kind() != MemoryKind.HOST) {
+            throw new LngdArgumentException(
+                    "options.device is "
+                            + options().device()
+                            + ", allowed with ranks is CPU: Gloo adds in host memory");
+        }
+        optimizer.waitForSums(true);
+        parallel = new ParallelStep(with, layers);
+    }
+
     /** AUTO is where the parameters are: copying them to another device would only cost. */
     private static LngdOptions onDevice(LngdOptions options, List<BoundLayer> layers) {
         TorchTensor first = layers.get(0).weight().value();
@@ -97,22 +113,50 @@ final class TorchAttachment {
 
     private void prepare() {
         optimizer.schedule(steps, epoch);
-        passes.prepare(steps);
+        due = passes.prepare(steps);
     }
 
     // ---- a step ----
 
     void step() {
-        checkThread();
-        checkNotSwapped("the next step");
+        if (parallel == null) {
+            checkMayStep();
+        } else {
+            parallel.meet(this::checkMayStep, steps, epoch, options().schedule().end());
+        }
         if (steps >= options().schedule().end()) {
             passEnd();
             return;
+        }
+        try {
+            move();
+        } catch (RuntimeException | Error e) {
+            if (parallel != null) {
+                parallel.abandon(e);
+            }
+            throw e;
+        }
+        steps++;
+        watch.stepped(steps);
+        prepare();
+    }
+
+    private void checkMayStep() {
+        checkThread();
+        checkNotSwapped("the next step");
+    }
+
+    private void move() {
+        if (parallel != null) {
+            parallel.reduceGradients();
         }
         plans.look();
         takeStream();
         try {
             passes.observe();
+            if (parallel != null && due) {
+                parallel.reduceStatistics(optimizer);
+            }
             plans.step(optimizer.schedule(steps, epoch));
         } catch (RuntimeException | Error e) {
             discard();
@@ -122,9 +166,9 @@ final class TorchAttachment {
             // hand its memory to the next tensor.
             passes.forget();
         }
-        steps++;
-        watch.stepped(steps);
-        prepare();
+        if (parallel != null) {
+            parallel.stepped();
+        }
     }
 
     /** On a GPU everything is done in the order of the stream that PyTorch works on now. */
@@ -150,6 +194,9 @@ final class TorchAttachment {
 
     private void passEnd() {
         passes.forget();
+        if (parallel != null) {
+            parallel.stepped();
+        }
         stepsPastEnd++;
         if (!endTold) {
             endTold = true;
@@ -160,6 +207,17 @@ final class TorchAttachment {
                     options().schedule(),
                     Long.toString(steps));
         }
+    }
+
+    /** This rank's share of the coming batch; see {@link LngdTorch#share}. */
+    void share(long first, long samples) {
+        checkThread();
+        if (parallel == null) {
+            throw new LngdStateException(
+                    "share tells which samples this rank has, but LNGD was attached without ranks");
+        }
+        passes.first(first);
+        parallel.share(first, samples);
     }
 
     /** The run goes on for longer; see {@link LngdTorch#extend}. */
@@ -226,6 +284,9 @@ final class TorchAttachment {
 
     void restoreState(InputStream state) throws IOException {
         checkNotSwapped("restoring");
+        if (parallel != null) {
+            parallel.restored();
+        }
         StateHeader header = StateHeader.read(state, told);
         passes.forget();
         optimizer.restoreState(state, header.extension());
@@ -251,6 +312,9 @@ final class TorchAttachment {
             captures.forEach(LayerCapture::detach);
             passes.forget();
             optimizer.close();
+            if (parallel != null) {
+                parallel.close();
+            }
         }
     }
 

@@ -77,7 +77,7 @@ class SampledFisherTest {
                 Tensor s1 = torch.linear(some, net.first.weight(), optional(net.first.bias()));
                 Tensor h = torch.relu(s1);
                 Tensor s2 = torch.linear(h, net.second.weight(), optional(net.second.bias()));
-                Tensor g2 = SampledTargets.gradient(OutputModel.SOFTMAX, s2, seed, 0, 0);
+                Tensor g2 = SampledTargets.gradient(OutputModel.SOFTMAX, s2, seed, 0, 0, 0);
                 Tensor slope = s1.gt(new org.bytedeco.pytorch.Scalar(0)).to(g2.scalar_type());
                 Tensor g1 = g2.matmul(net.second.weight()).mul(slope);
                 a1 = second(withOne(some), n);

@@ -22,7 +22,7 @@ class SampledTargetsTest {
     private final TargetNoise noise = new TargetNoise(7, 3, 1);
 
     private float[] gradient(OutputModel model) {
-        return Nets.floats(SampledTargets.gradient(model, logits, 7, 3, 1));
+        return Nets.floats(SampledTargets.gradient(model, logits, 7, 3, 1, 0));
     }
 
     @Test
@@ -51,7 +51,7 @@ class SampledTargetsTest {
     void aClassOfProbabilityZeroIsNeverDrawn() {
         Tensor extreme =
                 Tensor.create(new float[] {-200, 0, -200, 0, -200, -200, -200, -200, 0}, 3, 3);
-        float[] g = Nets.floats(SampledTargets.gradient(OutputModel.SOFTMAX, extreme, 1, 1, 0));
+        float[] g = Nets.floats(SampledTargets.gradient(OutputModel.SOFTMAX, extreme, 1, 1, 0, 0));
         for (float x : g) {
             assertThat(x).isEqualTo(0f);
         }

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.pytorch;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.lang.ref.WeakReference;
+import java.net.ServerSocket;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.lngd4j.MemoryKind;
+import org.lngd4j.SumBuffers;
+import org.lngd4j.nativelib.LngdArgumentException;
+import org.lngd4j.nativelib.LngdHandleException;
+import org.lngd4j.nativelib.LngdStateException;
+import org.lngd4j.pytorch.parallel.Ranks;
+import org.lngd4j.pytorch.parallel.RanksException;
+import org.lngd4j.pytorch.parallel.Rendezvous;
+
+/** Collectives, and what they refuse. */
+class CollectivesTest {
+    private static final Duration SECOND = Duration.ofSeconds(1);
+
+    @TempDir Path folder;
+
+    private static String collectives(Ranks ranks) {
+        Tensor sum = Tensor.create(new float[] {1 + ranks.rank(), 10});
+        ranks.sum(sum);
+        assertThat(Nets.floats(sum)).containsExactly(3, 20);
+        Tensor of = Tensor.create(new float[] {ranks.rank(), 5});
+        ranks.broadcast(of, 1);
+        assertThat(Nets.floats(of)).containsExactly(1, 5);
+        assertThat(ranks.gather("r\u00e4nk " + "x".repeat(3 * ranks.rank())))
+                .isEqualTo(List.of("r\u00e4nk ", "r\u00e4nk xxx"));
+        ranks.agree(Map.of("a", "1"));
+        assertThatThrownBy(() -> ranks.agree(Map.of("a", ranks.rank() + "\n\t2")))
+                .isInstanceOf(LngdArgumentException.class)
+                .hasMessageEndingWith("rank 1 has a 1 2, rank 0 0 2");
+        return ranks.toString();
+    }
+
+    @Test
+    void workThroughAFile() throws Exception {
+        Rendezvous file = Rendezvous.file(folder.resolve("store"));
+        assertThat(RankThreads.run(file, CollectivesTest::collectives))
+                .containsExactly("Ranks[rank 0 of 2]", "Ranks[rank 1 of 2]");
+    }
+
+    @Test
+    void workThroughAServer() throws Exception {
+        int port;
+        try (ServerSocket free = new ServerSocket(0)) {
+            port = free.getLocalPort();
+        }
+        RankThreads.run(Rendezvous.tcp("127.0.0.1", port), CollectivesTest::collectives);
+    }
+
+    @Test
+    void aRankThatGivesUpIsKnownAtOnce() throws Exception {
+        long start = System.nanoTime();
+        List<String> messages =
+                RankThreads.run(
+                        Rendezvous.file(folder.resolve("store")),
+                        ranks -> {
+                            if (ranks.rank() == 1) {
+                                ranks.abandon("of a test");
+                            }
+                            try {
+                                ranks.gather("");
+                                return "";
+                            } catch (RanksException | LngdStateException e) {
+                                return e.getMessage();
+                            }
+                        });
+        assertThat(messages.get(0)).startsWith("rank 0 of 2: the all-reduce of 2 numbers failed");
+        assertThat(messages.get(1))
+                .startsWith("rank 1 of 2 is of no use any more, since of a test");
+        assertThat(Duration.ofNanos(System.nanoTime() - start)).isLessThan(Duration.ofSeconds(10));
+    }
+
+    /** It would free store and group in any order, and one of the two damages the heap. */
+    @Test
+    void theGarbageCollectorLeavesOpenRanksAlone() throws Exception {
+        Rendezvous file = Rendezvous.file(folder.resolve("store"));
+        WeakReference<Ranks> left = new WeakReference<>(Ranks.connect(file, 0, 1, SECOND));
+        for (int i = 0; i < 5; i++) {
+            System.gc();
+            Thread.sleep(10); // references are cleared in a thread of its own
+        }
+        Ranks ranks = left.get();
+        assertThat(ranks).isNotNull();
+        ranks.close();
+        ranks = null;
+        for (int i = 0; i < 50 && left.get() != null; i++) {
+            System.gc();
+            Thread.sleep(10);
+        }
+        assertThat(left.get()).isNull();
+    }
+
+    @Test
+    void aRankThatComesAloneGivesUp() {
+        Rendezvous file = Rendezvous.file(folder.resolve("store"));
+        assertThatThrownBy(() -> Ranks.connect(file, 1, 2, SECOND))
+                .isInstanceOf(RanksException.class)
+                .hasMessageStartingWith("rank 1 of 2 could not connect at " + folder)
+                .hasMessageContaining("within PT1S");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"0.0.0.0", "::", "192.0.2.1", "", "no such host"})
+    void listensOnOneAddressOfThisMachineOnly(String bind) {
+        Rendezvous file = Rendezvous.file(folder.resolve("store"));
+        assertThatThrownBy(() -> Ranks.connect(file, 0, 1, SECOND, bind))
+                .isInstanceOf(LngdArgumentException.class)
+                .hasMessageStartingWith("bind is " + (bind.isEmpty() ? "blank" : bind));
+    }
+
+    @Test
+    void refusesWhatItCannotWorkOn() {
+        Rendezvous file = Rendezvous.file(folder.resolve("store"));
+        refused(() -> Ranks.connect(file, 2, 2, SECOND), "rank is 2, allowed is 0 to 1");
+        refused(() -> Ranks.connect(file, 0, 0, SECOND), "size is 0, allowed is 1 or more");
+        refused(() -> Ranks.connect(file, 0, 1, Duration.ZERO), "timeout is PT0S");
+        refused(() -> Ranks.connect(null, 0, 1, SECOND), "rendezvous is null");
+        refused(() -> Rendezvous.file(folder.resolve("no/file")), "path is " + folder);
+        refused(() -> Rendezvous.tcp(" ", 1), "host is  ");
+        refused(() -> Rendezvous.tcp("localhost", 65536), "port is 65536, allowed is 1 to 65535");
+        // A world of one, and an interface by its name.
+        Ranks one = Ranks.connect(file, 0, 1, SECOND, "lo");
+        assertThat(one.gather("alone")).containsExactly("alone");
+        refused(() -> one.broadcast(Tensor.create(1f), 1), "root is 1, allowed is 0 to 0");
+        refused(() -> one.sum((Tensor) null), "tensor is null");
+        refused(() -> one.sum(Nets.inputs(1, 3, 2).t()), "tensor is not contiguous and on cpu");
+        refused(
+                () -> one.sum(new SumBuffers(MemoryKind.CUDA, 0, 1, 1, 1, 1)),
+                "sums are in memory");
+        assertThat(one.gather("still")).containsExactly("still");
+        one.close();
+        one.close();
+        assertThatThrownBy(() -> one.gather("")).isInstanceOf(LngdHandleException.class);
+    }
+
+    private static void refused(
+            org.assertj.core.api.ThrowableAssert.ThrowingCallable what, String message) {
+        assertThatThrownBy(what)
+                .isInstanceOf(LngdArgumentException.class)
+                .hasMessageStartingWith(message);
+    }
+}
