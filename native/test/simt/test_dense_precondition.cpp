@@ -159,10 +159,10 @@ void check_layers(const std::vector<Size>& sizes, float decay, float weight_scal
   const Array<DirectionSums> device_sums(outputs.size());
   REQUIRE(cudaMemset(device_sums.data, 0, outputs.size() * sizeof(DirectionSums)) == cudaSuccess);
   CHECK_EQ(lngd::cuda::prepare_dense_precondition(), cudaSuccess);
-  CHECK_EQ(lngd::cuda::launch_dense_precondition(device_settings.data, device_table.data,
-                                                 {device_seconds.data, device_products.data}, device_tiles.data,
-                                                 static_cast<int32_t>(tiles.size()), device_outputs.data,
-                                                 static_cast<int32_t>(outputs.size()), device_sums.data, nullptr),
+  CHECK_EQ(lngd::cuda::launch_dense_precondition(
+               device_settings.data, device_table.data, {device_seconds.data, device_products.data}, device_tiles.data,
+               static_cast<int32_t>(tiles.size()), device_outputs.data, static_cast<int32_t>(outputs.size()), nullptr,
+               0, device_sums.data, nullptr),
            cudaSuccess);
   finish_launches();
   const std::vector<DirectionSums> sums = device_sums.read();

@@ -152,7 +152,7 @@ TEST(kernel_diagonal_inverse) {
       phi.push_back(std::make_unique<Array<float>>(phis[t]));
       inverse.push_back(std::make_unique<Array<float>>(std::vector<float>(phis[t].size(), 7.0f)));
       tasks.push_back({phi[t]->data, inverse[t]->data, records.data + (t == 5 ? 1 : 0),
-                       static_cast<int32_t>(phis[t].size()), static_cast<int32_t>(t), static_cast<int32_t>(t)});
+                       static_cast<int32_t>(phis[t].size()), static_cast<int32_t>(t), static_cast<int32_t>(t), false});
     }
     const Array<DiagonalTask> device_tasks(tasks);
     const Array<FactorResult> results(tasks.size());

@@ -230,11 +230,11 @@ void run(const std::vector<Size>& sizes, const Options& options) {
   const Array<DirectionSums> device_sums(outputs.size());
   REQUIRE(cudaMemset(device_sums.data, 0, outputs.size() * sizeof(DirectionSums)) == cudaSuccess);
   CHECK_EQ(lngd::cuda::prepare_orthogonal(), cudaSuccess);
-  CHECK_EQ(
-      lngd::cuda::launch_orthogonal(device_settings.data, device_table.data, device_tables.plan, device_tiles.data,
-                                    static_cast<int32_t>(tiles.size()), device_outputs.data,
-                                    static_cast<int32_t>(outputs.size()), device_sums.data, options.precision, nullptr),
-      cudaSuccess);
+  CHECK_EQ(lngd::cuda::launch_orthogonal(device_settings.data, device_table.data, device_tables.plan, device_tiles.data,
+                                         static_cast<int32_t>(tiles.size()), device_outputs.data,
+                                         static_cast<int32_t>(outputs.size()), nullptr, 0, device_sums.data,
+                                         options.precision, nullptr),
+           cudaSuccess);
   finish_launches();
   const std::vector<DirectionSums> sums = device_sums.read();
   for (size_t i = 0; i < cases.size(); ++i) {

@@ -369,7 +369,7 @@ TEST(kernel_layer_damping_of_vectors) {
   std::vector<lngd::cuda::DiagonalTask> diagonals;
   std::vector<DampedLayer> damped;
   const FactorLayer full_layer = lngd::cuda::add_factor_layer(full.shape, full.memory(), 0, tasks),
-                    layer = lngd::cuda::add_diagonal_layer(shape, memory, 1, full_layer.blocks, diagonals);
+                    layer = lngd::cuda::add_diagonal_layer(shape, memory, 1, full_layer.blocks, false, diagonals);
   lngd::cuda::append_damped_layers(full.shape, full.memory(), full_layer, rules.rule, damped);
   lngd::cuda::append_damped_layers(shape, memory, layer, rules.rule, damped);
   REQUIRE(damped.size() == 2 && diagonals.size() == 2 && tasks.size() == 3);
