@@ -50,7 +50,8 @@ class ParallelStepTest {
     @Test
     void aGradientOfSomeRanksIsAddedToZeros() throws Exception {
         Nets.Mlp one = new Nets.Mlp(1);
-        try (LngdTorch lngd = LngdTorch.attach(one, OPTIONS).leaveAverages(false)) {
+        try (LngdTorch lngd =
+                LngdTorch.attach(one, OPTIONS, ParameterRule.adamW()).leaveAverages(false)) {
             for (int step = 0; step < 3; step++) {
                 Tensor x = Nets.inputs(step, Nets.BATCH, Nets.INPUTS);
                 Tensor s = one.first.forward(x);

@@ -110,7 +110,7 @@ final class RankProgram {
             RankNets.Net net, LngdOptions options, Ranks ranks, boolean spoil, List<Long> skipped) {
         try (LngdTorch lngd =
                 ranks == null
-                        ? LngdTorch.attach(net, options)
+                        ? LngdTorch.attach(net, options, ParameterRule.adamW())
                         : LngdTorch.attach(net, options, ParameterRule.adamW(), ranks)) {
             for (int step = 0; step < STEPS; step++) {
                 try (PointerScope scope = new PointerScope()) {
