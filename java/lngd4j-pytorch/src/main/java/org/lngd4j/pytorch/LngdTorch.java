@@ -18,10 +18,10 @@ import org.lngd4j.LngdOptimizer;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.ParameterRule;
 import org.lngd4j.RegistrationReport;
+import org.lngd4j.gloo.Ranks;
 import org.lngd4j.nativelib.LngdArgumentException;
 import org.lngd4j.nativelib.LngdHandleException;
 import org.lngd4j.nativelib.LngdStateException;
-import org.lngd4j.pytorch.parallel.Ranks;
 
 /**
  * LNGD attached to a PyTorch model, in the role of an optimizer: after each backward pass {@link
@@ -128,7 +128,7 @@ public final class LngdTorch implements AutoCloseable {
      * @throws LngdArgumentException on all ranks, where they differ in parameters, layers, options,
      *     threads, library or processor; or as without ranks
      * @throws LngdStateException if LNGD is attached to one of its layers already
-     * @throws org.lngd4j.pytorch.parallel.RanksException if a rank does not come
+     * @throws org.lngd4j.gloo.RanksException if a rank does not come
      */
     public static LngdTorch attach(
             Module model, LngdOptions options, ParameterRule others, Ranks ranks) {
@@ -193,8 +193,8 @@ public final class LngdTorch implements AutoCloseable {
      * @throws LngdStateException if no parameter has a gradient, if a parameter was moved since
      *     {@link #attach}, and while averaged weights are in the model; nothing is changed then.
      *     With ranks on all of them, where one refuses or is at another step
-     * @throws org.lngd4j.pytorch.parallel.RanksException if a rank has died or hangs, or a
-     *     parameter was moved on one of them; the attachment steps no more then
+     * @throws org.lngd4j.gloo.RanksException if a rank has died or hangs, or a parameter was moved
+     *     on one of them; the attachment steps no more then
      * @throws org.lngd4j.nativelib.LngdDeviceException if a device fails
      */
     public void step() {

@@ -8,8 +8,8 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.ParameterRule;
+import org.lngd4j.gloo.Ranks;
 import org.lngd4j.nativelib.LngdArgumentException;
-import org.lngd4j.pytorch.parallel.Ranks;
 
 /** The attachment of a model on all ranks: the same everywhere, or an exception everywhere. */
 @SuppressWarnings("try") // scopes that are only opened and closed

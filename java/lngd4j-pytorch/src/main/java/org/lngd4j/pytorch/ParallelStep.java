@@ -13,8 +13,8 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.lngd4j.LngdOptimizer;
+import org.lngd4j.gloo.Ranks;
 import org.lngd4j.nativelib.LngdStateException;
-import org.lngd4j.pytorch.parallel.Ranks;
 
 /**
  * The collectives of a step. First all ranks tell each other where they are, in one short

@@ -18,10 +18,10 @@ import org.lngd4j.MemoryKind;
 import org.lngd4j.ParameterRule;
 import org.lngd4j.RegistrationReport;
 import org.lngd4j.adapter.HealthWatch;
+import org.lngd4j.gloo.Ranks;
 import org.lngd4j.nativelib.LngdArgumentException;
 import org.lngd4j.nativelib.LngdException;
 import org.lngd4j.nativelib.LngdStateException;
-import org.lngd4j.pytorch.parallel.Ranks;
 
 /** What stands between a model and the optimizer; {@link LngdTorch} is what the user holds. */
 @SuppressWarnings("try") // scopes that are only opened and closed

@@ -17,8 +17,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.ParameterRule;
-import org.lngd4j.pytorch.parallel.Ranks;
-import org.lngd4j.pytorch.parallel.Rendezvous;
+import org.lngd4j.gloo.Ranks;
+import org.lngd4j.gloo.Rendezvous;
 
 /** The program of docs/data-parallel.md for PyTorch. */
 @SuppressWarnings("try") // scopes that are only opened and closed

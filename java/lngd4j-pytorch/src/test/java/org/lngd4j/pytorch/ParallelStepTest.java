@@ -15,10 +15,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.ParameterRule;
+import org.lngd4j.gloo.Ranks;
+import org.lngd4j.gloo.Rendezvous;
 import org.lngd4j.nativelib.LngdArgumentException;
 import org.lngd4j.nativelib.LngdStateException;
-import org.lngd4j.pytorch.parallel.Ranks;
-import org.lngd4j.pytorch.parallel.Rendezvous;
 
 /** What differs between ranks, and what goes wrong on one of them. */
 @SuppressWarnings("try") // scopes that are only opened and closed

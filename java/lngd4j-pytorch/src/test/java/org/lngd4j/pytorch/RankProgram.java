@@ -18,9 +18,9 @@ import org.lngd4j.Fisher;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.ParameterRule;
 import org.lngd4j.Preset;
+import org.lngd4j.gloo.Ranks;
+import org.lngd4j.gloo.Rendezvous;
 import org.lngd4j.nativelib.LngdException;
-import org.lngd4j.pytorch.parallel.Ranks;
-import org.lngd4j.pytorch.parallel.Rendezvous;
 
 /** What each process of {@link RanksTest} runs; it writes what it sees into files. */
 @SuppressWarnings("try") // scopes that are only opened and closed

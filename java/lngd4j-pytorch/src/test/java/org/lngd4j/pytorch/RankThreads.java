@@ -8,8 +8,8 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import org.lngd4j.pytorch.parallel.Ranks;
-import org.lngd4j.pytorch.parallel.Rendezvous;
+import org.lngd4j.gloo.Ranks;
+import org.lngd4j.gloo.Rendezvous;
 
 /** Two ranks as threads of this process: seconds less than processes, and nothing else differs. */
 final class RankThreads {

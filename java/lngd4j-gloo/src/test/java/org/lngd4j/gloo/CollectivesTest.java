@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package org.lngd4j.pytorch;
+package org.lngd4j.gloo;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -10,7 +10,9 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -20,9 +22,6 @@ import org.lngd4j.SumBuffers;
 import org.lngd4j.nativelib.LngdArgumentException;
 import org.lngd4j.nativelib.LngdHandleException;
 import org.lngd4j.nativelib.LngdStateException;
-import org.lngd4j.pytorch.parallel.Ranks;
-import org.lngd4j.pytorch.parallel.RanksException;
-import org.lngd4j.pytorch.parallel.Rendezvous;
 
 /** Collectives, and what they refuse. */
 class CollectivesTest {
@@ -30,13 +29,19 @@ class CollectivesTest {
 
     @TempDir Path folder;
 
+    private static float[] floats(Tensor tensor) {
+        float[] values = new float[Math.toIntExact(tensor.numel())];
+        new FloatPointer(tensor.data_ptr()).get(values);
+        return values;
+    }
+
     private static String collectives(Ranks ranks) {
         Tensor sum = Tensor.create(new float[] {1 + ranks.rank(), 10});
         ranks.sum(sum);
-        assertThat(Nets.floats(sum)).containsExactly(3, 20);
+        assertThat(floats(sum)).containsExactly(3, 20);
         Tensor of = Tensor.create(new float[] {ranks.rank(), 5});
         ranks.broadcast(of, 1);
-        assertThat(Nets.floats(of)).containsExactly(1, 5);
+        assertThat(floats(of)).containsExactly(1, 5);
         assertThat(ranks.gather("r\u00e4nk " + "x".repeat(3 * ranks.rank())))
                 .isEqualTo(List.of("r\u00e4nk ", "r\u00e4nk xxx"));
         ranks.agree(Map.of("a", "1"));
@@ -138,7 +143,7 @@ class CollectivesTest {
         assertThat(one.gather("alone")).containsExactly("alone");
         refused(() -> one.broadcast(Tensor.create(1f), 1), "root is 1, allowed is 0 to 0");
         refused(() -> one.sum((Tensor) null), "tensor is null");
-        refused(() -> one.sum(Nets.inputs(1, 3, 2).t()), "tensor is not contiguous and on cpu");
+        refused(() -> one.sum(torch.randn(3, 2).t()), "tensor is not contiguous and on cpu");
         refused(
                 () -> one.sum(new SumBuffers(MemoryKind.CUDA, 0, 1, 1, 1, 1)),
                 "sums are in memory");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package org.lngd4j.pytorch.parallel;
+package org.lngd4j.gloo;
 
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
