@@ -9,14 +9,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.function.Supplier;
+import java.util.function.Function;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.BroadcastOptions;
 import org.bytedeco.pytorch.ProcessGroupGloo;
-import org.bytedeco.pytorch.Store;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.TensorVector;
@@ -67,16 +66,17 @@ public final class Ranks implements AutoCloseable {
     private final int rank;
     private final int size;
     private final Duration timeout;
-    private Store store; // null: closed
-    private ProcessGroupGloo group;
+    private Connection connection; // null: closed
     private String broken; // why it is of no use; null: it is
+    private long calls;
+    private long bytes;
+    private long nanos;
 
-    private Ranks(int rank, int size, Duration timeout, Store store, ProcessGroupGloo group) {
+    private Ranks(int rank, int size, Duration timeout, Connection connection) {
         this.rank = rank;
         this.size = size;
         this.timeout = timeout;
-        this.store = store;
-        this.group = group;
+        this.connection = connection;
         OPEN.add(this);
     }
 
@@ -126,14 +126,9 @@ public final class Ranks implements AutoCloseable {
                     "timeout is " + timeout + ", allowed is a millisecond or more");
         }
         GlooAddress address = GlooAddress.of(bind);
-        Store store = null;
         try {
-            store = rendezvous.open(rank, size, timeout);
-            return new Ranks(rank, size, timeout, store, address.group(store, rank, size, timeout));
+            return new Ranks(rank, size, timeout, rendezvous.connect(address, rank, size, timeout));
         } catch (RuntimeException e) {
-            if (store != null) {
-                store.releaseReference();
-            }
             throw new RanksException(
                     "rank "
                             + rank
@@ -178,7 +173,8 @@ public final class Ranks implements AutoCloseable {
         check(tensor);
         run(
                 "the all-reduce of " + tensor.numel() + " numbers",
-                () -> group.allreduce(new TensorVector(tensor)));
+                tensor.nbytes(),
+                group -> group.allreduce(new TensorVector(tensor)));
     }
 
     /**
@@ -225,7 +221,8 @@ public final class Ranks implements AutoCloseable {
         }
         run(
                 "the broadcast of " + tensor.numel() + " numbers",
-                () ->
+                tensor.nbytes(),
+                group ->
                         group.broadcast(
                                 new TensorVector(tensor), new BroadcastOptions().rootRank(root)));
     }
@@ -252,11 +249,11 @@ public final class Ranks implements AutoCloseable {
             for (long length : lengths) {
                 longest = Math.max(longest, length);
             }
-            TensorOptions bytes = new TensorOptions(torch.ScalarType.Byte);
-            Tensor mine = torch.zeros(new long[] {1, longest}, bytes);
+            TensorOptions type = new TensorOptions(torch.ScalarType.Byte);
+            Tensor mine = torch.zeros(new long[] {1, longest}, type);
             new BytePointer(mine.data_ptr()).put(own, 0, own.length);
-            Tensor all = torch.zeros(new long[] {size, longest}, bytes);
-            run("the all-gather of a text", () -> group._allgather_base(all, mine));
+            Tensor all = torch.zeros(new long[] {size, longest}, type);
+            run("the all-gather of a text", longest, group -> group._allgather_base(all, mine));
             List<String> texts = new ArrayList<>();
             BytePointer data = new BytePointer(all.data_ptr());
             for (int r = 0; r < size; r++) {
@@ -291,16 +288,24 @@ public final class Ranks implements AutoCloseable {
     }
 
     /**
+     * What the collectives have cost so far.
+     *
+     * @return counts since the ranks connected
+     */
+    public CollectiveTimes times() {
+        return new CollectiveTimes(calls, bytes, nanos);
+    }
+
+    /**
      * Gives up on purpose: closes the connections, so that the other ranks' next collective fails
      * at once, and not at the timeout. For a rank that cannot go on.
      *
      * @param why the reason, which later calls here tell
      */
     public void abandon(String why) {
-        if (broken == null && group != null) {
+        if (broken == null && connection != null) {
             broken = why;
-            group.releaseReference();
-            group = null;
+            connection.disconnect();
         }
     }
 
@@ -320,7 +325,7 @@ public final class Ranks implements AutoCloseable {
     }
 
     private void checkUsable() {
-        if (store == null) {
+        if (connection == null) {
             throw new LngdHandleException("these Ranks were closed");
         }
         if (broken != null) {
@@ -332,10 +337,14 @@ public final class Ranks implements AutoCloseable {
         }
     }
 
-    private void run(String what, Supplier<Work> start) {
+    private void run(String what, long length, Function<ProcessGroupGloo, Work> start) {
         checkUsable();
+        long began = System.nanoTime();
         try (PointerScope scope = new PointerScope()) {
-            start.get()._wait();
+            start.apply(connection.group())._wait();
+            calls++;
+            bytes += length;
+            nanos += System.nanoTime() - began;
         } catch (RuntimeException e) {
             String message = what + " failed: " + firstLine(e);
             abandon(message);
@@ -351,7 +360,7 @@ public final class Ranks implements AutoCloseable {
     }
 
     /** PyTorch adds the stack of C++, and Gloo begins with the path of its source. */
-    private static String firstLine(RuntimeException e) {
+    static String firstLine(Throwable e) {
         String line = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
         return line.replaceFirst("^\\[[^]]*/([^]/]*)]", "[$1]");
     }
@@ -363,13 +372,9 @@ public final class Ranks implements AutoCloseable {
     /** Closes the connections. A second call does nothing. */
     @Override
     public void close() {
-        if (store != null) {
-            if (group != null) {
-                group.releaseReference();
-                group = null;
-            }
-            store.releaseReference(); // after the group
-            store = null;
+        if (connection != null) {
+            connection.close();
+            connection = null;
             OPEN.remove(this);
         }
     }
@@ -378,6 +383,6 @@ public final class Ranks implements AutoCloseable {
     public String toString() {
         return "Ranks["
                 + name()
-                + (store == null ? ", closed]" : broken != null ? ", broken]" : "]");
+                + (connection == null ? ", closed]" : broken != null ? ", broken]" : "]");
     }
 }

@@ -17,14 +17,16 @@ import org.lngd4j.nativelib.LngdArgumentException;
 public final class Rendezvous {
     private static final int LARGEST_PORT = 65535;
 
-    private final Path file; // null: host and port
+    private final Path file; // null: another kind
     private final String host;
     private final int port;
+    private final TextGather gather; // null: none
 
-    private Rendezvous(Path file, String host, int port) {
+    private Rendezvous(Path file, String host, int port, TextGather gather) {
         this.file = file;
         this.host = host;
         this.port = port;
+        this.gather = gather;
     }
 
     /**
@@ -45,7 +47,7 @@ public final class Rendezvous {
             throw new LngdArgumentException(
                     "path is " + path + ", allowed is a file in a folder that is there");
         }
-        return new Rendezvous(whole, null, 0);
+        return new Rendezvous(whole, null, 0, null);
     }
 
     /**
@@ -67,12 +69,42 @@ public final class Rendezvous {
             throw new LngdArgumentException(
                     "port is " + port + ", allowed is 1 to " + LARGEST_PORT);
         }
-        return new Rendezvous(null, host, port);
+        return new Rendezvous(null, host, port, null);
+    }
+
+    /**
+     * An all-gather that the ranks have already, such as that of a barrier stage of Spark: it
+     * carries the addresses, in a few rounds of some hundred bytes. Nothing listens for it.
+     *
+     * @param gather called by {@link Ranks#connect} on the thread that connects, as often as it
+     *     takes, on all ranks alike. What it throws ends the connecting
+     * @return the rendezvous
+     * @throws LngdArgumentException if it is null
+     */
+    public static Rendezvous gathered(TextGather gather) {
+        if (gather == null) {
+            throw new LngdArgumentException("gather is null");
+        }
+        return new Rendezvous(null, null, 0, gather);
+    }
+
+    /** Blocks until all ranks are connected; the caller closes what it gets. */
+    Connection connect(GlooAddress address, int rank, int size, Duration timeout) {
+        if (gather != null) {
+            return new GatheredStore(gather, address, rank, size, timeout).connect();
+        }
+        Store store = open(rank, size, timeout);
+        try {
+            return new Connection(store, address.group(store, rank, size, timeout), () -> {});
+        } catch (RuntimeException e) {
+            store.releaseReference();
+            throw e;
+        }
     }
 
     /** Opens it; the caller holds a reference of the store. Blocks until the server is there. */
     @SuppressWarnings("try") // scopes that are only opened and closed
-    Store open(int rank, int size, Duration timeout) {
+    private Store open(int rank, int size, Duration timeout) {
         try (PointerScope scope = new PointerScope()) {
             Store store =
                     file != null
@@ -96,6 +128,9 @@ public final class Rendezvous {
 
     @Override
     public String toString() {
+        if (gather != null) {
+            return "an all-gather";
+        }
         return file != null ? file.toString() : host + ":" + port;
     }
 }

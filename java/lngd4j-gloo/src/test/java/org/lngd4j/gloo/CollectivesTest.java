@@ -4,12 +4,18 @@ package org.lngd4j.gloo;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.io.IOException;
 import java.lang.ref.WeakReference;
 import java.net.ServerSocket;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.BrokenBarrierException;
+import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.CyclicBarrier;
+import java.util.stream.Stream;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -67,6 +73,75 @@ class CollectivesTest {
         RankThreads.run(Rendezvous.tcp("127.0.0.1", port), CollectivesTest::collectives);
     }
 
+    /** An all-gather among threads. */
+    private static TextGather among(int size) {
+        CyclicBarrier barrier = new CyclicBarrier(size);
+        Map<Long, String> texts = new ConcurrentSkipListMap<>();
+        return text -> {
+            try {
+                texts.put(Thread.currentThread().getId(), text); // ranks start in this order
+                barrier.await();
+                List<String> all = List.copyOf(texts.values());
+                barrier.await();
+                return all;
+            } catch (InterruptedException | BrokenBarrierException e) {
+                throw new IllegalStateException(e);
+            }
+        };
+    }
+
+    @Test
+    void workThroughAnAllGatherThatIsThereAlready() throws Exception {
+        Rendezvous rendezvous = Rendezvous.gathered(among(2));
+        assertThat(RankThreads.run(rendezvous, CollectivesTest::collectives))
+                .containsExactly("Ranks[rank 0 of 2]", "Ranks[rank 1 of 2]");
+        assertThat(temporaryFiles()).isEmpty();
+    }
+
+    private static List<String> temporaryFiles() throws IOException {
+        try (Stream<Path> files = Files.list(Path.of(System.getProperty("java.io.tmpdir")))) {
+            return files.map(f -> f.getFileName().toString())
+                    .filter(f -> f.startsWith("lngd-ranks-"))
+                    .toList();
+        }
+    }
+
+    /** As with Spark, whose barrier throws where the stage is given up. */
+    @Test
+    void anAllGatherThatFailsEndsTheConnecting() throws Exception {
+        Rendezvous broken =
+                Rendezvous.gathered(
+                        text -> {
+                            throw new IllegalStateException("the stage was given up");
+                        });
+        assertThatThrownBy(() -> Ranks.connect(broken, 0, 2, SECOND))
+                .isInstanceOf(RanksException.class)
+                .hasMessage(
+                        "rank 0 of 2 could not connect at an all-gather within PT1S:"
+                                + " the stage was given up");
+        for (int i = 0; i < 50 && !temporaryFiles().isEmpty(); i++) {
+            Thread.sleep(100); // Gloo's own thread gives up after its timeout
+        }
+        assertThat(temporaryFiles()).isEmpty();
+    }
+
+    @Test
+    void countWhatTheyCost() throws Exception {
+        Rendezvous file = Rendezvous.file(folder.resolve("store"));
+        List<CollectiveTimes> times =
+                RankThreads.run(
+                        file,
+                        ranks -> {
+                            CollectiveTimes before = ranks.times();
+                            assertThat(before.calls()).isZero();
+                            ranks.sum(Tensor.create(new float[100]));
+                            return ranks.times();
+                        });
+        assertThat(times).extracting(CollectiveTimes::calls).containsExactly(1L, 1L);
+        assertThat(times).extracting(CollectiveTimes::bytes).containsExactly(400L, 400L);
+        assertThat(times).extracting(CollectiveTimes::nanos).allMatch(n -> n > 1000);
+    }
+
     @Test
     void aRankThatGivesUpIsKnownAtOnce() throws Exception {
         long start = System.nanoTime();
@@ -74,6 +149,7 @@ class CollectivesTest {
                 RankThreads.run(
                         Rendezvous.file(folder.resolve("store")),
                         ranks -> {
+                            ranks.gather("connected"); // on both sides
                             if (ranks.rank() == 1) {
                                 ranks.abandon("of a test");
                             }
