@@ -58,6 +58,9 @@ class HandTest(unittest.TestCase):
         self.assertEqual(c.blocks, (128, 128, 32) * 2 + (64, 64))
         self.assertEqual(c.direction, 2 * 64 * 2 * (2 * 128**2 + 32**2) + 2 * 288 * 2 * 64**2)
         self.assertEqual(c.syrk, 2 * 20 * (2 * (2 * 8256 + 528) + 2 * 2080))
+        # Of four groups 9 totals, so two lines of 8; of Psi 128, and one line for the denominators of either.
+        four = layers.Layer("c", "conv", 64, 128, groups=4)
+        self.assertEqual([counts.count(four, counts.Preset("", 128, second, 0, 1, 1)).doubles for second in (128, None)], [8 + 16, 8 + 128])
 
     def test_intervals_and_samples(self):
         net = self.network

@@ -113,6 +113,16 @@ class CheckTest(unittest.TestCase):
         named = check.compare(check.read(HERE / "example.json"), None)
         self.assertEqual(check.compare(self.data, None), named)
 
+    def test_rates_in_the_file(self):
+        named = check.compare(self.data, None)
+        core = workers.CORE
+        self.data["worker"] = dict(passes=1e9, syrk=core.syrk, memory=core.memory, inverses=core.inverses)  # passes are fitted anyway
+        for was, now in zip(named, check.compare(self.data, None)):
+            self.assertAlmostEqual(was.predicted / now.predicted, 1)
+        self.data["worker"]["syrk"] = core.syrk / 2
+        statistics = [row.predicted for row in check.compare(self.data, None) if row.quantity == "statistics"]
+        self.assertGreater(statistics[0], [row.predicted for row in named if row.quantity == "statistics"][0])
+
     def test_refused(self):
         changes = {
             "batch of the file is 0": lambda d: d.update(batch=0),
