@@ -30,7 +30,7 @@ final class TestCluster implements BeforeAllCallback, AutoCloseable {
     @Override
     public void beforeAll(ExtensionContext tests) {
         if (context == null) {
-            context = new JavaSparkContext(configuration());
+            context = new JavaSparkContext(configuration(EXECUTORS));
             tests.getRoot().getStore(ExtensionContext.Namespace.GLOBAL).put("cluster", this);
         }
     }
@@ -40,10 +40,10 @@ final class TestCluster implements BeforeAllCallback, AutoCloseable {
         context.stop();
     }
 
-    private static SparkConf configuration() {
+    static SparkConf configuration(int executors) {
         return new SparkConf()
                 .setAppName("lngd4j-spark tests")
-                .setMaster("local-cluster[" + EXECUTORS + ",1,512]")
+                .setMaster("local-cluster[" + executors + ",1,512]")
                 .set("spark.executor.memory", "512m")
                 .set("spark.driver.host", "127.0.0.1")
                 .set("spark.driver.bindAddress", "127.0.0.1")
