@@ -177,7 +177,7 @@ void Optimizer::restore_state(const unsigned char* data, int64_t bytes) {
     layer.has_direction = false;
     // Sums of a half-done update do not survive: the next observation begins with clearing them.
     layer.observed_samples = 0;
-    layer.refreshed = layer.failed = layer.closed = layer.reduced = false;
+    layer.refreshed = layer.failed = layer.closed = layer.reduced = layer.awaiting = false;
     layer.torn = !layer.shape.parameter;
     for (const Region& region : regions(layer))
       if (region.in_state) at += region.bytes;
