@@ -735,11 +735,11 @@ typedef struct lngd_inverses {
 } lngd_inverses;
 
 /* Shares the inverses among ranks: owners[i] >= 0 is the rank that computes those of layer i (of a PARAMETER, ignored),
- * `rank` >= 0 this one; count is the number of layers. `owners` has to be the same on all ranks. owners NULL, with count
- * 0: not shared any more, and rank is ignored. The buffer moves, so that the layers of an owner lie next to each other:
- * LNGD_INVALID_STATE while there are plans, while a layer waits for inverses, and while the stream is being captured.
- * Not part of the state. Errors besides: LNGD_INVALID_ARGUMENT, LNGD_OUT_OF_MEMORY for a second buffer, which is held
- * during the call. */
+ * `rank` >= 0 this one; count is the number of layers. `owners` has to be the same on all ranks. owners NULL, with
+ * count 0: not shared any more, and rank is ignored. The buffer moves, so that the layers of an owner lie next to each
+ * other: LNGD_INVALID_STATE while there are plans, while a layer waits for inverses, and while the stream is being
+ * captured. Not part of the state. Errors besides: LNGD_INVALID_ARGUMENT, LNGD_OUT_OF_MEMORY for a second buffer, which
+ * is held during the call. */
 LNGD_API lngd_status lngd_share_inverses(lngd_optimizer* optimizer, const int32_t* owners, int32_t count, int32_t rank);
 
 /* Fills `out`. The buffer may be read and written from a lngd_refresh after which a layer needs inverses, which is

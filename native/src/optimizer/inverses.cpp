@@ -107,8 +107,8 @@ void Optimizer::allocate_inverses() {
 
 void Optimizer::share_inverses(const int32_t* owners, int32_t count, int32_t rank) {
   const bool shared = owners != nullptr;
-  require(count == (shared ? layer_count() : 0), "count is ", count, ", allowed is ",
-          shared ? layer_count() : 0, shared ? ", an owner for each layer" : " where owners is NULL");
+  require(count == (shared ? layer_count() : 0), "count is ", count, ", allowed is ", shared ? layer_count() : 0,
+          shared ? ", an owner for each layer" : " where owners is NULL");
   require(!shared || rank >= 0, "rank is ", rank, ", allowed is 0 or more");
   std::vector<int32_t> of_layer(layers_.size(), 0);
   for (size_t i = 0; shared && i < layers_.size(); ++i) {
@@ -122,8 +122,8 @@ void Optimizer::share_inverses(const int32_t* owners, int32_t count, int32_t ran
          "before the first lngd_plan_create, or after the last lngd_plan_destroy");
   for (const Layer& layer : layers_)
     if (layer.awaiting)
-      fail(LNGD_INVALID_STATE, "layer ", layer.shape.index, " waits for its inverses; allowed is lngd_inverses_received ",
-           "first, or lngd_state_restore");
+      fail(LNGD_INVALID_STATE, "layer ", layer.shape.index,
+           " waits for its inverses; allowed is lngd_inverses_received ", "first, or lngd_state_restore");
   auto layout = std::make_unique<const InversesLayout>(shapes(), of_layer);
   if (layout->floats > 0) {
     float* moved = allocate<float>(layout->floats);
@@ -210,7 +210,8 @@ void Optimizer::take_head(const InverseHead& head, const Layer& layer, LayerReco
   const int64_t blocks = layer.shape.blocks.count() + layer.shape.second_count();
   const auto continues = [&](const char* what, int64_t theirs, int64_t mine, int64_t most) {
     require(theirs >= mine && theirs - mine <= most, "owner ", owner, " has ", theirs, " ", what, " of layer ", index,
-            ", allowed is ", mine, " (what this rank had) to ", mine + most, ": the ranks have not had the same history");
+            ", allowed is ", mine, " (what this rank had) to ", mine + most,
+            ": the ranks have not had the same history");
   };
   continues("renewed inverses", head.inverse_updates, record.inverse_updates, 1);
   continues("retries", head.retries, record.retries, 6 * blocks);
@@ -233,7 +234,8 @@ void Optimizer::take_head(const InverseHead& head, const Layer& layer, LayerReco
 void Optimizer::take_inverses() {
   require_no_capture();
   if (std::none_of(layers_.begin(), layers_.end(), [](const Layer& layer) { return layer.awaiting; }))
-    fail(LNGD_INVALID_STATE, "no layer waits for inverses; allowed is lngd_inverses_received after a lngd_refresh that ",
+    fail(LNGD_INVALID_STATE,
+         "no layer waits for inverses; allowed is lngd_inverses_received after a lngd_refresh that ",
          "has left layers with LNGD_NEEDS_INVERSES");
   std::vector<LayerRecord> records(layers_.size());
   read(records.data(), records_, records.size() * sizeof(LayerRecord));

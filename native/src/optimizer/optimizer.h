@@ -178,9 +178,9 @@ class Optimizer {
   float* inverses_ = nullptr;
   std::vector<int32_t> owners_; // of the layers' inverses, where they are shared
   int32_t rank_ = -1;           // -1: not shared
-  std::vector<double> heads_;      // the host's copy of the first doubles
-  bool sums_closed_ = false;       // between lngd_sums_close and lngd_sums_reduced
-  bool reduction_ = false;         // a step waits for lngd_sums_reduced
+  std::vector<double> heads_;   // the host's copy of the first doubles
+  bool sums_closed_ = false;    // between lngd_sums_close and lngd_sums_reduced
+  bool reduction_ = false;      // a step waits for lngd_sums_reduced
   int64_t sample_offset_ = 0;
   lngd_times times_{};
   mutable std::string lost_; // the first message of a lost device
