@@ -49,3 +49,47 @@ TEST(inverses_in_the_order_of_the_stream) {
       }
     }
 }
+
+// A graph must not step with inverses that are still awaited.
+TEST(inverses_that_a_graph_waits_for) {
+  device_hooks();
+  lngd_config config = small_config(LNGD_PRESET_RECIPE);
+  config.statistics_interval = config.inverse_interval = 3;
+  const Optimizer optimizer(config, {dense(7, 4, false, LNGD_ACTIVATION_TANH)});
+  lngd_optimizer* const handle = optimizer.handle();
+  const std::int32_t owners[] = {0};
+  REQUIRE_OK(lngd_share_inverses(handle, owners, 1, 0));
+  Random random(3);
+  Tensor weights(4, 7), gradients(4, 7), inputs(9, 7), signal(9, 4);
+  for (Tensor* tensor : {&weights, &gradients, &inputs, &signal})
+    tensor->fill(random_matrix(tensor->rows(), tensor->cols(), &random));
+  const OnDevice weights_there(handle, weights), gradients_there(handle, gradients);
+  lngd_binding binding{};
+  binding.weights = weights_there.view();
+  binding.weight_gradients = gradients_there.view();
+  lngd_plan* plan = nullptr;
+  REQUIRE_OK(lngd_plan_create(handle, &binding, 1, LNGD_UPDATE_WEIGHTS, &plan));
+  const auto observe = [&] {
+    REQUIRE_OK(lngd_observe(handle, 0, inputs.pointer(), signal.pointer(), LNGD_SIGNAL_PRE_ACTIVATIONS));
+  };
+  const auto allowed = [&] {
+    std::int32_t answer = -1;
+    REQUIRE_OK(lngd_replay(plan, 1, &answer));
+    return answer;
+  };
+  observe();
+  REQUIRE_OK(lngd_refresh(plan));
+  CHECK_EQ(allowed(), 0);
+  REQUIRE_OK(lngd_inverses_received(handle));
+  CHECK_EQ(allowed(), 1); // that was step 0
+  CHECK_EQ(allowed(), 1);
+  CHECK_EQ(allowed(), 1);
+  CHECK_EQ(allowed(), 0); // inverses are due
+  observe();
+  REQUIRE_OK(lngd_refresh(plan));
+  CHECK_EQ(allowed(), 0);
+  REQUIRE_OK(lngd_inverses_received(handle));
+  CHECK_EQ(allowed(), 1);
+  CHECK_EQ(optimizer.health(0).inverse_updates, 2);
+  REQUIRE_OK(lngd_plan_destroy(plan));
+}

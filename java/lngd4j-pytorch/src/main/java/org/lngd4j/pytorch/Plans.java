@@ -9,6 +9,7 @@ import org.lngd4j.LayerTensors;
 import org.lngd4j.LngdOptimizer;
 import org.lngd4j.StepPlan;
 import org.lngd4j.UpdateMode;
+import org.lngd4j.gloo.InverseSharing;
 import org.lngd4j.nativelib.LngdStateException;
 
 /**
@@ -67,6 +68,11 @@ final class Plans {
         List<LayerTensors> tensors =
                 layers.stream().filter(l -> of.get(l.index())).map(BoundLayer::tensors).toList();
         return new Plan(of, optimizer.plan(tensors, UpdateMode.WEIGHTS), tensors);
+    }
+
+    /** The inverses of the coming step, on several ranks. */
+    void exchange(InverseSharing inverses) {
+        inverses.exchange(last.plan);
     }
 
     /** One step of the layers that were looked at. */
