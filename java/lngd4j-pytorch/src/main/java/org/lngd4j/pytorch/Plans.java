@@ -86,6 +86,18 @@ final class Plans {
     }
 
     /**
+     * Layers that did not step hold the total of all ranks, of which nothing is theirs: they would
+     * ask for no statistics in the coming step, and refuse the next total.
+     */
+    void discardUnreached() {
+        for (BoundLayer layer : layers) {
+            if (!reached.get(layer.index())) {
+                optimizer.discard(layer.index());
+            }
+        }
+    }
+
+    /**
      * Exchanges weights and averages of all layers.
      *
      * @return whether the averages are in the model now

@@ -172,6 +172,9 @@ final class TorchAttachment {
                 plans.exchange(inverses);
             }
             plans.step(factor);
+            if (parallel != null && due) {
+                plans.discardUnreached();
+            }
         } catch (RuntimeException | Error e) {
             discard();
             throw e;
