@@ -179,12 +179,15 @@ int64_t Optimizer::exchange() const {
   return steps;
 }
 
+bool Optimizer::any_awaits(const InversesLayout::OfOwner& of) const {
+  return std::any_of(of.layers.begin(), of.layers.end(),
+                     [&](int32_t i) { return layers_[static_cast<size_t>(i)].awaiting; });
+}
+
 void Optimizer::publish_inverses() {
   std::vector<LayerRecord> records(layers_.size());
   for (const InversesLayout::OfOwner& of : inverses_layout_->owners) {
-    const bool any = std::any_of(of.layers.begin(), of.layers.end(),
-                                 [&](int32_t i) { return layers_[static_cast<size_t>(i)].awaiting; });
-    if (of.owner != rank_ || !any) continue;
+    if (of.owner != rank_ || !any_awaits(of)) continue;
     std::vector<InverseHead> heads(of.layers.size());
     const size_t bytes = heads.size() * sizeof(InverseHead);
     read(heads.data(), inverses_ + of.range.offset, bytes);
@@ -241,6 +244,7 @@ void Optimizer::take_inverses() {
   read(records.data(), records_, records.size() * sizeof(LayerRecord));
   bool received = false;
   for (const InversesLayout::OfOwner& of : inverses_layout_->owners) {
+    if (!any_awaits(of)) continue;
     std::vector<InverseHead> heads(of.layers.size());
     read(heads.data(), inverses_ + of.range.offset, heads.size() * sizeof(InverseHead));
     for (size_t k = 0; k < heads.size(); ++k) {

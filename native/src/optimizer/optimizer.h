@@ -125,6 +125,7 @@ class Optimizer {
   bool shared() const { return rank_ >= 0; }
   bool owns(const Layer& layer) const { return !shared() || owners_[static_cast<size_t>(layer.shape.index)] == rank_; }
   int64_t exchange() const; // number of the coming one
+  bool any_awaits(const InversesLayout::OfOwner& of) const;
   // Heads of the layers that await others and are this rank's.
   void publish_inverses();
   void take_head(const InverseHead& head, const Layer& layer, LayerRecord& record) const;
