@@ -355,13 +355,19 @@ TEST(inverses_and_the_state) {
   const auto restore = [&](const Rank& rank) {
     REQUIRE_OK(lngd_state_restore(rank.optimizer.handle(), state.data(), static_cast<std::int64_t>(state.size())));
   };
-  step(3);
-  pair.observe(4);
+  for (int t = 3; t < 6; ++t) step(t);
+  pair.observe(6);
   pair.refresh();
   CHECK(pair.first.awaits(0));
   for (const Rank* rank : {&pair.first, &pair.second, &plain}) restore(*rank);
   CHECK(!pair.first.awaits(0) && !pair.second.awaits(2));
   CHECK(pair.first.optimizer.state() == state);
+  step(3);
+  pair.observe(4);
+  pair.refresh(); // step 4 again: what was exchanged at the first time does not pass for it
+  CHECK_EQ(lngd_inverses_received(pair.second.optimizer.handle()), LNGD_INVALID_STATE);
+  CHECK(says("layer 0"));
+  for (const Rank* rank : {&pair.first, &pair.second, &plain}) restore(*rank);
   for (int t = 3; t < 6; ++t) {
     step(t);
     CHECK(plain.optimizer.state() == pair.second.optimizer.state());

@@ -174,7 +174,7 @@ double Optimizer::inverse_cost(int32_t index, int64_t& floats) const {
 }
 
 int64_t Optimizer::exchange() const {
-  int64_t steps = 1; // the same on all ranks, and never again; 0 is a head that nobody has written
+  int64_t steps = 1; // the same on all ranks, and grows; 0 is a head that nobody has written
   for (const Layer& layer : layers_) steps += layer.steps;
   return steps;
 }

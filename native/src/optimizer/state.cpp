@@ -197,7 +197,14 @@ void Optimizer::write_layers(const unsigned char* at) {
   std::vector<LayerRecord> records(layers_.size());
   std::vector<Array> arrays;
   const bool can_fail = config_.device != LNGD_DEVICE_CPU;
+  const InverseHead nothing{}; // what was exchanged at a later step must not pass for what is exchanged there now
   for (size_t i = 0; i < layers_.size(); ++i) {
+    if (!layers_[i].shape.parameter) {
+      Array head{inverses_ + inverses_layout_->layers[i].head, sizeof nothing, &nothing,
+                 std::vector<unsigned char>(can_fail ? sizeof nothing : 0)};
+      if (can_fail) read(head.before.data(), head.memory, head.bytes);
+      arrays.push_back(std::move(head));
+    }
     at += sizeof(LayerHeader);
     for (const Region& region : regions(layers_[i])) {
       if (!region.in_state || region.bytes == 0) continue;
