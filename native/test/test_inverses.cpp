@@ -65,6 +65,19 @@ void check_alike(const Ranks& one, const Ranks& other) {
     }
 }
 
+// With triangles instead of inverses too, and both factors in blocks.
+std::vector<Network> networks() {
+  std::vector<Network> nets = small_networks();
+  for (const Network& net : small_networks())
+    if (net.config.approximation == LNGD_APPROXIMATION_KFAC && net.config.trust == LNGD_TRUST_ALWAYS) {
+      nets.push_back(net);
+      nets.back().name += ", orthogonalised";
+      nets.back().config.orthogonalise = 1;
+      nets.back().config.second_block_size = 3;
+    }
+  return nets;
+}
+
 std::vector<std::int32_t> in_turn(std::size_t layers, std::int32_t ranks) {
   std::vector<std::int32_t> owners;
   for (std::size_t i = 0; i < layers; ++i) owners.push_back(static_cast<std::int32_t>(i) % ranks);
@@ -82,7 +95,7 @@ std::int64_t inverse_nanoseconds(const Rank& rank) {
 
 // Two and three ranks, inverses less often than statistics, a batch that is kept out.
 TEST(inverses_of_ranks_are_those_of_one) {
-  const std::vector<Network> nets = small_networks();
+  const std::vector<Network> nets = networks();
   for (std::size_t n = 0; n < nets.size(); ++n)
     for (const std::int32_t size : {2, 3}) {
       if (!takes(static_cast<int>(n) + size, 4)) continue;
@@ -109,7 +122,7 @@ TEST(inverses_of_ranks_are_those_of_one) {
 // What a rank does not own it does not compute: after the refresh its range is as it was, and one that owns nothing
 // spends no time. (EKFAC has running averages there, S and the lambda of its mean: of that one the eigenvectors.)
 TEST(inverses_of_others_are_not_computed) {
-  for (const Network& net : small_networks()) {
+  for (const Network& net : networks()) {
     const Scope scope(net.name);
     const std::size_t layers = net.layers.size();
     std::vector<std::int32_t> owners(layers, 0);
@@ -150,7 +163,7 @@ TEST(inverses_of_others_are_not_computed) {
 // A factor that cannot be inverted: at first, when there is no inverse to keep, and later. All ranks say the same of
 // it, and go on with the same bits; the layer asks again.
 TEST(inverses_that_fail_fail_on_all_ranks) {
-  for (const Network& net : small_networks()) {
+  for (const Network& net : networks()) {
     if (net.config.approximation == LNGD_APPROXIMATION_EKFAC) continue; // eigenvectors of any symmetric matrix
     const Scope scope(net.name);
     std::vector<std::int32_t> owners = in_turn(net.layers.size(), 2);
@@ -192,7 +205,7 @@ TEST(inverses_that_fail_fail_on_all_ranks) {
 
 // Owners that are told in the middle of a run, and taken back: inverses move, and keep their bits.
 TEST(inverses_that_move) {
-  for (const Network& net : small_networks()) {
+  for (const Network& net : networks()) {
     const Scope scope(net.name);
     Rank plain(net.config, net.layers), moving(net.config, net.layers);
     const std::size_t layers = net.layers.size();

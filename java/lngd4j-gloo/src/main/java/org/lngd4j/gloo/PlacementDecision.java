@@ -54,7 +54,7 @@ public record PlacementDecision(
         InversePlacement taken = asked;
         if (asked == InversePlacement.AUTO) {
             taken =
-                    ranks > 1 && open.ownedSeconds() > open.replicatedSeconds()
+                    ranks > 1 && open.ownedSeconds() < open.replicatedSeconds()
                             ? InversePlacement.OWNED
                             : InversePlacement.REPLICATED;
         }
