@@ -87,7 +87,11 @@ enum RankNets {
                     net(
                             builder,
                             Nets.dense(Nets.INPUTS, 9, Activation.IDENTITY),
-                            new BatchNormalization.Builder().nIn(9).nOut(9).build(),
+                            new BatchNormalization.Builder()
+                                    .nIn(9)
+                                    .nOut(9)
+                                    .useLogStd(false)
+                                    .build(),
                             Nets.softmax(9));
             case DROPOUT ->
                     net(
@@ -123,7 +127,10 @@ enum RankNets {
                                 .setInputTypes(InputType.convolutional(SIDE, SIDE, 2))
                                 .addLayer("left", convolution(), "in")
                                 .addLayer("right", convolution(), "in")
-                                .addLayer("slopes", new PReLULayer.Builder().inputShape(3, 2, 2).build(), "left")
+                                .addLayer(
+                                        "slopes",
+                                        new PReLULayer.Builder().inputShape(3, 2, 2).build(),
+                                        "left")
                                 .addVertex("both", new MergeVertex(), "slopes", "right")
                                 .addLayer(
                                         "out",

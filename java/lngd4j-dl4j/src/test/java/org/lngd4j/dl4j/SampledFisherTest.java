@@ -244,7 +244,10 @@ class SampledFisherTest {
         assertThat(g.add(p.neg()).minNumber().doubleValue()).isBetween(-1.0 - 1e-6, -1.0 + 1e-6);
         INDArray normal =
                 PredictiveModel.GAUSSIAN.gradient(
-                        s, Activation.IDENTITY.getActivationFunction(), new TargetNoise(1, 2, 3), 0);
+                        s,
+                        Activation.IDENTITY.getActivationFunction(),
+                        new TargetNoise(1, 2, 3),
+                        0);
         assertThat(normal.meanNumber().doubleValue())
                 .isBetween(-5 / Math.sqrt(80_000), 5 / Math.sqrt(80_000));
         // The variance of a square of a normal number is 2.
