@@ -384,6 +384,39 @@ class DataParallelTest {
         }
     }
 
+    /** What rank 0 saw for a step that was refused is in no statistics. */
+    @Test
+    void aStepThatWasRefusedLeavesNothingBehind() throws Exception {
+        Model[] nets = nets(RankNets.MLP);
+        MultiLayerNetwork one = (MultiLayerNetwork) RankNets.MLP.net(1);
+        DataSet batch = RankNets.MLP.batch(0);
+        try (LngdTraining lngd = Lngd.attach(one, OPTIONS)) {
+            one.fit(batch);
+        }
+        List<float[]> weights =
+                RankThreads.run(
+                        file(),
+                        ranks -> {
+                            MultiLayerNetwork net = (MultiLayerNetwork) nets[ranks.rank()];
+                            try (DataParallel lngd = DataParallel.attach(net, OPTIONS, ranks)) {
+                                if (ranks.rank() == 0) {
+                                    lngd.share(0, RankNets.BATCH);
+                                }
+                                assertThatThrownBy(() -> net.fit(RankNets.MLP.batch(1)))
+                                        .isInstanceOf(LngdStateException.class);
+                                if (ranks.rank() == 1) {
+                                    lngd.share(0, RankNets.BATCH);
+                                    net.fit(batch);
+                                } else {
+                                    lngd.stepWithoutSamples();
+                                }
+                            }
+                            return RankNets.weights(net);
+                        });
+        assertThat(weights.get(1)).containsExactly(weights.get(0));
+        assertThat(weights.get(0)).containsExactly(RankNets.weights(one), Offset.offset(1e-6f));
+    }
+
     /** A learning rate that fails on one thread, in the middle of a step. */
     static final class Failing implements ISchedule {
         private static final long serialVersionUID = 1L;

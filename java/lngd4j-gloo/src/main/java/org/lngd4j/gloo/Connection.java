@@ -8,19 +8,13 @@ import org.bytedeco.pytorch.Store;
 /** A process group and its store, each with a reference of ours. */
 final class Connection implements AutoCloseable {
     private final Store store;
-    private final Runnable afterwards;
     private ProcessGroupGloo group; // null: its connections are closed
     private final AtomicBoolean closed = new AtomicBoolean();
 
-    /**
-     * Takes over both.
-     *
-     * @param afterwards what is done when both are freed
-     */
-    Connection(Store store, ProcessGroupGloo group, Runnable afterwards) {
+    /** Takes over both. */
+    Connection(Store store, ProcessGroupGloo group) {
         this.store = store;
         this.group = group;
-        this.afterwards = afterwards;
     }
 
     /** The group, or null where its connections were closed. */
@@ -42,7 +36,6 @@ final class Connection implements AutoCloseable {
         if (closed.compareAndSet(false, true)) {
             disconnect();
             store.releaseReference();
-            afterwards.run();
         }
     }
 }

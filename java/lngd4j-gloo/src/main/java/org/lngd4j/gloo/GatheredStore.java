@@ -66,10 +66,9 @@ final class GatheredStore {
                         () -> {
                             try {
                                 ProcessGroupGloo group = address.group(own, rank, size, timeout);
-                                made.complete(new Connection(own, group, () -> delete(file)));
+                                made.complete(new Connection(own, group));
                             } catch (RuntimeException | Error e) {
                                 own.releaseReference();
-                                delete(file);
                                 made.completeExceptionally(e);
                             }
                         },
@@ -83,6 +82,7 @@ final class GatheredStore {
             return made.join();
         } finally {
             ours.releaseReference();
+            delete(file); // nobody needs it any more; a process that is killed leaves none
             if (!kept) { // now or when Gloo has given up
                 made.thenAccept(Connection::close);
             }

@@ -145,6 +145,16 @@ public final class Ranks implements AutoCloseable {
     }
 
     /**
+     * Makes sure that Gloo can listen there, as {@link #connect} does.
+     *
+     * @param bind the name or address of this machine, or the name of a network interface
+     * @throws LngdArgumentException if it is no address of this machine or stands for all of them
+     */
+    public static void checkBind(String bind) {
+        GlooAddress.of(bind);
+    }
+
+    /**
      * This process.
      *
      * @return its rank, 0 to {@code size()} - 1

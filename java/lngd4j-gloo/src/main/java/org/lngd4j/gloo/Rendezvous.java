@@ -95,7 +95,7 @@ public final class Rendezvous {
         }
         Store store = open(rank, size, timeout);
         try {
-            return new Connection(store, address.group(store, rank, size, timeout), () -> {});
+            return new Connection(store, address.group(store, rank, size, timeout));
         } catch (RuntimeException e) {
             store.releaseReference();
             throw e;

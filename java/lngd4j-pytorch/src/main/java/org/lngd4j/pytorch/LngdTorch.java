@@ -58,7 +58,8 @@ import org.lngd4j.nativelib.LngdStateException;
  * <p>Not thread-safe: it belongs to the thread that attached it, which has to train the model.
  */
 public final class LngdTorch implements AutoCloseable {
-    private static final double OTHERS_RATE = 0.01;
+    /** Learning rate of the AdamW that moves what no layer covers, where no rule is given. */
+    public static final double OTHERS_RATE = 0.01;
 
     private static final long LARGEST_ARRAY = Integer.MAX_VALUE - 1024; // with our header
 

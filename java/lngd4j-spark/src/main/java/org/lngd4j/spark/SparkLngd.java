@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.spark;
+
+import java.io.DataInputStream;
+import java.io.IOException;
+import java.io.Serializable;
+import java.io.UncheckedIOException;
+import java.util.Comparator;
+import java.util.List;
+import java.util.UUID;
+import java.util.function.Consumer;
+import org.apache.spark.HashPartitioner;
+import org.apache.spark.SparkContext;
+import org.apache.spark.api.java.JavaRDD;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
+import org.apache.spark.util.SerializableConfiguration;
+import org.bytedeco.pytorch.Module;
+import org.lngd4j.nativelib.LngdArgumentException;
+import org.lngd4j.nativelib.LngdStateException;
+import scala.Tuple2;
+import scala.collection.Iterator;
+import scala.jdk.javaapi.CollectionConverters;
+import scala.reflect.ClassTag$;
+import scala.runtime.AbstractFunction1;
+
+/**
+ * Trains one network on the executors of a Spark job, with LNGD: all ranks take the same step on
+ * their shares of each batch, and the weights are those that one process would get with the same
+ * batches, up to the order of additions.
+ *
+ * <pre>{@code
+ * Dataset<Row> digits = spark.read().parquet("hdfs:///data/digits");
+ * TrainedNetwork<Mlp> trained =
+ *         SparkLngd.train(digits, new Digits(), SparkOptions.builder(8, 1024, 10).build());
+ * System.out.println(trained.report());
+ * }</pre>
+ *
+ * <p>The engine is a barrier stage: Spark gives the slots and the data, and starts all ranks again
+ * where one fails, from the last checkpoint. Tensors travel by Gloo ({@link
+ * org.lngd4j.gloo.Ranks}), between the executors, in plain TCP. The rows of a rank are held in the
+ * memory of its executor.
+ */
+public final class SparkLngd {
+    private SparkLngd() {}
+
+    /**
+     * Trains on rows.
+     *
+     * @param data the rows, such as those of a Parquet file
+     * @param network what is trained; {@link Rows} makes tensors of columns
+     * @param options how
+     * @param <M> the module
+     * @return the trained network
+     * @throws LngdArgumentException as {@link #train(JavaRDD, TorchNetwork, SparkOptions,
+     *     Consumer)}
+     */
+    public static <M extends Module> TrainedNetwork<M> train(
+            Dataset<Row> data, TorchNetwork<M, Row> network, SparkOptions options) {
+        notNull("data", data);
+        return train(data.toJavaRDD(), network, options, null);
+    }
+
+    /**
+     * Trains on the elements of an RDD.
+     *
+     * @param data the samples
+     * @param network what is trained
+     * @param options how
+     * @param <M> the module
+     * @param <S> a sample
+     * @return the trained network
+     * @throws LngdArgumentException as {@link #train(JavaRDD, TorchNetwork, SparkOptions,
+     *     Consumer)}
+     */
+    public static <M extends Module, S> TrainedNetwork<M> train(
+            JavaRDD<S> data, TorchNetwork<M, S> network, SparkOptions options) {
+        return train(data, network, options, null);
+    }
+
+    /**
+     * Trains on the elements of an RDD. Returns when the network is trained. The executors need
+     * PyTorch's natives on their class path ({@code org.bytedeco:pytorch} and {@code
+     * org.bytedeco:openblas} with the classifier of their platform).
+     *
+     * @param data the samples; where it is not determined by its sources (sampling without a seed,
+     *     say), an attempt after a failure trains on other data
+     * @param network what is trained
+     * @param options how
+     * @param progress called on the driver, in a thread of Spark's, whenever executors have told
+     *     theirs; null for nothing
+     * @param <M> the module
+     * @param <S> a sample
+     * @return the trained network
+     * @throws LngdArgumentException if {@code spark.speculation} is on; if there cannot be so many
+     *     tasks at once; if the ranks differ in options, processor, library or module, which names
+     *     who differs; if a checkpoint in the folder belongs to another job or run. Nothing was
+     *     trained then
+     * @throws LngdStateException if the ranks have ended with different parameters
+     */
+    public static <M extends Module, S> TrainedNetwork<M> train(
+            JavaRDD<S> data,
+            TorchNetwork<M, S> network,
+            SparkOptions options,
+            Consumer<SparkProgress> progress) {
+        notNull("data", data);
+        notNull("network", network);
+        notNull("options", options);
+        List<RankResult> results =
+                run(data, (seed, rank) -> new TorchRank<>(network, seed, rank), options, progress);
+        M model = TorchRank.create(network, options.seed());
+        try (DataInputStream weights =
+                new DataInputStream(ByteChunks.stream(results.get(0).weights()))) {
+            Weights.read(model, weights);
+        } catch (IOException e) { // not from memory
+            throw new UncheckedIOException(e);
+        }
+        return new TrainedNetwork<>(
+                model,
+                results.get(0).epochs(),
+                results.stream().map(RankResult::report).toList(),
+                results.get(0).registration());
+    }
+
+    private static <S> List<RankResult> run(
+            JavaRDD<S> data,
+            RankJob.Maker<S> maker,
+            SparkOptions options,
+            Consumer<SparkProgress> progress) {
+        SparkContext context = data.context();
+        ClusterChecks.check(context.getConf(), context.master(), options.ranks());
+        ClusterChecks.tellUnprotected(context.getConf(), options.ranks());
+        JavaRDD<S> shares =
+                options.keepPartitions()
+                        ? Redistribution.kept(data, options.ranks())
+                        : Redistribution.toRanks(data, options.ranks());
+        Metrics metrics = Metrics.register(context);
+        RankJob<S> job =
+                new RankJob<>(
+                        options,
+                        UUID.randomUUID().toString(),
+                        maker,
+                        new SerializableConfiguration(context.hadoopConfiguration()),
+                        metrics);
+        ProgressListener listener =
+                progress == null ? null : new ProgressListener(metrics, progress);
+        if (listener != null) {
+            context.addSparkListener(listener);
+        }
+        try {
+            List<RankResult> results = results(shares, job);
+            if (results.get(0).refused() != null) {
+                throw new LngdArgumentException(results.get(0).refused());
+            }
+            checkEqual(results);
+            return results;
+        } finally {
+            if (listener != null) {
+                context.removeSparkListener(listener);
+            }
+        }
+    }
+
+    /**
+     * Spark never tries a failed barrier stage again that gives its results to the driver. So this
+     * one ends in a shuffle, into one partition.
+     */
+    private static <S> List<RankResult> results(JavaRDD<S> shares, RankJob<S> job) {
+        JavaRDD<RankResult> ranks =
+                shares.rdd()
+                        .barrier()
+                        .mapPartitions(
+                                new Task<>(job), false, ClassTag$.MODULE$.apply(RankResult.class))
+                        .toJavaRDD();
+        return ranks
+                .mapToPair(result -> new Tuple2<>(0, result))
+                .partitionBy(new HashPartitioner(1))
+                .values()
+                .collect()
+                .stream()
+                .sorted(Comparator.comparingInt(RankResult::rank))
+                .toList();
+    }
+
+    /** What every training proves: all ranks have ended with the same bits. */
+    private static void checkEqual(List<RankResult> results) {
+        for (RankResult result : results) {
+            if (result.checksum() != results.get(0).checksum()) {
+                throw new LngdStateException(
+                        "the parameters of rank "
+                                + result.report().rank()
+                                + " on "
+                                + result.report().host()
+                                + " are not those of rank 0: something moved them there besides"
+                                + " LNGD, or the processors compute differently");
+            }
+        }
+    }
+
+    /** Java's API has no barrier stages, and Scala's wants a function of Scala's. */
+    private static final class Task<S> extends AbstractFunction1<Iterator<S>, Iterator<RankResult>>
+            implements Serializable {
+        private static final long serialVersionUID = 1L;
+        private final RankJob<S> job;
+
+        Task(RankJob<S> job) {
+            this.job = job;
+        }
+
+        @Override
+        public Iterator<RankResult> apply(Iterator<S> rows) {
+            try {
+                return CollectionConverters.asScala(
+                        List.of(job.run(CollectionConverters.asJava(rows))).iterator());
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        }
+    }
+
+    private static void notNull(String argument, Object value) {
+        if (value == null) {
+            throw new LngdArgumentException(argument + " is null");
+        }
+    }
+}
