@@ -12,8 +12,9 @@ import org.lngd4j.LayerRate;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.MemoryKind;
 import org.lngd4j.gloo.RankFacts;
-import org.lngd4j.gloo.RankStart;
+import org.lngd4j.gloo.RankOptions;
 import org.lngd4j.gloo.Ranks;
+import org.lngd4j.gloo.Refusal;
 import org.lngd4j.nativelib.LngdArgumentException;
 import org.lngd4j.nativelib.LngdHandleException;
 
@@ -160,7 +161,7 @@ public final class DataParallel implements AutoCloseable {
     }
 
     private static LngdOptions shareOf(LngdOptions options, Ranks ranks) {
-        return options == null ? null : RankStart.shareOf(options, ranks.size());
+        return options == null ? null : RankOptions.shareOf(options, ranks.size());
     }
 
     /**
@@ -174,32 +175,32 @@ public final class DataParallel implements AutoCloseable {
         if (ranks == null) {
             throw new LngdArgumentException("ranks is null");
         }
-        LngdTraining made = null;
-        GlooStep step = null;
-        RuntimeException refused = null;
+        LngdTraining[] made = new LngdTraining[1];
+        GlooStep[] step = new GlooStep[1];
         try {
-            check(options);
-            made = how.attach();
-            check(made);
-            step = new GlooStep(ranks, made.attachment());
-            made.attachment().connect(step);
-        } catch (RuntimeException e) {
-            refused = e;
-        } catch (IOException e) {
-            refused = new UncheckedIOException(e);
-        }
-        try {
-            RankStart.check(ranks, refused);
-            Map<String, String> facts = RankFacts.of(made.options(), made.report());
-            NetworkFacts.add(facts, made);
+            Refusal.together(
+                    ranks,
+                    () -> {
+                        check(options);
+                        try {
+                            made[0] = how.attach();
+                        } catch (IOException e) {
+                            throw new UncheckedIOException(e);
+                        }
+                        check(made[0]);
+                        step[0] = new GlooStep(ranks, made[0].attachment());
+                        made[0].attachment().connect(step[0]);
+                    });
+            Map<String, String> facts = RankFacts.of(made[0].options(), made[0].report());
+            NetworkFacts.add(facts, made[0]);
             ranks.agree(facts);
             if (broadcast) {
-                step.broadcast();
+                step[0].broadcast();
             }
-            return new DataParallel(made);
+            return new DataParallel(made[0]);
         } catch (RuntimeException | Error e) {
-            if (made != null) {
-                made.abandon();
+            if (made[0] != null) {
+                made[0].abandon();
             }
             throw e;
         }

@@ -18,6 +18,7 @@ import org.deeplearning4j.nn.conf.layers.PReLULayer;
 import org.deeplearning4j.nn.conf.layers.RnnOutputLayer;
 import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.lngd4j.gloo.Ranks;
 import org.nd4j.linalg.activations.Activation;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.dataset.DataSet;
@@ -206,6 +207,18 @@ enum RankNets {
         java.util.Arrays.fill(part, NDArrayIndex.all());
         part[0] = NDArrayIndex.interval(first, first + samples);
         return array.get(part).dup();
+    }
+
+    /** A network for each of two ranks, made in one thread: ND4J's generator is one for all. */
+    Model[] two() {
+        return new Model[] {net(1), net(2)};
+    }
+
+    /** Steps of one rank. */
+    void train(Model net, DataParallel lngd, Ranks ranks, int from, int to) {
+        for (int step = from; step < to; step++) {
+            RankProgram.step(net, lngd, ranks, step, batch(step));
+        }
     }
 
     static void fit(Model net, DataSet batch) {

@@ -47,11 +47,6 @@ final class RankProgram {
             this.nets = nets;
         }
 
-        /** Whether one process on the whole batches does the same. */
-        boolean isOneProcess() {
-            return nets != RankNets.NORMALISED && nets != RankNets.DROPOUT;
-        }
-
         LngdOptions options() {
             Preset preset = name().endsWith("PROVIDED") ? Preset.BLOCK_KRONECKER : Preset.RECIPE;
             LngdOptions.Builder options =

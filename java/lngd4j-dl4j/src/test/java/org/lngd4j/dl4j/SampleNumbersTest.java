@@ -35,15 +35,13 @@ class SampleNumbersTest {
         INDArray whole = model.gradient(s, phi(model), noise, 0);
         SampledLoss loss = new SampledLoss("of a test", model);
         loss.noise(noise, FIRST, SHARE);
-        INDArray share =
-                loss.computeGradient(null, Nd4j.zeros(SHARE * ROWS, 3), phi(model), null);
+        INDArray share = loss.computeGradient(null, Nd4j.zeros(SHARE * ROWS, 3), phi(model), null);
         assertThat(share).isEqualTo(rows(whole, FIRST * ROWS));
         assertThat(share).isNotEqualTo(rows(whole, 0));
     }
 
     private static INDArray rows(INDArray whole, int first) {
-        return whole.get(
-                        NDArrayIndex.interval(first, first + SHARE * ROWS), NDArrayIndex.all())
+        return whole.get(NDArrayIndex.interval(first, first + SHARE * ROWS), NDArrayIndex.all())
                 .dup();
     }
 }

@@ -7,8 +7,9 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.ParameterRule;
-import org.lngd4j.gloo.RankStart;
+import org.lngd4j.gloo.RankOptions;
 import org.lngd4j.gloo.Ranks;
+import org.lngd4j.gloo.Refusal;
 
 /** The attachment of a model on all ranks: the same everywhere, or an exception everywhere. */
 @SuppressWarnings("try") // scopes that are only opened and closed
@@ -17,22 +18,21 @@ final class ParallelStart {
 
     static TorchAttachment start(
             Module model, LngdOptions options, ParameterRule rule, Ranks ranks) {
-        TorchAttachment made = null;
-        RuntimeException refused = null;
-        try {
-            made = TorchAttachment.start(model, RankStart.shareOf(options, ranks.size()), rule);
-            made.connect(ranks);
-        } catch (RuntimeException e) {
-            refused = e;
-        }
+        LngdOptions own = RankOptions.shareOf(options, ranks.size());
+        TorchAttachment[] made = new TorchAttachment[1];
         try (PointerScope scope = new PointerScope()) {
-            RankStart.check(ranks, refused);
-            ranks.agree(TorchFacts.of(made));
+            Refusal.together(
+                    ranks,
+                    () -> {
+                        made[0] = TorchAttachment.start(model, own, rule);
+                        made[0].connect(ranks);
+                    });
+            ranks.agree(TorchFacts.of(made[0]));
             broadcast(model, ranks);
-            return made;
+            return made[0];
         } catch (RuntimeException | Error e) {
-            if (made != null) {
-                made.close();
+            if (made[0] != null) {
+                made[0].close();
             }
             throw e;
         }
