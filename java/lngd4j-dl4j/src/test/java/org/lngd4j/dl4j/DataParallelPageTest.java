@@ -7,13 +7,17 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.concurrent.CompletableFuture;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.assertj.core.data.Offset;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.gloo.Ranks;
 import org.lngd4j.gloo.Rendezvous;
@@ -56,18 +60,25 @@ class DataParallelPageTest {
         return RankNets.weights(net);
     }
 
-    @Test
-    void twoTrainAsOneDoes() throws Exception {
-        MultiLayerNetwork[] nets = {Nets.mlp(), Nets.mlp(), Nets.mlp()};
-        nets[1].params().muli(2); // those of rank 0 count
-        float[] one = train(nets[2], "one", 0, 1);
-        ExecutorService pool = Executors.newFixedThreadPool(2);
+    @ParameterizedTest
+    @ValueSource(ints = {2, 3})
+    void severalTrainAsOneDoes(int size) throws Exception {
+        MultiLayerNetwork alone = Nets.mlp();
+        float[] one = train(alone, "one", 0, 1);
+        ExecutorService pool = Executors.newFixedThreadPool(size);
         try {
-            var zero = CompletableFuture.supplyAsync(() -> train(nets[0], "two", 0, 2), pool);
-            var other = CompletableFuture.supplyAsync(() -> train(nets[1], "two", 1, 2), pool);
-            assertThat(other.get()).containsExactly(zero.get());
+            List<Future<float[]>> ends = new ArrayList<>();
+            for (int r = 0; r < size; r++) {
+                int rank = r;
+                MultiLayerNetwork net = Nets.mlp();
+                net.params().muli(1 + rank); // those of rank 0 count
+                ends.add(pool.submit(() -> train(net, "several", rank, size)));
+            }
+            for (Future<float[]> end : ends) {
+                assertThat(end.get()).containsExactly(ends.get(0).get());
+            }
             // Sums of float32 in another order: roundings of 6e-8, amplified by the inverses.
-            assertThat(zero.get()).containsExactly(one, Offset.offset(5e-6f));
+            assertThat(ends.get(0).get()).containsExactly(one, Offset.offset(5e-6f));
         } finally {
             pool.shutdownNow();
         }
