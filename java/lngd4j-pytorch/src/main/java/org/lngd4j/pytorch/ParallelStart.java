@@ -5,6 +5,7 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
+import org.lngd4j.InversePlacement;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.ParameterRule;
 import org.lngd4j.gloo.RankOptions;
@@ -17,7 +18,11 @@ final class ParallelStart {
     private ParallelStart() {}
 
     static TorchAttachment start(
-            Module model, LngdOptions options, ParameterRule rule, Ranks ranks) {
+            Module model,
+            LngdOptions options,
+            ParameterRule rule,
+            Ranks ranks,
+            InversePlacement inverses) {
         LngdOptions own = RankOptions.shareOf(options, ranks.size());
         TorchAttachment[] made = new TorchAttachment[1];
         try (PointerScope scope = new PointerScope()) {
@@ -29,6 +34,7 @@ final class ParallelStart {
                     });
             ranks.agree(TorchFacts.of(made[0]));
             broadcast(model, ranks);
+            made[0].shareInverses(ranks, inverses);
             return made[0];
         } catch (RuntimeException | Error e) {
             if (made[0] != null) {

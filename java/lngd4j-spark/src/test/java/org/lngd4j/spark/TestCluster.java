@@ -4,11 +4,11 @@ package org.lngd4j.spark;
 import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.junit.jupiter.api.extension.BeforeAllCallback;
@@ -66,7 +66,7 @@ final class TestCluster implements BeforeAllCallback, AutoCloseable {
     private static String folders(Path home) {
         List<String> folders = new ArrayList<>();
         try {
-            Path jars = Files.createDirectories(home.resolve("jars"));
+            Path jars = emptied(home.resolve("jars"));
             String classPath =
                     System.getProperty(
                             "surefire.test.class.path", System.getProperty("java.class.path"));
@@ -75,7 +75,7 @@ final class TestCluster implements BeforeAllCallback, AutoCloseable {
                 if (Files.isDirectory(path)) {
                     folders.add(entry);
                 } else {
-                    link(jars.resolve(path.getFileName()), path);
+                    Files.createSymbolicLink(jars.resolve(path.getFileName()), path);
                 }
             }
         } catch (IOException e) {
@@ -84,12 +84,14 @@ final class TestCluster implements BeforeAllCallback, AutoCloseable {
         return String.join(File.pathSeparator, folders);
     }
 
-    private static void link(Path link, Path jar) throws IOException {
-        try {
-            Files.createSymbolicLink(link, jar);
-        } catch (FileAlreadyExistsException e) {
-            Files.delete(link); // of an earlier build
-            Files.createSymbolicLink(link, jar);
+    /** Jars of an earlier build, perhaps of another Spark. */
+    private static Path emptied(Path jars) throws IOException {
+        Files.createDirectories(jars);
+        try (Stream<Path> old = Files.list(jars)) {
+            for (Path link : old.toList()) {
+                Files.delete(link);
+            }
         }
+        return jars;
     }
 }
