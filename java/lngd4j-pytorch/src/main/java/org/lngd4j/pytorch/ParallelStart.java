@@ -8,6 +8,7 @@ import org.bytedeco.pytorch.TensorVector;
 import org.lngd4j.InversePlacement;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.ParameterRule;
+import org.lngd4j.gloo.RankOptions;
 import org.lngd4j.gloo.Ranks;
 import org.lngd4j.gloo.Refusal;
 
@@ -22,16 +23,16 @@ final class ParallelStart {
             ParameterRule rule,
             Ranks ranks,
             InversePlacement inverses) {
+        LngdOptions own = RankOptions.shareOf(options, ranks.size());
         TorchAttachment[] made = new TorchAttachment[1];
         try (PointerScope scope = new PointerScope()) {
             Refusal.together(
                     ranks,
                     () -> {
-                        made[0] =
-                                TorchAttachment.start(model, shareOf(options, ranks.size()), rule);
+                        made[0] = TorchAttachment.start(model, own, rule);
                         made[0].connect(ranks);
                     });
-            ranks.agree(RankFacts.of(made[0]));
+            ranks.agree(TorchFacts.of(made[0]));
             broadcast(model, ranks);
             made[0].shareInverses(ranks, inverses);
             return made[0];
@@ -41,12 +42,6 @@ final class ParallelStart {
             }
             throw e;
         }
-    }
-
-    /** All ranks together feed the statistics with the samples that the options say. */
-    private static LngdOptions shareOf(LngdOptions options, int ranks) {
-        int samples = options.statisticsSamples();
-        return options.toBuilder().statisticsSamples((samples + ranks - 1) / ranks).build();
     }
 
     /** Gives all ranks the parameters and buffers of rank 0. */
