@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+package org.lngd4j.spark;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.util.List;
+import java.util.function.Consumer;
+import org.apache.spark.api.java.JavaRDD;
+import org.deeplearning4j.nn.api.Model;
+import org.lngd4j.nativelib.LngdArgumentException;
+
+/**
+ * The same as {@link SparkLngd} for networks of Deeplearning4j. It needs {@code lngd4j-dl4j} and
+ * DL4J on the class path, and PyTorch's natives too: the collectives are theirs.
+ */
+public final class SparkDl4j {
+    private SparkDl4j() {}
+
+    /**
+     * Trains on the elements of an RDD. Returns when the network is trained.
+     *
+     * @param data the samples
+     * @param network what is trained
+     * @param options how; {@code InversePlacement.OWNED} is refused
+     * @param progress called on the driver, whenever executors have told theirs; null for nothing
+     * @param <N> the network
+     * @param <S> a sample
+     * @return the trained network, on the driver
+     * @throws LngdArgumentException as {@link SparkLngd#train(JavaRDD, TorchNetwork, SparkOptions,
+     *     Consumer)}
+     */
+    public static <N extends Model, S> TrainedNetwork<N> train(
+            JavaRDD<S> data,
+            Dl4jNetwork<N, S> network,
+            SparkOptions options,
+            Consumer<SparkProgress> progress) {
+        if (data == null || network == null || options == null) {
+            throw new LngdArgumentException(
+                    (data == null ? "data" : network == null ? "network" : "options") + " is null");
+        }
+        List<RankResult> results =
+                BarrierJob.run(
+                        data,
+                        (seed, rank) -> new Dl4jRank<>(network, seed, rank),
+                        options,
+                        progress);
+        N model = Dl4jRank.create(network, options.seed());
+        try (InputStream weights = ByteChunks.stream(results.get(0).weights())) {
+            Dl4jRank.read(model, weights);
+        } catch (IOException e) { // not from memory
+            throw new UncheckedIOException(e);
+        }
+        return TrainedNetwork.of(model, results);
+    }
+}
