@@ -105,7 +105,7 @@ final class RankJob<S> implements Serializable {
     /** What one rank refuses, or where they differ, is known to all of them. */
     private void attach(RankNetwork<S> network, Ranks ranks, Meeting meeting) {
         try {
-            network.attach(ranks);
+            network.attach(ranks, options.inverses());
         } catch (LngdArgumentException e) {
             List<String> names = new ArrayList<>();
             for (int r = 0; r < options.ranks(); r++) {
