@@ -124,8 +124,8 @@ class DataParallelRefusalTest {
 
     @Test
     void whatCannotBeSharedIsRefused() {
+        MultiLayerNetwork net = Nets.mlp(); // ND4J's natives before PyTorch's, as everywhere
         try (Ranks one = Ranks.connect(file(), 0, 1, Duration.ofSeconds(20))) {
-            MultiLayerNetwork net = Nets.mlp();
             refused(() -> DataParallel.attach(net, OPTIONS, null), "ranks is null");
             refused(() -> DataParallel.attach(net, null, one), "options is null");
             refused(

@@ -77,9 +77,6 @@ final class RankProgram {
     }
 
     private void all() throws Exception {
-        if (rank == 1) { // PyTorch's natives before ND4J's; rank 0 has them the other way round
-            org.bytedeco.pytorch.Tensor.create(1f).close();
-        }
         for (Run run : Run.values()) {
             weights(run, run.name());
         }
