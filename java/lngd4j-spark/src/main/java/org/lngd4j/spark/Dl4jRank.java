@@ -41,6 +41,7 @@ final class Dl4jRank<N extends Model, S> implements RankNetwork<S> {
         this.network = network;
         this.seed = seed;
         this.rank = rank;
+        NativeCache.ofThisExecutor();
     }
 
     /** An initialised network. */
