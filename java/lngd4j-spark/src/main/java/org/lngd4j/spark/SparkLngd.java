@@ -7,6 +7,7 @@ import java.io.Serializable;
 import java.io.UncheckedIOException;
 import java.util.Comparator;
 import java.util.List;
+import java.util.OptionalLong;
 import java.util.UUID;
 import java.util.function.Consumer;
 import org.apache.spark.HashPartitioner;
@@ -120,6 +121,19 @@ public final class SparkLngd {
                 results.get(0).epochs(),
                 results.stream().map(RankResult::report).toList(),
                 results.get(0).registration());
+    }
+
+    /**
+     * Tasks that a master runs at once, as far as its name tells: those of {@code local[4]} and
+     * {@code local-cluster[2,1,1024]}.
+     *
+     * @param master as Spark has it
+     * @param cpus of a task ({@code spark.task.cpus}), at least 1
+     * @return how many; empty for a cluster, which may grow
+     */
+    public static OptionalLong slots(String master, int cpus) {
+        long slots = ClusterChecks.slots(master, cpus);
+        return slots == Long.MAX_VALUE ? OptionalLong.empty() : OptionalLong.of(slots);
     }
 
     private static <S> List<RankResult> run(
