@@ -22,7 +22,7 @@ final class ClusterArguments {
             description =
                     "Train on Spark, ranks that take each step together: local[N], local-cluster[N,CORES,MB],"
                             + " spark://HOST:PORT, yarn, k8s://URL. Images, --engine pytorch, --optimizer lngd;"
-                            + " --threads is cores of a rank. Fetches Spark's jars (150 MB) the first time.")
+                            + " --threads is cores of a rank. Fetches Spark's jars (210 MB) the first time.")
     private String master;
 
     @Option(

@@ -72,7 +72,7 @@ public final class SparkTraining implements ClusterTraining {
                                                     p.steps(),
                                                     p.samples(),
                                                     p.loss())));
-            return result(trained);
+            return result(trained, "Spark " + context.version());
         } catch (LngdArgumentException e) {
             throw CliException.badInput("--spark: " + e.getMessage(), e);
         } catch (Exception e) { // Scala declares none, and SparkException is a checked one
@@ -104,7 +104,7 @@ public final class SparkTraining implements ClusterTraining {
         return options.build();
     }
 
-    private static Result result(TrainedNetwork<TorchModel> trained) {
+    private static Result result(TrainedNetwork<TorchModel> trained, String engine) {
         return new Result(
                 RankedImages.weights(trained.model()),
                 trained.epochs().stream()
@@ -124,6 +124,7 @@ public final class SparkTraining implements ClusterTraining {
                                                 r.statistics(),
                                                 r.inverses(),
                                                 r.update()))
-                        .toList());
+                        .toList(),
+                engine);
     }
 }

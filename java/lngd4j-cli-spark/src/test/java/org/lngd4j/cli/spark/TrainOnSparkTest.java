@@ -98,10 +98,12 @@ class TrainOnSparkTest {
 
         Map<String, Object> summary = summary("run");
         assertThat(summary).containsEntry("network", "36-16-4").containsEntry("device", "cpu");
+        assertThat(summary.get("cluster").toString()).matches("Spark 3\\.5\\.\\d+");
         assertThat(ofRanks("run", "samples")).containsExactly(150, 151);
         assertThat(ofRanks("run", "steps")).containsExactly(80, 80);
         assertThat(ofRanks("run", "host")).doesNotHaveDuplicates();
         assertThat(ofRanks("run", "statistics")).allMatch(s -> ((Number) s).doubleValue() > 0);
+        assertThat(folder.resolve("run/curves.png")).isNotEmptyFile();
         assertThat(firstWeights("run").numel()).isEqualTo(36 * 16);
         assertThat(result.out())
                 .contains("36-16-4, LNGD recipe", "accuracy " + rows.get(7).qualityText())

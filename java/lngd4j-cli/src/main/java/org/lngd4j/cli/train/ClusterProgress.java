@@ -41,9 +41,9 @@ final class ClusterProgress implements AutoCloseable {
         if (since == 0) {
             since = now;
             sinceSamples = position.samples();
+            return; // a rate takes two
         }
-        double perSecond =
-                (position.samples() - sinceSamples) / Math.max(1e-9, (now - since) / 1e9);
+        double perSecond = (position.samples() - sinceSamples) / ((now - since) / 1e9);
         if (bar != null) {
             bar.step(position.step(), position.loss(), perSecond);
         } else if (position.step() / perEpoch != epoch) {

@@ -125,10 +125,11 @@ public final class ClusterRun {
         List<MetricsRow> rows = rows(result, task.stepsPerEpoch(), length.steps(), measured);
         folder.writeMetrics(rows);
         engine.write(folder.file(engine.modelFile()), settings, task.spec(), result.weights());
-        ClusterSummary summary = new ClusterSummary(method, rows, result.ranks());
+        ClusterSummary summary = new ClusterSummary(method, rows, result);
         AtomicFile.write(
                 folder.file(RunFolder.SUMMARY),
                 Json.write(summary.toMap(settings.toMap(), cluster.toMap(ranks))));
+        Curves.draw(folder, task.spec() + ", " + settings.optimizer(), rows, err);
         out.print(summary.table());
         out.println("files in " + folder);
         out.flush();

@@ -11,7 +11,7 @@ import org.lngd4j.cli.support.Versions;
 final class ClusterSummary {
     private final Method method;
     private final List<MetricsRow> rows;
-    private final List<ClusterTraining.Rank> ranks;
+    private final ClusterTraining.Result result;
 
     /**
      * What was trained, and how.
@@ -23,10 +23,10 @@ final class ClusterSummary {
      */
     record Method(String network, String line, Map<String, Object> details, boolean averages) {}
 
-    ClusterSummary(Method method, List<MetricsRow> rows, List<ClusterTraining.Rank> ranks) {
+    ClusterSummary(Method method, List<MetricsRow> rows, ClusterTraining.Result result) {
         this.method = method;
         this.rows = rows;
-        this.ranks = ranks;
+        this.result = result;
     }
 
     Map<String, Object> toMap(Map<String, Object> options, Map<String, Object> cluster) {
@@ -39,7 +39,8 @@ final class ClusterSummary {
         map.put("averagedWeights", method.averages());
         map.put("options", options);
         map.put("final", Summary.figures(last()));
-        map.put("ranks", ranks.stream().map(ClusterSummary::figures).toList());
+        map.put("cluster", result.engine());
+        map.put("ranks", result.ranks().stream().map(ClusterSummary::figures).toList());
         map.put("versions", Versions.all());
         map.put("gitCommit", Versions.gitCommit());
         return map;
@@ -92,7 +93,7 @@ final class ClusterSummary {
                         "inverses",
                         "update",
                         "MB"));
-        for (ClusterTraining.Rank rank : ranks) {
+        for (ClusterTraining.Rank rank : result.ranks()) {
             text.append(
                     String.format(
                             Locale.ROOT,

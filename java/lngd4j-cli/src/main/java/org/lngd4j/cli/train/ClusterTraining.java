@@ -11,7 +11,7 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
  * What trains on a cluster. It is a module of its own, lngd4j-cli-spark, which is on the class path
- * only where it was asked for: Spark is 150 jars.
+ * only where it was asked for: Spark is 140 jars.
  */
 public interface ClusterTraining {
     /**
@@ -84,8 +84,9 @@ public interface ClusterTraining {
      * @param epochs in their order; those before a checkpoint that the last attempt went on from
      *     are not among them
      * @param ranks by number
+     * @param engine what brought them together, with its version
      */
-    record Result(INDArray weights, List<Epoch> epochs, List<Rank> ranks) {}
+    record Result(INDArray weights, List<Epoch> epochs, List<Rank> ranks, String engine) {}
 
     /**
      * How many ranks a run has: what was asked for, or what the master runs at once.
