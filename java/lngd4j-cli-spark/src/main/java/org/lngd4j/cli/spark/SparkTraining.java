@@ -51,13 +51,17 @@ public final class SparkTraining implements ClusterTraining {
     }
 
     @Override
+    @SuppressWarnings("try") // the end is quiet as long as it is open
     public Result train(Job job, Consumer<Position> progress) {
         RankedImages network =
                 new RankedImages(job.settings(), job.images().shape(), job.classes(), job.input());
         try (JavaSparkContext context =
-                new JavaSparkContext(
-                        SparkMaster.configuration(
-                                job.cluster().master(), job.ranks(), job.settings().threads()))) {
+                        new JavaSparkContext(
+                                SparkMaster.configuration(
+                                        job.cluster().master(),
+                                        job.ranks(),
+                                        job.settings().threads()));
+                QuietEnd end = new QuietEnd(context)) {
             JavaRDD<ImageSample> samples =
                     context.parallelize(ImageSample.of(job.images()), job.ranks());
             TrainedNetwork<TorchModel> trained =
@@ -76,8 +80,15 @@ public final class SparkTraining implements ClusterTraining {
         } catch (LngdArgumentException e) {
             throw CliException.badInput("--spark: " + e.getMessage(), e);
         } catch (Exception e) { // Scala declares none, and SparkException is a checked one
-            throw failure(e);
+            throw QuietEnd.isNow() ? stopped(job.cluster()) : failure(e);
         }
+    }
+
+    private static CliException stopped(ClusterSettings cluster) {
+        return CliException.failure(
+                cluster.checkpoint() == null
+                        ? "stopped; without --checkpoint nothing goes on from here"
+                        : "stopped; --checkpoint-go-on goes on from the last checkpoint");
     }
 
     /** Spark's own message goes on with stack traces of the executors; its first line tells. */

@@ -11,6 +11,7 @@ import org.lngd4j.cli.support.Terminal;
  */
 final class ClusterProgress implements AutoCloseable {
     private final PrintStream err;
+    private final boolean checkpoints;
     private final long totalSteps;
     private final int perEpoch;
     private final BarProgress bar; // null: lines
@@ -19,8 +20,9 @@ final class ClusterProgress implements AutoCloseable {
     private long since; // when this attempt's first news came
     private long sinceSamples;
 
-    ClusterProgress(PrintStream err, long totalSteps, int perEpoch) {
+    ClusterProgress(PrintStream err, boolean checkpoints, long totalSteps, int perEpoch) {
         this.err = err;
+        this.checkpoints = checkpoints;
         this.totalSteps = totalSteps;
         this.perEpoch = perEpoch;
         this.bar = Terminal.errorIsInteractive() ? new BarProgress(0, totalSteps) : null;
@@ -33,10 +35,13 @@ final class ClusterProgress implements AutoCloseable {
             attempt = position.attempt();
             since = 0;
             err.println(
-                    "lngd: a rank was lost; all have begun again, attempt "
-                            + (attempt + 1)
-                            + ", now at step "
-                            + position.step());
+                    "lngd: a rank was lost; all go on from the "
+                            + (checkpoints ? "last checkpoint" : "start, without --checkpoint")
+                            + ", attempt "
+                            + (attempt + 1));
+        }
+        if (position.step() == 0) {
+            return; // of other ranks than the one that counts steps
         }
         if (since == 0) {
             since = now;

@@ -102,7 +102,8 @@ public final class ClusterRun {
         Dataset data = task.dataset();
         ClusterTraining.Result result;
         try (ClusterProgress progress =
-                new ClusterProgress(err, length.steps(), task.stepsPerEpoch())) {
+                new ClusterProgress(
+                        err, cluster.checkpoint() != null, length.steps(), task.stepsPerEpoch())) {
             result =
                     training.train(
                             new ClusterTraining.Job(
