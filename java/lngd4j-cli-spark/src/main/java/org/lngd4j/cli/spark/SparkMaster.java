@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -35,10 +36,25 @@ final class SparkMaster {
                     "MALLOC_TOP_PAD_",
                     "OMP_WAIT_POLICY");
 
+    /** Beginnings of masters, and what a Spark has that can talk to them. */
+    private static final Map<String, String> CLIENTS =
+            Map.of(
+                    "yarn", "org.apache.spark.scheduler.cluster.YarnClusterManager",
+                    "k8s:", "org.apache.spark.scheduler.cluster.k8s.KubernetesClusterManager");
+
     private SparkMaster() {}
 
-    /** Refuses what is no master. */
+    /** Refuses what is no master, or one that this Spark cannot talk to. */
     static void check(String master) {
+        for (Map.Entry<String, String> client : CLIENTS.entrySet()) {
+            if (master.startsWith(client.getKey()) && !isThere(client.getValue())) {
+                throw CliException.badInput(
+                        "--spark "
+                                + master
+                                + ": the Spark that the command fetches has no client for it;"
+                                + " SPARK_HOME has to name one that has");
+            }
+        }
         for (Pattern pattern : List.of(LOCAL, CLUSTER, REMOTE)) {
             if (pattern.matcher(master).matches()) {
                 return;
@@ -114,6 +130,15 @@ final class SparkMaster {
             Files.createDirectories(Path.of(home, "jars"));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
+        }
+    }
+
+    private static boolean isThere(String name) {
+        try {
+            Class.forName(name, false, SparkMaster.class.getClassLoader());
+            return true;
+        } catch (ClassNotFoundException e) {
+            return false;
         }
     }
 

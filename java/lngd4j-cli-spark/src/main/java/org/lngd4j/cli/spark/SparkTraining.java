@@ -21,6 +21,7 @@ import org.lngd4j.spark.TrainedNetwork;
 public final class SparkTraining implements ClusterTraining {
     private static final double MILLIS_PER_MINUTE = 60_000;
     private static final double MEGA = 1e6;
+    private static final int SLICE = 1 << 19; // bytes of pixels
 
     @Override
     public int ranks(ClusterSettings cluster, int threads) {
@@ -63,7 +64,7 @@ public final class SparkTraining implements ClusterTraining {
                                         job.settings().threads()));
                 QuietEnd end = new QuietEnd(context)) {
             JavaRDD<ImageSample> samples =
-                    context.parallelize(ImageSample.of(job.images()), job.ranks());
+                    context.parallelize(ImageSample.of(job.images()), slices(job));
             TrainedNetwork<TorchModel> trained =
                     SparkLngd.train(
                             samples,
@@ -82,6 +83,11 @@ public final class SparkTraining implements ClusterTraining {
         } catch (Exception e) { // Scala declares none, and SparkException is a checked one
             throw QuietEnd.isNow() ? stopped(job.cluster()) : failure(e);
         }
+    }
+
+    /** The data travel inside of tasks, which Spark wants to be small. */
+    private static int slices(Job job) {
+        return Math.max(job.ranks(), 1 + job.images().pixels().length / SLICE);
     }
 
     private static CliException stopped(ClusterSettings cluster) {

@@ -150,6 +150,7 @@ class TrainOnSparkTest {
                 "--spark=local[2]  --ranks=3|--ranks 3: --spark local[2] has room for 2 ranks of 1 thread",
                 "--spark=local[2] --threads=4|--spark local[2] has room for 0 ranks of 4 threads",
                 "--spark=spark://host:7077|does not tell how many ranks it has room for: --ranks has to",
+                "--spark=yarn --ranks=2|--spark yarn: the Spark that the command fetches has no client",
                 "--spark=local --ranks=0|--ranks 0: must be 1 to 65536",
                 "--spark=local --optimizer=kfac|--optimizer kfac is not there with --spark, only lngd",
                 "--spark=local --engine=dl4j|--engine dl4j is not there with --spark, only pytorch",

@@ -97,7 +97,7 @@ final class ClusterSummary {
             text.append(
                     String.format(
                             Locale.ROOT,
-                            "%4d  %-21s %8d %9.2f %9.2f %11.2f %9.2f %8.2f %8.1f%n",
+                            "%4d  %-21s %8d %9.2f %9.2f %11.3f %9.3f %8.2f %8.1f%n",
                             rank.rank(),
                             rank.host(),
                             rank.samples(),
