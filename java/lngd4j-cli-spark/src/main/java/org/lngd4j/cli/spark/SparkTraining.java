@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.cli.spark;
 
+import java.io.IOException;
 import java.time.Duration;
 import java.util.OptionalLong;
 import java.util.function.Consumer;
+import org.apache.hadoop.fs.Path;
 import org.apache.spark.SparkException;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.api.java.JavaSparkContext;
@@ -69,7 +71,7 @@ public final class SparkTraining implements ClusterTraining {
                     SparkLngd.train(
                             samples,
                             new ImageNetwork(network),
-                            options(job),
+                            options(job, context),
                             p ->
                                     progress.accept(
                                             new Position(
@@ -108,7 +110,7 @@ public final class SparkTraining implements ClusterTraining {
                 e);
     }
 
-    private static SparkOptions options(Job job) {
+    private static SparkOptions options(Job job, JavaSparkContext context) {
         ClusterSettings cluster = job.cluster();
         SparkOptions.Builder options =
                 SparkOptions.builder(job.ranks(), job.settings().batch(), job.settings().epochs())
@@ -116,9 +118,19 @@ public final class SparkTraining implements ClusterTraining {
                         .resume(cluster.goesOn());
         if (cluster.checkpoint() != null) {
             long millis = Math.max(1, (long) (cluster.checkpointMinutes() * MILLIS_PER_MINUTE));
-            options.checkpoint(cluster.checkpoint(), Duration.ofMillis(millis));
+            options.checkpoint(qualified(cluster.checkpoint(), context), Duration.ofMillis(millis));
         }
         return options.build();
+    }
+
+    /** Whole: executors have other working folders, and may have another file system by default. */
+    private static String qualified(String folder, JavaSparkContext context) {
+        try {
+            Path path = new Path(folder);
+            return path.getFileSystem(context.hadoopConfiguration()).makeQualified(path).toString();
+        } catch (IOException | IllegalArgumentException e) {
+            throw CliException.badInput("--checkpoint " + folder + ": " + e.getMessage(), e);
+        }
     }
 
     private static Result result(TrainedNetwork<TorchModel> trained, String engine) {

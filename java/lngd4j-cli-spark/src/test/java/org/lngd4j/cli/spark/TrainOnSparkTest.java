@@ -72,6 +72,8 @@ class TrainOnSparkTest {
 
     @Test
     void executorsTrainReportAndLeaveAModel() throws IOException {
+        // Executors have another working folder than this process.
+        Path relative = Path.of("").toAbsolutePath().relativize(folder.resolve("checkpoint"));
         CommandResult result =
                 train(
                         "run",
@@ -79,7 +81,9 @@ class TrainOnSparkTest {
                         "local-cluster[2,1,512]",
                         "--model=mlp:16",
                         "--epochs=8",
-                        "--batch=32");
+                        "--batch=32",
+                        "--checkpoint",
+                        relative.toString());
         assertThat(result.status()).as(result.err()).isZero();
         assertThat(result.err())
                 .contains("2 ranks of local-cluster[2,1,512]")
@@ -103,6 +107,7 @@ class TrainOnSparkTest {
         assertThat(ofRanks("run", "steps")).containsExactly(80, 80);
         assertThat(ofRanks("run", "host")).doesNotHaveDuplicates();
         assertThat(ofRanks("run", "statistics")).allMatch(s -> ((Number) s).doubleValue() > 0);
+        assertThat(folder.resolve("checkpoint/step-000000000080.lngd")).isNotEmptyFile();
         assertThat(folder.resolve("run/curves.png")).isNotEmptyFile();
         assertThat(firstWeights("run").numel()).isEqualTo(36 * 16);
         assertThat(result.out())
