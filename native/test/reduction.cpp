@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reduction.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+
+#include "parameters.hpp"
 
 namespace conformance {
 namespace {
@@ -38,6 +41,45 @@ constexpr std::int64_t kMostSamples = 64; // of a batch
 
 } // namespace
 
+lngd_config small_config(int which) {
+  lngd_config config = preset(which, 20);
+  config.block_size = which == LNGD_PRESET_RECIPE_FIT || config.approximation == LNGD_APPROXIMATION_EKFAC ? 0 : 4;
+  config.statistics_samples = 0;
+  config.statistics_interval = 1;
+  config.inverse_interval = 1;
+  config.precision = LNGD_PRECISION_TF32X3;
+  if (config.rate == LNGD_RATE_EMPIRICAL) config.rate = LNGD_RATE_KRONECKER;
+  return config;
+}
+
+std::vector<Network> small_networks(int activation) {
+  lngd_layer_config images = with_geometry(convolution(4, 8, 2, 2), 1, 1, 0, 1, 2), words;
+  images.activation = activation;
+  REQUIRE_OK(lngd_embedding_init(9, 4, &words));
+  words.bias = 1;
+  const std::vector<lngd_layer_config> factors = {dense(7, 4, true, activation), images,
+                                                  dense(5, 4, false, activation)};
+  std::vector<lngd_layer_config> all = factors;
+  all.insert(all.begin() + 1, words);
+  all.insert(all.begin() + 2, parameter(6));
+  std::vector<Network> result;
+  const auto add = [&](const char* name, int which, const std::vector<lngd_layer_config>& layers) {
+    result.push_back({name, small_config(which), layers});
+    return &result.back();
+  };
+  add("RECIPE", LNGD_PRESET_RECIPE, all);
+  add("RECIPE, drawn targets", LNGD_PRESET_RECIPE, all)->config.fisher = LNGD_FISHER_SAMPLED;
+  add("RECIPE_FIT", LNGD_PRESET_RECIPE_FIT, all);
+  add("PAPER", LNGD_PRESET_PAPER, all);
+  add("NGPLUS", LNGD_PRESET_NGPLUS, factors);
+  add("KFAC", LNGD_PRESET_KFAC, all);
+  add("TKFAC", LNGD_PRESET_TKFAC, all);
+  add("BLOCK_KRONECKER", LNGD_PRESET_BLOCK_KRONECKER, all);
+  add("BLOCK_KRONECKER_FIT", LNGD_PRESET_BLOCK_KRONECKER_FIT, all);
+  if (device() == LNGD_DEVICE_CPU) add("EKFAC", LNGD_PRESET_EKFAC, factors);
+  return result;
+}
+
 Sums read_sums(const Optimizer& optimizer) {
   const lngd_sums view = view_of(optimizer);
   Sums sums{std::vector<float>(static_cast<std::size_t>(view.float_count)),
@@ -60,9 +102,9 @@ Range sum_range(const Optimizer& optimizer, int layer, int sum) {
   return range;
 }
 
-Rank::Rank(const lngd_config& config, const std::vector<lngd_layer_config>& network, bool whole_numbers)
+Rank::Rank(const lngd_config& config, const std::vector<lngd_layer_config>& network, bool whole_numbers,
+           const std::vector<std::int32_t>& owners, int rank)
     : layers(network), whole(whole_numbers), optimizer(config, network) {
-  std::vector<lngd_binding> bindings;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const lngd_layer_config& layer = layers[i];
     Random random(100 + i);
@@ -74,20 +116,41 @@ Rank::Rank(const lngd_config& config, const std::vector<lngd_layer_config>& netw
     all.bias_gradients = std::make_unique<Tensor>(layer.outputs);
     all.weights->fill(random_matrix(layer.outputs, columns, &random));
     all.bias->fill(random_matrix(layer.outputs, 1, &random));
-    lngd_binding binding{};
-    binding.layer = static_cast<int>(i);
-    binding.weights = all.weights->view();
-    binding.weight_gradients = all.weight_gradients->view();
-    if (layer.bias) {
-      binding.bias = all.bias->view();
-      binding.bias_gradients = all.bias_gradients->view();
-    }
-    bindings.push_back(binding);
     tensors.push_back(std::move(all));
   }
+  if (!owners.empty()) share(owners, rank);
+  make_plan();
+  fill_gradients(0);
+}
+
+void Rank::share(const std::vector<std::int32_t>& owners, int rank) {
+  REQUIRE_OK(lngd_share_inverses(optimizer.handle(), owners.data(), static_cast<int>(owners.size()), rank));
+}
+
+void Rank::make_plan() {
+  std::vector<lngd_binding> bindings;
+  for (std::size_t i = 0; i < layers.size(); ++i) bindings.push_back(binding(static_cast<int>(i)));
   REQUIRE_OK(lngd_plan_create(optimizer.handle(), bindings.data(), static_cast<int>(bindings.size()),
                               LNGD_UPDATE_WEIGHTS, &plan));
-  fill_gradients(0);
+}
+
+lngd_binding Rank::binding(int layer) const {
+  const Tensors& all = tensors[static_cast<std::size_t>(layer)];
+  lngd_binding binding{};
+  binding.layer = layer;
+  binding.weights = all.weights->view();
+  binding.weight_gradients = all.weight_gradients->view();
+  if (layers[static_cast<std::size_t>(layer)].bias) {
+    binding.bias = all.bias->view();
+    binding.bias_gradients = all.bias_gradients->view();
+  }
+  return binding;
+}
+
+bool Rank::awaits(int layer) const {
+  std::uint32_t bits = 0;
+  REQUIRE_OK(lngd_needs(optimizer.handle(), layer, &bits));
+  return bits & LNGD_NEEDS_INVERSES;
 }
 
 Rank::~Rank() { lngd_plan_destroy(plan); }
@@ -160,6 +223,50 @@ void reduce(const std::vector<Rank*>& ranks) {
     write_sums(rank->optimizer, total);
     REQUIRE_OK(lngd_sums_reduced(rank->optimizer.handle()));
   }
+}
+
+std::vector<float> read_inverses(const Optimizer& optimizer) {
+  lngd_inverses view{};
+  view.struct_size = sizeof view;
+  REQUIRE_OK(lngd_get_inverses(optimizer.handle(), &view));
+  std::vector<float> floats(static_cast<std::size_t>(view.float_count));
+  copy(optimizer, floats.data(), view.floats, view.float_count);
+  return floats;
+}
+
+void write_inverses(const Optimizer& optimizer, const std::vector<float>& floats, const Range& range) {
+  lngd_inverses view{};
+  view.struct_size = sizeof view;
+  REQUIRE_OK(lngd_get_inverses(optimizer.handle(), &view));
+  copy(optimizer, view.floats + range.offset, floats.data() + range.offset, range.count);
+}
+
+Range inverse_range(const Optimizer& optimizer, int owner) {
+  Range range{};
+  REQUIRE_OK(lngd_inverse_range(optimizer.handle(), owner, &range.offset, &range.count));
+  return range;
+}
+
+void broadcast_inverses(const std::vector<Rank*>& ranks) {
+  for (std::size_t owner = 0; owner < ranks.size(); ++owner) {
+    const std::vector<float> own = read_inverses(ranks[owner]->optimizer);
+    for (const Rank* rank : ranks)
+      if (rank != ranks[owner])
+        write_inverses(rank->optimizer, own, inverse_range(rank->optimizer, static_cast<int>(owner)));
+  }
+}
+
+bool exchange_inverses(const std::vector<Rank*>& ranks) {
+  for (const Rank* rank : ranks) REQUIRE_OK(lngd_refresh(rank->plan));
+  bool any = false;
+  for (int layer = 0; layer < static_cast<int>(ranks[0]->layers.size()); ++layer) {
+    any |= ranks[0]->awaits(layer);
+    for (const Rank* rank : ranks) CHECK_EQ(rank->awaits(layer), ranks[0]->awaits(layer));
+  }
+  if (!any) return false;
+  broadcast_inverses(ranks);
+  for (const Rank* rank : ranks) REQUIRE_OK(lngd_inverses_received(rank->optimizer.handle()));
+  return true;
 }
 
 } // namespace conformance

@@ -5,6 +5,7 @@
 // handle that says so at once, and nothing leaks. On the emulator, which counts what is allocated.
 #include <cstdlib>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "parameters.hpp"
@@ -32,16 +33,16 @@ Case fault_case(int places) {
 }
 
 // Kinds of layers whose kernels differ.
-enum class Net { Dense, SecondFactor, Embedding, EmbeddingSecondFactor, WithParameter, Reduced };
+enum class Net { Dense, SecondFactor, Embedding, EmbeddingSecondFactor, WithParameter, Reduced, Shared };
 constexpr Net kNets[] = {Net::Dense,         Net::SecondFactor, Net::Embedding, Net::EmbeddingSecondFactor,
-                         Net::WithParameter, Net::Reduced};
+                         Net::WithParameter, Net::Reduced,      Net::Shared};
 
 bool has_second_factor(Net net) { return net == Net::SecondFactor || net == Net::EmbeddingSecondFactor; }
 bool is_embedding(Net net) { return net == Net::Embedding || net == Net::EmbeddingSecondFactor; }
 
 lngd_config config_of(Net net) {
   lngd_config config = fault_case(0).config;
-  if (net == Net::Reduced) config.rate = LNGD_RATE_NONE;
+  if (net == Net::Reduced || net == Net::Shared) config.rate = LNGD_RATE_NONE;
   if (!has_second_factor(net)) return config;
   config.approximation = LNGD_APPROXIMATION_KFAC;
   config.fisher = LNGD_FISHER_PROVIDED;
@@ -105,6 +106,32 @@ struct Bench {
     return state;
   }
   std::vector<std::uint8_t> earlier, now; // states
+
+  // Of Net::Shared: this is rank 1, and `owner` rank 0, which has the layer.
+  std::unique_ptr<Bench> owner;
+  lngd_status share(int rank) {
+    const std::int32_t owners[] = {0};
+    return lngd_share_inverses(optimizer.handle(), owners, 1, rank);
+  }
+  void shared() {
+    owner = std::make_unique<Bench>(net);
+    REQUIRE_OK(owner->share(0));
+    REQUIRE_OK(share(1));
+    for (Bench* bench : {owner.get(), this}) {
+      REQUIRE_OK(bench->make_plan());
+      REQUIRE_OK(bench->observe());
+    }
+    REQUIRE_OK(lngd_refresh(owner->plan));
+  }
+  // The owner's inverses to this rank.
+  void broadcast() {
+    lngd_inverses from{}, to{};
+    from.struct_size = to.struct_size = sizeof from;
+    REQUIRE_OK(lngd_get_inverses(owner->optimizer.handle(), &from));
+    REQUIRE_OK(lngd_get_inverses(optimizer.handle(), &to));
+    const auto bytes = from.float_count * static_cast<std::int64_t>(sizeof(float));
+    REQUIRE_OK(lngd_device_copy(optimizer.handle(), to.floats, from.floats, bytes));
+  }
 };
 
 struct Operation {
@@ -191,6 +218,22 @@ const std::vector<Operation>& operations() {
          REQUIRE_OK(lngd_sums_close(b.optimizer.handle()));
        },
        [](Bench& b) { return lngd_discard(b.optimizer.handle(), LNGD_ALL_LAYERS); }},
+      {"share_inverses", true, nothing, [](Bench& b) { return b.share(0); }},
+      {"refresh of shared inverses", false, [](Bench& b) { b.shared(); },
+       [](Bench& b) { return lngd_refresh(b.plan); }},
+      {"refresh of own inverses", false,
+       [](Bench& b) {
+         REQUIRE_OK(b.share(0));
+         observed(b);
+       },
+       [](Bench& b) { return lngd_refresh(b.plan); }},
+      {"inverses_received", true,
+       [](Bench& b) {
+         b.shared();
+         REQUIRE_OK(lngd_refresh(b.plan));
+         b.broadcast();
+       },
+       [](Bench& b) { return lngd_inverses_received(b.optimizer.handle()); }},
       {"synchronize", true, observed, [](Bench& b) { return lngd_synchronize(b.optimizer.handle()); }},
   };
   return all;
@@ -199,7 +242,8 @@ const std::vector<Operation>& operations() {
 // The operations that launch other kernels for other kinds of layers; everything else is tried with the dense one.
 bool differs(const Operation& operation, Net net) {
   const std::string name = operation.name;
-  const bool sums = name.find("sums") != std::string::npos;
+  const bool sums = name.find("sums") != std::string::npos, inverses = name.find("inverses") != std::string::npos;
+  if (inverses || net == Net::Shared) return inverses && net == Net::Shared;
   if (sums || net == Net::Reduced) return sums && net == Net::Reduced;
   if (net == Net::WithParameter && (name == "swap_averages" || name == "state_restore")) return true;
   return net == Net::Dense || name == "plan_create" || name == "observe" || name == "first step";
@@ -216,6 +260,13 @@ void works_on(Bench& b) {
   if (b.net == Net::Reduced) CHECK_OK(lngd_discard(b.optimizer.handle(), LNGD_ALL_LAYERS));
   std::int32_t swapped = 0;
   CHECK_OK(b.observe());
+  std::uint32_t bits = 0;
+  if (b.net == Net::Shared) CHECK_OK(lngd_refresh(b.plan));
+  CHECK_OK(lngd_needs(b.optimizer.handle(), 0, &bits));
+  if (bits & LNGD_NEEDS_INVERSES) {
+    if (b.owner) b.broadcast();
+    CHECK_OK(lngd_inverses_received(b.optimizer.handle()));
+  }
   lngd_status status = b.step();
   if (status == LNGD_INVALID_STATE) { // the operation had swapped averages in
     CHECK_OK(lngd_swap_averages(b.plan, &swapped));
@@ -308,7 +359,8 @@ TEST(faults_out_of_memory) {
   const lngd::DeviceHooks& hooks = emulator_hooks();
   for (const Net net : kNets)
     for (const Operation& operation : operations())
-      if (std::string(operation.name) == "plan_create" || std::string(operation.name) == "observe")
+      if (std::string(operation.name) == "plan_create" || std::string(operation.name) == "observe" ||
+          (std::string(operation.name) == "share_inverses" && net == Net::Shared))
         fail_every_call(hooks, operation, net, kMemoryAllocation);
 }
 

@@ -12,50 +12,11 @@ using namespace conformance;
 
 namespace {
 
-struct Net {
-  std::string name;
-  lngd_config config;
-  std::vector<lngd_layer_config> layers;
-};
+using Net = Network;
 
-lngd_config small(int which) {
-  lngd_config config = preset(which, 20);
-  config.block_size = which == LNGD_PRESET_RECIPE_FIT || config.approximation == LNGD_APPROXIMATION_EKFAC ? 0 : 4;
-  config.statistics_samples = 0;
-  config.statistics_interval = 1;
-  config.inverse_interval = 1;
-  config.precision = LNGD_PRECISION_TF32X3;
-  if (config.rate == LNGD_RATE_EMPIRICAL) config.rate = LNGD_RATE_KRONECKER;
-  return config;
-}
+std::vector<Net> nets(int activation = LNGD_ACTIVATION_TANH) { return small_networks(activation); }
 
-std::vector<Net> nets(int activation = LNGD_ACTIVATION_TANH) {
-  lngd_layer_config images = with_geometry(convolution(4, 8, 2, 2), 1, 1, 0, 1, 2), words;
-  images.activation = activation;
-  REQUIRE_OK(lngd_embedding_init(9, 4, &words));
-  words.bias = 1;
-  const std::vector<lngd_layer_config> factors = {dense(7, 4, true, activation), images,
-                                                  dense(5, 4, false, activation)};
-  std::vector<lngd_layer_config> all = factors;
-  all.insert(all.begin() + 1, words);
-  all.insert(all.begin() + 2, parameter(6));
-  std::vector<Net> result;
-  const auto add = [&](const char* name, int which, const std::vector<lngd_layer_config>& layers) {
-    result.push_back({name, small(which), layers});
-    return &result.back();
-  };
-  add("RECIPE", LNGD_PRESET_RECIPE, all);
-  add("RECIPE, drawn targets", LNGD_PRESET_RECIPE, all)->config.fisher = LNGD_FISHER_SAMPLED;
-  add("RECIPE_FIT", LNGD_PRESET_RECIPE_FIT, all);
-  add("PAPER", LNGD_PRESET_PAPER, all);
-  add("NGPLUS", LNGD_PRESET_NGPLUS, factors);
-  add("KFAC", LNGD_PRESET_KFAC, all);
-  add("TKFAC", LNGD_PRESET_TKFAC, all);
-  add("BLOCK_KRONECKER", LNGD_PRESET_BLOCK_KRONECKER, all);
-  add("BLOCK_KRONECKER_FIT", LNGD_PRESET_BLOCK_KRONECKER_FIT, all);
-  if (device() == LNGD_DEVICE_CPU) add("EKFAC", LNGD_PRESET_EKFAC, factors);
-  return result;
-}
+lngd_config small(int which) { return small_config(which); }
 
 constexpr std::int64_t kBatch = 12;
 

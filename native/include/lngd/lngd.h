@@ -567,6 +567,7 @@ LNGD_API lngd_status lngd_device_copy(lngd_optimizer* optimizer, void* to, const
 /* Bits of lngd_needs. */
 #define LNGD_NEEDS_STATISTICS 1u /* the next lngd_step of this layer takes statistics: lngd_observe feeds them */
 #define LNGD_NEEDS_DELTAS 2u     /* the next lngd_step of this layer needs inputs and per-sample deltas */
+#define LNGD_NEEDS_INVERSES 4u   /* lngd_refresh left the layer's inverses with their owner: lngd_inverses_received */
 
 /* What the layer wants to see before its next step (a bit set). Observing more is harmless: it is ignored. PARAMETER:
  * 0; lngd_observe and lngd_fisher_rows refuse it with LNGD_INVALID_ARGUMENT. */
@@ -703,6 +704,67 @@ LNGD_API lngd_status lngd_set_reduction(lngd_optimizer* optimizer, int32_t neede
  * optimizer would have drawn for it. 0 at first; not part of the state. */
 LNGD_API lngd_status lngd_set_sample_offset(lngd_optimizer* optimizer, int64_t offset);
 
+/* ---------------------------------------------------------------- inverses -------------------------- */
+
+/* Inverses shared among the ranks of data-parallel training: each layer has an owner, a rank that computes its inverses
+ * for all (J. G. Pauloski et al., "KAISA", SC 2021, with one owner a layer). Without sharing, as an optimizer is made,
+ * every rank computes all of them, which gives the same bits. Once lngd_share_inverses has been called, each step is
+ *
+ *     lngd_refresh             of every plan, when statistics are complete (where they are due, after
+ *                              lngd_sums_reduced): running averages of all layers, inverses of the owned ones
+ *     a broadcast              from each owner that has a layer whose lngd_needs has LNGD_NEEDS_INVERSES now, of its
+ *                              range of the buffer, in place. Which they are is the same on all ranks
+ *     lngd_inverses_received   where there was any
+ *     lngd_step
+ *
+ * A range holds all that later steps need of an inversion: inverses of both factors (with orthogonalise the triangles),
+ * their lambdas, and what lngd_layer_health tells of them: a factorisation that failed on the owner has failed, and the
+ * old inverse is kept, on all ranks alike. The result is the same bits as without sharing where the ranks have the same
+ * running averages, library, processor and threads. S0 of SIGNAL damping is taken on all ranks from all layers. The
+ * state is that of an optimizer that does not share: it holds all inverses, so that restoring computes none. */
+
+/* The buffer of the inverses of all layers, in memory of the optimizer's device: a range for each owner, in the order
+ * of their numbers. Its contents, among them whole numbers and doubles, are to be copied, and not to be added. */
+typedef struct lngd_inverses {
+  uint32_t struct_size; /* in: sizeof(lngd_inverses) */
+  int32_t device_type;  /* DLDeviceType: 1 CPU; 2 CUDA, the emulated one too */
+  int32_t device_id;
+  int32_t rank;  /* of lngd_share_inverses; -1: not shared */
+  float* floats; /* NULL where there are no layers but parameters */
+  int64_t float_count;
+} lngd_inverses;
+
+/* Shares the inverses among ranks: owners[i] >= 0 is the rank that computes those of layer i (of a PARAMETER, ignored),
+ * `rank` >= 0 this one; count is the number of layers. `owners` has to be the same on all ranks. owners NULL, with
+ * count 0: not shared any more, and rank is ignored. The buffer moves, so that the layers of an owner lie next to each
+ * other: LNGD_INVALID_STATE while there are plans, while a layer waits for inverses, and while the stream is being
+ * captured. Not part of the state. Errors besides: LNGD_INVALID_ARGUMENT, LNGD_OUT_OF_MEMORY for a second buffer, which
+ * is held during the call. */
+LNGD_API lngd_status lngd_share_inverses(lngd_optimizer* optimizer, const int32_t* owners, int32_t count, int32_t rank);
+
+/* Fills `out`. The buffer may be read and written from a lngd_refresh after which a layer needs inverses, which is
+ * complete on return, to lngd_inverses_received, and only then. The address holds until lngd_share_inverses. */
+LNGD_API lngd_status lngd_get_inverses(const lngd_optimizer* optimizer, lngd_inverses* out);
+
+/* Where the range of an owner lies: floats from the start of the buffer, and how many; *count is 0 for a rank that owns
+ * nothing. Without sharing all layers are those of owner 0. The same on all ranks and devices. */
+LNGD_API lngd_status lngd_inverse_range(const lngd_optimizer* optimizer, int32_t owner, int64_t* offset,
+                                        int64_t* count);
+
+/* What a layer adds to the cost of its owner and to its range: floating-point operations of one inversion, counted (n^3
+ * for a matrix of n rows, 2 n^3 / 3 where its triangle is wanted, 9 n^3 for eigenvectors, n for a vector), and floats,
+ * padding included. Of a PARAMETER 0. */
+LNGD_API lngd_status lngd_inverse_cost(const lngd_optimizer* optimizer, int32_t layer, double* operations,
+                                       int64_t* floats);
+
+/* The inverses of all layers that needed them are in the buffer now. Reads what their owners say of them: the host
+ * waits for the caller's stream, once for each owner. Errors, with nothing changed and the layers still waiting:
+ * LNGD_INVALID_STATE where no layer waits, while the stream is being captured, or where the range of an owner does not
+ * hold the inverses of this step (it was not broadcast, or its owner is at another step); LNGD_INVALID_ARGUMENT where
+ * what it says of a layer cannot be: another rank has had another history. Where a broadcast failed: lngd_refresh of
+ * one plan writes once more what this rank says of its layers, and all can be broadcast again. */
+LNGD_API lngd_status lngd_inverses_received(lngd_optimizer* optimizer);
+
 /* ---------------------------------------------------------------- step ------------------------------ */
 
 /* The tensors of one layer in a plan. They must outlive the plan, or be replaced by lngd_plan_rebind before they are
@@ -772,8 +834,8 @@ typedef struct lngd_samples {
  * Device tensors: nothing waits, the step is enqueued on the caller's stream. Where a tensor of the plan lies in host
  * memory, the call returns when its result is there.
  *
- * Errors: LNGD_INVALID_STATE while averaged weights are swapped in, and in a capture that is not possible (see
- * lngd_replay); LNGD_INVALID_ARGUMENT for samples;
+ * Errors: LNGD_INVALID_STATE while averaged weights are swapped in, where sums or inverses of other ranks are missing
+ * (see there), and in a capture that is not possible (see lngd_replay); LNGD_INVALID_ARGUMENT for samples;
  * LNGD_OUT_OF_MEMORY where images larger than any before need a workspace that cannot be had: on the CPU that layer
  * then did not move (skipped_steps). After an error of the device nothing has moved in the caller's tensors, and the
  * step is not counted; an update of the statistics that was under way may be lost, which shows in nothing but its
@@ -784,7 +846,10 @@ LNGD_API lngd_status lngd_step(lngd_plan* plan, double factor, const lngd_sample
 /* Takes the running averages and inverses of the coming step now, where they are due; that step then leaves them out.
  * To be called between the last lngd_observe and the end of the backward pass, so that on CUDA they run beside it.
  * Optional: the results are the same bits without it. Layers that are due and have not been observed yet are left to
- * the step; observing a layer after this call and before its step does nothing. */
+ * the step; observing a layer after this call and before its step does nothing.
+ *
+ * After lngd_share_inverses it is not optional where inverses are due (lngd_step refuses), leaves no layer to the step,
+ * takes the inverses of the layers that this rank owns, and waits until they are in the buffer. */
 LNGD_API lngd_status lngd_refresh(lngd_plan* plan);
 
 /* CUDA graphs. lngd_step may be called while the caller's stream is being captured, if all tensors of the plan and the
@@ -849,8 +914,8 @@ LNGD_API lngd_status lngd_layer_precision(const lngd_optimizer* optimizer, int32
 typedef struct lngd_memory {
   uint32_t struct_size; /* in: sizeof(lngd_memory) */
   uint32_t reserved;
-  int64_t factors; /* running averages and sums */
-  int64_t inverses;
+  int64_t factors;  /* running averages and sums */
+  int64_t inverses; /* the buffer of lngd_get_inverses; EKFAC: with S */
   int64_t momentum; /* with the second moments of parameters */
   int64_t averages;
   int64_t workspace; /* directions, packing buffers, plans */

@@ -101,6 +101,7 @@ Optimizer::Optimizer(const lngd_config& config, const lngd_layer_config* layers,
     }
     sums_layout_ = std::make_unique<const SumsLayout>(shapes);
     allocate_sums();
+    allocate_inverses();
     for (Layer& layer : layers_) allocate_layer(layer);
   } catch (...) {
     release_layers();
@@ -129,20 +130,10 @@ void Optimizer::allocate_layer(Layer& layer) {
     return;
   }
   memory.phi = allocate<float>(shape.blocks.floats());
-  memory.phi_inverse = allocate<float>(shape.blocks.floats());
-  memory.lambda_phi = allocate<double>(shape.blocks.count());
-  if (shape.second_matrix()) {
+  if (shape.second_matrix())
     memory.second = allocate<float>(shape.second_floats());
-    memory.second_inverse = allocate<float>(shape.second_floats());
-    memory.lambda_second = allocate<double>(shape.second_count());
-    if (shape.eigenbasis()) {
-      memory.scales = allocate<float>(shape.outputs * shape.ldw);
-      memory.basis_values = allocate<float>(shape.groups * shape.d + shape.outputs);
-    }
-  } else {
+  else
     memory.psi = allocate<float>(shape.outputs);
-    memory.psi_inverse = allocate<float>(shape.outputs);
-  }
   memory.direction = allocate<float>(shape.outputs * shape.ldw);
   if (!backend_->reserve_statistics(context_, shape)) {
     check_device();
@@ -160,15 +151,15 @@ std::vector<Optimizer::Region> Optimizer::regions(const Layer& layer) const {
   const int64_t lambdas = shape.blocks.count() * static_cast<int64_t>(sizeof(double));
   return {{memory.record, static_cast<int64_t>(sizeof(LayerRecord)), kWorkspace, true},
           {memory.phi, factor, kFactors, true},
-          {memory.phi_inverse, factor, kInverses, true},
-          {memory.lambda_phi, lambdas, kInverses, true},
+          {memory.phi_inverse, factor, kInverses, true, true},
+          {memory.lambda_phi, lambdas, kInverses, true, true},
           {memory.psi, memory.psi ? rows : 0, kFactors, true},
-          {memory.psi_inverse, memory.psi_inverse ? rows : 0, kInverses, true},
+          {memory.psi_inverse, memory.psi_inverse ? rows : 0, kInverses, true, true},
           {memory.second, second, kFactors, true},
-          {memory.second_inverse, second, kInverses, true},
-          {memory.lambda_second, shape.second_count() * static_cast<int64_t>(sizeof(double)), kInverses, true},
-          {memory.scales, memory.scales ? weights : 0, kFactors, true},
-          {memory.basis_values, memory.basis_values ? shape.groups * shape.d * 4 + rows : 0, kInverses, true},
+          {memory.second_inverse, second, kInverses, true, true},
+          {memory.lambda_second, shape.second_count() * static_cast<int64_t>(sizeof(double)), kInverses, true, true},
+          {memory.scales, memory.scales ? weights : 0, kFactors, true, true},
+          {memory.basis_values, memory.basis_values ? shape.groups * shape.d * 4 + rows : 0, kInverses, true, true},
           {memory.momentum, weights, kMomentum, true},
           {memory.direction, memory.direction ? weights : 0, kWorkspace, false},
           {memory.average, memory.average ? weights : 0, kAverages, memory.average != nullptr},
@@ -178,7 +169,9 @@ std::vector<Optimizer::Region> Optimizer::regions(const Layer& layer) const {
 void Optimizer::release_layers() {
   for (const Layer& layer : layers_)
     for (const Region& region : regions(layer))
-      if (region.memory && region.memory != layer.memory.record) backend_->release(context_, region.memory);
+      if (region.memory && !region.in_buffer && region.memory != layer.memory.record)
+        backend_->release(context_, region.memory);
+  if (inverses_) backend_->release(context_, inverses_);
   release_sums();
 }
 
@@ -201,6 +194,7 @@ uint32_t Optimizer::needs(const Layer& layer) const {
   if (layer.shape.parameter) return bits;
   if (awaits(layer) && !layer.refreshed && !layer.reduced && !sums_closed_) bits |= LNGD_NEEDS_STATISTICS;
   if (config_.rate == LNGD_RATE_EMPIRICAL) bits |= LNGD_NEEDS_DELTAS;
+  if (layer.awaiting) bits |= LNGD_NEEDS_INVERSES;
   return bits;
 }
 
@@ -424,8 +418,10 @@ lngd_memory Optimizer::memory() const {
   lngd_memory m{};
   m.struct_size = sizeof m;
   int64_t* const kinds[] = {&m.factors, &m.inverses, &m.momentum, &m.averages, &m.workspace};
+  m.inverses = inverses_layout_->floats * static_cast<int64_t>(sizeof(float));
   for (const Layer& layer : layers_)
-    for (const Region& region : regions(layer)) *kinds[region.kind] += region.bytes;
+    for (const Region& region : regions(layer))
+      if (!region.in_buffer) *kinds[region.kind] += region.bytes;
   m.factors += sums_bytes();
   m.workspace += backend_->workspace_bytes(context_);
   for (const StepPlan* plan : plans_) m.workspace += plan->bytes();

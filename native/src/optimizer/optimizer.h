@@ -11,6 +11,7 @@
 #include "backend/backend.h"
 #include "lngd/lngd.h"
 #include "optimizer/error.h"
+#include "optimizer/inverses.h"
 #include "optimizer/sums.h"
 
 namespace lngd {
@@ -31,6 +32,7 @@ struct Layer {
   bool failed = false;    // torn by a failed call: an all-reduce must not take its sums for zeros
   bool closed = false;    // lngd_sums_close has closed its update
   bool reduced = false;   // its sums are the total of all ranks, observed_samples too
+  bool awaiting = false;  // lngd_refresh has left its inverses to their owner, or is that, and they are not exchanged
 };
 
 class StepPlan;
@@ -87,6 +89,14 @@ class Optimizer {
   void set_reduction(int32_t needed);
   void set_sample_offset(int64_t offset);
 
+  // Inverses in and out (inverses.cpp).
+  void share_inverses(const int32_t* owners, int32_t count, int32_t rank);
+  lngd_inverses inverses() const;
+  InversesLayout::Range inverse_range(int32_t owner) const;
+  // Returns the operations.
+  double inverse_cost(int32_t layer, int64_t& floats) const;
+  void take_inverses();
+
   void fisher_rows(const Layer& layer, int64_t step, int64_t samples, Strided inputs, Strided signal,
                    int32_t signal_kind, const FisherRows& out) const;
   void fisher_rows(const Layer& layer, int64_t step, int64_t samples, const Activations& inputs,
@@ -110,6 +120,15 @@ class Optimizer {
   void allocate_sums();
   void release_sums();
   int64_t sums_bytes() const;
+  std::vector<const LayerShape*> shapes() const;
+  void allocate_inverses();
+  bool shared() const { return rank_ >= 0; }
+  bool owns(const Layer& layer) const { return !shared() || owners_[static_cast<size_t>(layer.shape.index)] == rank_; }
+  int64_t exchange() const; // number of the coming one
+  bool any_awaits(const InversesLayout::OfOwner& of) const;
+  // Heads of the layers that await others and are this rank's.
+  void publish_inverses();
+  void take_head(const InverseHead& head, const Layer& layer, LayerRecord& record) const;
   void require_reducible() const;
   // The samples of a layer in heads_, which are a total; throws where they cannot be.
   int64_t checked_count(const Layer& layer) const;
@@ -137,12 +156,13 @@ class Optimizer {
   T* allocate(int64_t count);
 
   // One row of a layer's memory that state, memory report and release go through: what it is and how large. Without
-  // the sums, which all layers have in common.
+  // the sums, which all layers have in common. `in_buffer`: of the inverses, which is released as a whole.
   struct Region {
     void* memory;
     int64_t bytes;
     int32_t kind; // 0 factors, 1 inverses, 2 momentum, 3 averages, 4 workspace
     bool in_state;
+    bool in_buffer = false;
   };
   std::vector<Region> regions(const Layer& layer) const;
 
@@ -155,9 +175,13 @@ class Optimizer {
   float* float_sums_ = nullptr;
   double* double_sums_ = nullptr;
   LayerRecord* records_ = nullptr; // of all layers, in their order
-  std::vector<double> heads_;      // the host's copy of the first doubles
-  bool sums_closed_ = false;       // between lngd_sums_close and lngd_sums_reduced
-  bool reduction_ = false;         // a step waits for lngd_sums_reduced
+  std::unique_ptr<const InversesLayout> inverses_layout_;
+  float* inverses_ = nullptr;
+  std::vector<int32_t> owners_; // of the layers' inverses, where they are shared
+  int32_t rank_ = -1;           // -1: not shared
+  std::vector<double> heads_;   // the host's copy of the first doubles
+  bool sums_closed_ = false;    // between lngd_sums_close and lngd_sums_reduced
+  bool reduction_ = false;      // a step waits for lngd_sums_reduced
   int64_t sample_offset_ = 0;
   lngd_times times_{};
   mutable std::string lost_; // the first message of a lost device

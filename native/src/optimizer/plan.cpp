@@ -51,6 +51,7 @@ StepPlan::StepPlan(Optimizer& optimizer, const std::vector<Binding>& bindings, i
   extents_.reserve(4 * steps_.size());
   check_overlap(next_);
   samples_.resize(steps_.size());
+  elsewhere_.resize(steps_.size());
   optimizer.require_no_capture();
   optimizer.plans_.push_back(this);
   plan_ = optimizer.backend_->plan_create(optimizer.context_, steps_.data(), size(), optimizer.config_);
@@ -170,24 +171,45 @@ void StepPlan::read_progress() {
   }
 }
 
-// Running averages and inverses that are due. `early`: before the step itself, where a layer that will still be
-// observed is left alone.
-void StepPlan::update_factors(bool early) {
+// A layer that will still be observed is left to the step, but for shared inverses: those a step cannot take.
+void StepPlan::mark_due(bool early) {
   const lngd_config& config = optimizer_.config_;
-  bool any_average = false, any_inverse = false;
   for (size_t i = 0; i < layers_.size(); ++i) {
-    Layer& layer = *layers_[i];
+    const Layer& layer = *layers_[i];
     const bool waiting = optimizer_.needs(layer) & LNGD_NEEDS_STATISTICS && layer.observed_samples == 0;
-    const bool now = !layer.shape.parameter && !layer.refreshed && !(early && waiting);
+    const bool now = !layer.shape.parameter && !layer.refreshed && !(early && waiting && !optimizer_.shared());
     steps_[i].average_due = now && layer.observed_samples > 0;
     // Also after a first average, or another one where no inverse could be made yet, and after a factor was written
     // from outside. Without any average there is nothing to invert: a layer that nobody observes costs no launch, and
     // no question to the device whether it has an inverse now.
-    steps_[i].inverse_due = now && (layer.has_average || steps_[i].average_due) &&
-                            (layer.steps % config.inverse_interval == 0 || layer.inverse_stale ||
-                             (!layer.has_inverse && steps_[i].average_due));
+    const bool inverse = now && (layer.has_average || steps_[i].average_due) &&
+                         (layer.steps % config.inverse_interval == 0 || layer.inverse_stale ||
+                          (!layer.has_inverse && steps_[i].average_due));
+    steps_[i].inverse_due = inverse && optimizer_.owns(layer);
+    elsewhere_[i] = inverse && !steps_[i].inverse_due;
+  }
+}
+
+void StepPlan::check_inverses() const {
+  if (!optimizer_.shared()) return;
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    const int32_t index = layers_[i]->shape.index;
+    if (layers_[i]->awaiting)
+      fail(LNGD_INVALID_STATE, "layer ", index, " waits for its inverses, which are shared among ranks: broadcast the ",
+           "range of owner ", optimizer_.owners_[static_cast<size_t>(index)], ", and call lngd_inverses_received");
+    if (steps_[i].inverse_due || elsewhere_[i])
+      fail(LNGD_INVALID_STATE, "the inverses of layer ", index, " are due, and shared among ranks: call lngd_refresh, ",
+           "broadcast the ranges of their owners, and call lngd_inverses_received before the step");
+  }
+}
+
+// Running averages and inverses that are due.
+void StepPlan::update_factors(bool early) {
+  bool any_average = false, any_inverse = false, any_own = false;
+  for (size_t i = 0; i < layers_.size(); ++i) {
     any_average |= steps_[i].average_due;
-    any_inverse |= steps_[i].inverse_due;
+    any_own |= steps_[i].inverse_due;
+    any_inverse |= steps_[i].inverse_due || elsewhere_[i];
   }
   const Backend& backend = *optimizer_.backend_;
   Context& context = *optimizer_.context_;
@@ -199,18 +221,20 @@ void StepPlan::update_factors(bool early) {
       layers_[i]->torn = layers_[i]->failed = true;
       layers_[i]->reduced = false;
     }
-    if (steps_[i].inverse_due) layers_[i]->inverse_stale = true;
+    if (steps_[i].inverse_due || elsewhere_[i]) layers_[i]->inverse_stale = true;
   }
   Clock::time_point time = Clock::now();
   if (any_average) backend.running_average(context, args), lap(time, optimizer_.times_.statistics);
-  if (any_inverse) optimizer_.take_signal_reference();
-  if (any_inverse) backend.factor_inverse(context, args), lap(time, optimizer_.times_.inverse);
+  if (any_inverse) optimizer_.take_signal_reference(); // on all ranks, whoever inverts
+  if (any_own) backend.factor_inverse(context, args), lap(time, optimizer_.times_.inverse);
   optimizer_.check_device();
   for (size_t i = 0; i < layers_.size(); ++i) {
+    const bool inverse = steps_[i].inverse_due || elsewhere_[i];
     if (steps_[i].average_due) layers_[i]->torn = layers_[i]->failed = false;
-    if (steps_[i].inverse_due) layers_[i]->inverse_stale = false;
+    if (inverse) layers_[i]->inverse_stale = false;
+    layers_[i]->awaiting |= inverse && optimizer_.shared();
     // Where the rest of this step fails, another try of it must not ask for the sums of the other ranks again.
-    layers_[i]->refreshed |= (early || optimizer_.reduction_) && (steps_[i].average_due || steps_[i].inverse_due);
+    layers_[i]->refreshed |= (early || optimizer_.reduction_) && (steps_[i].average_due || inverse);
   }
   read_progress();
 }
@@ -246,6 +270,8 @@ void StepPlan::step(double factor, const Samples* samples) {
          "memory; allowed is device memory for all of them");
   if (!captured) {
     check_sums();
+    mark_due(false);
+    check_inverses();
     update_factors(false);
   }
   lngd_times& times = optimizer_.times_;
@@ -266,13 +292,17 @@ void StepPlan::step(double factor, const Samples* samples) {
 void StepPlan::refresh() {
   optimizer_.require_no_capture();
   check_sums();
+  mark_due(true);
   update_factors(true);
+  if (optimizer_.shared()) optimizer_.publish_inverses();
 }
 
 bool StepPlan::replay(double factor) {
   check_steppable(factor);
   optimizer_.require_no_capture();
   check_sums();
+  for (const Layer* layer : layers_)
+    if (layer->awaiting) return false; // as the step will say
   const Backend& backend = *optimizer_.backend_;
   if (!backend.capturable(plan_)) return false;
   const lngd_config& config = optimizer_.config_;

@@ -63,6 +63,11 @@ class StepPlan {
   void check_sums() const;
   // Whether the tensors at these addresses overlap, where one of them is written.
   void check_overlap(const std::vector<std::array<float*, 4>>& addresses);
+  // Which averages and inverses are due now, into steps_ and elsewhere_. `early`: before the step itself.
+  void mark_due(bool early);
+  // Throws where inverses that are due are missing.
+  void check_inverses() const;
+  // What mark_due has marked.
   void update_factors(bool early);
   void read_progress();
   void count_step();
@@ -72,6 +77,7 @@ class StepPlan {
   int32_t update_;
   std::vector<Layer*> layers_;
   std::vector<StepLayer> steps_;
+  std::vector<char> elsewhere_; // for each layer: its inverse is due, and another rank's
   std::vector<Samples> samples_;
   std::vector<std::array<float*, 4>> next_; // of rebind, and workspace of its check
   std::vector<Extent> extents_;

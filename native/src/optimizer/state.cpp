@@ -177,7 +177,7 @@ void Optimizer::restore_state(const unsigned char* data, int64_t bytes) {
     layer.has_direction = false;
     // Sums of a half-done update do not survive: the next observation begins with clearing them.
     layer.observed_samples = 0;
-    layer.refreshed = layer.failed = layer.closed = layer.reduced = false;
+    layer.refreshed = layer.failed = layer.closed = layer.reduced = layer.awaiting = false;
     layer.torn = !layer.shape.parameter;
     for (const Region& region : regions(layer))
       if (region.in_state) at += region.bytes;
@@ -197,7 +197,14 @@ void Optimizer::write_layers(const unsigned char* at) {
   std::vector<LayerRecord> records(layers_.size());
   std::vector<Array> arrays;
   const bool can_fail = config_.device != LNGD_DEVICE_CPU;
+  const InverseHead nothing{}; // what was exchanged at a later step must not pass for what is exchanged there now
   for (size_t i = 0; i < layers_.size(); ++i) {
+    if (!layers_[i].shape.parameter) {
+      Array head{inverses_ + inverses_layout_->layers[i].head, sizeof nothing, &nothing,
+                 std::vector<unsigned char>(can_fail ? sizeof nothing : 0)};
+      if (can_fail) read(head.before.data(), head.memory, head.bytes);
+      arrays.push_back(std::move(head));
+    }
     at += sizeof(LayerHeader);
     for (const Region& region : regions(layers_[i])) {
       if (!region.in_state || region.bytes == 0) continue;

@@ -259,6 +259,46 @@ lngd_status close_sums(World& world, Random& random) {
   return LNGD_OK;
 }
 
+// New owners, for which the plan has to go and come. This is one of two ranks; as a rule it owns all, so that steps go
+// on: what the other one owns never comes, and only a restored state forgets it.
+lngd_status share_inverses(World& world, Random& random) {
+  const bool all = !random.once_in(4);
+  std::vector<std::int32_t> owners;
+  for (std::size_t i = 0; i < world.layers.size(); ++i)
+    owners.push_back(random.once_in(30) ? random.whole() : static_cast<std::int32_t>(all ? 1 : random.below(2)));
+  const auto count = static_cast<std::int32_t>(owners.size());
+  if (random.once_in(5)) // refused: there is a plan
+    return lngd_share_inverses(world.optimizer, owners.data(), random.once_in(3) ? random.whole() : count, 1);
+  if (lngd_plan_destroy(world.plan) != LNGD_OK) found("a plan cannot be destroyed");
+  const bool stop = random.once_in(3);
+  const lngd_status status = lngd_share_inverses(world.optimizer, stop ? nullptr : owners.data(), stop ? 0 : count,
+                                                 random.once_in(10) ? random.whole() : 1);
+  const std::string message = lngd_last_error();
+  world.make_plan();
+  if (status != LNGD_OK && message.empty()) found("an error without a message");
+  return status;
+}
+
+// What another rank may send: anything, into ranges that are not this one's.
+lngd_status broadcast_inverses(World& world, Random& random) {
+  lngd_inverses view{};
+  view.struct_size = random.once_in(20) ? static_cast<std::uint32_t>(random.bits()) : sizeof view;
+  const lngd_status status = lngd_get_inverses(world.optimizer, &view);
+  if (status != LNGD_OK) return status;
+  std::int64_t offset = 0, count = 0;
+  double operations = 0;
+  const std::int32_t owner = random.once_in(5) ? random.whole() : 0;
+  if (lngd_inverse_cost(world.optimizer, any_layer(world, random), &operations, &count) == LNGD_OK &&
+      !(operations >= 0 && count >= 0 && count <= view.float_count))
+    found("the cost of an inversion is out of range");
+  if (lngd_inverse_range(world.optimizer, owner, &offset, &count) != LNGD_OK) return LNGD_OK;
+  if (offset < 0 || count < 0 || offset + count > view.float_count)
+    found("a range of the inverses lies outside of them");
+  if (view.rank >= 0 && owner != view.rank)
+    for (std::int64_t i = offset; i < offset + count; ++i) view.floats[i] = random.number();
+  return LNGD_OK;
+}
+
 lngd_status handles(World& world, Random& random) {
   // A handle of another kind, none, or garbage.
   const std::uintptr_t garbage = random.once_in(2) ? reinterpret_cast<std::uintptr_t>(world.plan) : random.bits();
@@ -287,6 +327,10 @@ const Call kCalls[] = {
      }},
     {"set_sample_offset", Changes::Optimizer,
      [](World& w, Random& r) { return lngd_set_sample_offset(w.optimizer, r.once_in(3) ? r.whole() : r.below(99)); }},
+    {"share_inverses", Changes::Optimizer, share_inverses},
+    {"broadcast_inverses", Changes::Optimizer, broadcast_inverses},
+    {"inverses_received", Changes::Optimizer, [](World& w, Random&) { return lngd_inverses_received(w.optimizer); }},
+    {"inverses_received", Changes::Optimizer, [](World& w, Random&) { return lngd_inverses_received(w.optimizer); }},
     {"plan_create", Changes::Nothing, plan},
     {"plan_rebind", Changes::Nothing, rebind},
     {"create", Changes::Nothing, create},

@@ -100,7 +100,12 @@ World::World(Random& random, std::int32_t device) {
   }
   update = random.once_in(3) ? LNGD_UPDATE_GRADIENTS : LNGD_UPDATE_WEIGHTS;
   fill_gradients(random, true);
+  make_plan();
+}
+
+void World::make_plan() {
   const std::vector<lngd_binding> all = bindings();
+  plan = nullptr;
   require(lngd_plan_create(optimizer, all.data(), static_cast<std::int32_t>(all.size()), update, &plan),
           "lngd_plan_create");
 }

@@ -55,6 +55,7 @@ class World {
   std::unique_ptr<Buffer> signal(std::size_t i, std::int64_t samples) const;
   std::int32_t signal_kind(std::size_t i) const;
   std::vector<lngd_binding> bindings();
+  void make_plan(); // where the one that there was is destroyed
   void fill_gradients(Random& random, bool finite);
 
   // All that the caller can see of it and of his own memory.

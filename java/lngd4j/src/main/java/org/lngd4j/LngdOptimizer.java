@@ -41,7 +41,7 @@ import org.lngd4j.nativelib.global.lngd_optimizer;
  * org.lngd4j.nativelib.LngdDeviceException}, after which the optimizer can be used on, or {@link
  * org.lngd4j.nativelib.LngdDeviceLostException}, after which all that is left is to close it.
  */
-public final class LngdOptimizer extends OptimizerSums implements AutoCloseable {
+public final class LngdOptimizer extends OptimizerInverses implements AutoCloseable {
     private final Leaks.Registration registration;
     private final Device device;
     private final AddressPointer inputsPointer = new AddressPointer();
@@ -95,6 +95,18 @@ public final class LngdOptimizer extends OptimizerSums implements AutoCloseable 
      */
     public boolean needsDeltas(int layer) {
         return (needs(layer) & lngd.LNGD_NEEDS_DELTAS) != 0;
+    }
+
+    /**
+     * Whether a {@link StepPlan#refresh()} has left a layer's inverses to their owner, or has
+     * computed them here for the others: they have to be broadcast before its step. The same answer
+     * on all ranks. See {@link #shareInverses}.
+     *
+     * @param layer index of the layer, from 0
+     * @return whether it needs {@link #inversesReceived()}
+     */
+    public boolean needsInverses(int layer) {
+        return (needs(layer) & lngd.LNGD_NEEDS_INVERSES) != 0;
     }
 
     private int needs(int layer) {

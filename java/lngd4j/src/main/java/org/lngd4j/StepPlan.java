@@ -139,7 +139,12 @@ public final class StepPlan implements AutoCloseable {
      * Layers that are due and were not observed yet are left to the step; observing a layer between
      * this call and its step does nothing.
      *
-     * @throws LngdStateException while averages are swapped in
+     * <p>Where ranks share inverses ({@link LngdOptimizer#shareInverses}) it is needed before a
+     * step for which inverses are due, leaves no layer to the step, and takes the inverses of the
+     * layers that this rank owns.
+     *
+     * @throws LngdStateException while averages are swapped in, and while the sums of other ranks
+     *     are missing
      * @throws org.lngd4j.nativelib.LngdDeviceException if the device fails
      */
     public void refresh() {

@@ -53,6 +53,7 @@ final class Attachment {
     private final Averages averages = new Averages(this);
     private final RunEnd end = new RunEnd();
     private final ShownRates rates;
+    private RankStep ranks; // null: one process
     private Network.AttachedUpdater updater;
     private long steps;
     private int startEpoch;
@@ -143,6 +144,12 @@ final class Attachment {
         }
     }
 
+    /** From now on steps are those of all ranks; see {@link DataParallel}. */
+    void connect(RankStep with) {
+        optimizer.waitForSums(true);
+        ranks = with;
+    }
+
     private void prepare() {
         optimizer.schedule(steps, epoch());
         captures.prepare();
@@ -191,13 +198,14 @@ final class Attachment {
     void sampleFisher() {
         if (options().fisher() != Fisher.PROVIDED
                 || !captures.wantStatistics()
+                || ranks != null && ranks.samples() == 0
                 || denseChain != null && denseChain.observe()) {
             return;
         }
         if (sampledFisher == null) {
             sampledFisher = new SampledFisher(net, options(), captures.list());
         }
-        sampledFisher.observe(steps);
+        sampledFisher.observe(steps, firstSample());
     }
 
     /**
@@ -210,9 +218,28 @@ final class Attachment {
         captures.forget();
     }
 
+    /** Number, in the whole batch, of the first sample that this process sees of it. */
+    long firstSample() {
+        return ranks == null ? 0 : ranks.first();
+    }
+
+    /**
+     * Tells the optimizer which samples of the whole batch a layer sees.
+     *
+     * @param rows of the layer, as many as samples or as samples and times
+     */
+    void numberRows(long rows) {
+        if (ranks != null && ranks.samples() > 0) {
+            optimizer.sampleOffset(ranks.first() * Math.max(1, rows / ranks.samples()));
+        }
+    }
+
     /** Called by the updater: gradients in, update out. */
     void step(StepPlan plan, int iteration, int epoch) {
         rates.stepping(decayRate(epoch));
+        if (ranks != null && captures.wantStatistics()) {
+            ranks.sumStatistics(optimizer);
+        }
         captures.step(plan, optimizer.schedule(steps, epoch - startEpoch));
         lastIteration = iteration;
     }
@@ -259,6 +286,9 @@ final class Attachment {
 
     /** Nothing is changed where the checkpoint does not fit. */
     void restore(Checkpoint checkpoint) throws IOException {
+        if (ranks != null) {
+            ranks.restored();
+        }
         checkpoint.check(net, extraState(), told);
         checkpoint.restore(optimizer);
         checkpoint.apply(net, extraState());
@@ -328,6 +358,16 @@ final class Attachment {
     /** The optimizer, as it takes arrays. */
     Nd4jOptimizer arrays() {
         return arrays;
+    }
+
+    /** The other ranks; null: one process. */
+    RankStep ranks() {
+        return ranks;
+    }
+
+    /** The updater of layers that LNGD does not train; null: each its own. */
+    IUpdater fallback() {
+        return attachOptions.fallback();
     }
 
     long steps() {

@@ -128,7 +128,8 @@ final class DenseChain {
                             ? model.gradient(
                                     z,
                                     activations.get(index),
-                                    new TargetNoise(seed, attachment.steps(), 0))
+                                    new TargetNoise(seed, attachment.steps(), 0),
+                                    attachment.firstSample())
                             : hidden(index, z);
             INDArray inputs = Shadow.first(capture.layer.input(), limit);
             seen.set(index, buffers.get(index).put(inputs, next, null));

@@ -67,6 +67,24 @@ final class GraphShadow implements Shadow {
         shadow.setLabels(labels);
     }
 
+    private INDArray[] inputs() {
+        INDArray[] inputs = net.getInputs();
+        if (inputs == null || Arrays.asList(inputs).contains(null)) {
+            throw new LngdStateException(
+                    "the graph holds no batch, from which Fisher.PROVIDED draws targets: train it by fit");
+        }
+        return inputs;
+    }
+
+    private boolean masked() {
+        return net.getInputMaskArrays() != null || net.getLabelMaskArrays() != null;
+    }
+
+    @Override
+    public long samples(int wanted) {
+        return Shadow.first(inputs()[0], masked() ? 0 : wanted).size(0);
+    }
+
     /**
      * DL4J's own backward pass, whole: where paths meet, derivatives are summed, and that is not
      * repeated here for a part of the graph. Beside what is wanted it computes the pre-activations
@@ -74,12 +92,8 @@ final class GraphShadow implements Shadow {
      */
     @Override
     public void pass(int samples, int lowest) {
-        INDArray[] inputs = net.getInputs();
-        if (inputs == null || Arrays.asList(inputs).contains(null)) {
-            throw new LngdStateException(
-                    "the graph holds no batch, from which Fisher.PROVIDED draws targets: train it by fit");
-        }
-        boolean masked = net.getInputMaskArrays() != null || net.getLabelMaskArrays() != null;
+        INDArray[] inputs = inputs();
+        boolean masked = masked();
         int rows = masked ? 0 : samples;
         try {
             shadow.setInputs(first(inputs, rows));

@@ -140,7 +140,9 @@ final class LayerCapture implements BackpropWatch {
             attachment.discardObserved();
         }
         observed = true;
-        INDArray inputs = form.spread(form.inputs(layer.input()), limit);
+        INDArray inputs = form.inputs(layer.input());
+        attachment.numberRows(inputs.size(0));
+        inputs = form.spread(inputs, limit);
         preActivations = form.spread(preActivations, limit);
         if (derivative == null && inputs.dataType() == DataType.FLOAT) {
             // The memory belongs to a workspace, but the library reads it before this call returns:

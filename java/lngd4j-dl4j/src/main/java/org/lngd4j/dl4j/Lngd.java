@@ -34,6 +34,8 @@ import org.slf4j.LoggerFactory;
  *     net.fit(iterator, epochs);
  * }
  * }</pre>
+ *
+ * <p>Several processes train one network with {@link DataParallel}.
  */
 public final class Lngd {
     private static final Logger LOGGER = LoggerFactory.getLogger(Lngd.class);

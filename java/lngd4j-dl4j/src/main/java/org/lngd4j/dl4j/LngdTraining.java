@@ -144,6 +144,10 @@ public final class LngdTraining implements AutoCloseable {
         return attachment.steps();
     }
 
+    Attachment attachment() {
+        return attachment;
+    }
+
     List<LayerCapture> captures() {
         return attachment.captures();
     }

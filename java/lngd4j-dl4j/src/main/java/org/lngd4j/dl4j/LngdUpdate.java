@@ -21,6 +21,7 @@ import org.deeplearning4j.nn.workspace.LayerWorkspaceMgr;
 import org.lngd4j.LayerTensors;
 import org.lngd4j.StepPlan;
 import org.lngd4j.UpdateMode;
+import org.lngd4j.nativelib.LngdException;
 import org.lngd4j.nativelib.LngdStateException;
 import org.nd4j.linalg.api.memory.MemoryWorkspace;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -55,6 +56,7 @@ final class LngdUpdate {
     private final INDArray gradients;
     private final INDArray firstGradients;
     private final boolean normalised;
+    private GradientReduction reduction; // made when there are other ranks
 
     LngdUpdate(
             BaseMultiLayerUpdater<?> updater,
@@ -174,8 +176,61 @@ final class LngdUpdate {
             int epoch,
             int batchSize,
             LayerWorkspaceMgr workspaceMgr) {
-        attachment.checkMayStep();
-        checkArrays(gradient);
+        RankStep ranks = attachment.ranks();
+        if (ranks == null) {
+            attachment.checkMayStep();
+            checkArrays(gradient);
+            move(gradient, iteration, epoch, batchSize, workspaceMgr);
+            return;
+        }
+        meet(ranks, gradient, batchSize);
+        try {
+            move(gradient, iteration, epoch, ranks.total(), workspaceMgr);
+        } catch (RuntimeException | Error e) {
+            ranks.abandon(e);
+            drop(e);
+            throw e;
+        }
+        ranks.stepped();
+    }
+
+    /** What was seen for a step that is not taken. */
+    private void drop(Throwable why) {
+        try {
+            attachment.discardObserved();
+        } catch (LngdException e) {
+            why.addSuppressed(e);
+        }
+    }
+
+    /** Where one rank refuses, all do, and what was seen for this step is dropped. */
+    private void meet(RankStep ranks, Gradient gradient, int batchSize) {
+        try {
+            ranks.meet(
+                    () -> {
+                        attachment.checkMayStep();
+                        checkArrays(gradient);
+                        if (ranks.samples() >= 0 && ranks.samples() != batchSize) {
+                            throw new LngdStateException(
+                                    "the batch has "
+                                            + batchSize
+                                            + " samples, allowed is what share was told, "
+                                            + ranks.samples());
+                        }
+                    });
+        } catch (RuntimeException e) {
+            drop(e);
+            throw e;
+        }
+    }
+
+    /** {@code samples} are those of the whole batch, of all ranks. */
+    private void move(
+            Gradient gradient,
+            int iteration,
+            int epoch,
+            int samples,
+            LayerWorkspaceMgr workspaceMgr) {
         if (attachment.ended()) {
             // The update is what the gradient array holds: nothing, for the fallback layers and the
             // running statistics of batch normalisation too, which else would go on alone.
@@ -184,8 +239,11 @@ final class LngdUpdate {
             return;
         }
         attachment.sampleFisher();
-        division.divide(gradient, batchSize);
-        if (normalised) {
+        reduce();
+        division.divide(gradient, samples);
+        if (normalised && reduction != null) {
+            reduction.normalise(iteration);
+        } else if (normalised) {
             normalise(gradient, iteration);
         }
         workspaceMgr.assertNotOpen(ArrayType.UPDATER_WORKING_MEM, "Updater working memory");
@@ -208,6 +266,18 @@ final class LngdUpdate {
             }
         }
         attachment.stepped();
+    }
+
+    private void reduce() {
+        if (attachment.ranks() != null) {
+            reduction = reduction == null ? new GradientReduction(updater) : reduction;
+            reduction.reduce(attachment.ranks(), gradients);
+        }
+    }
+
+    /** The network's gradient array. */
+    INDArray gradients() {
+        return gradients;
     }
 
     private void checkArrays(Gradient gradient) {

@@ -21,11 +21,11 @@ enum PredictiveModel {
     /** y ~ p = softmax(s): g = p - onehot(y). */
     CATEGORICAL {
         @Override
-        INDArray gradient(INDArray s, IActivation phi, TargetNoise noise) {
+        INDArray gradient(INDArray s, IActivation phi, TargetNoise noise, long first) {
             float[] p = flat(phi.getActivation(s.dup('c'), true));
             int classes = (int) s.size(1);
             for (int row = 0; row < p.length; row += classes) {
-                p[row + draw(p, row, classes, noise.uniform(row / classes))] -= 1;
+                p[row + draw(p, row, classes, noise.uniform(first + row / classes))] -= 1;
             }
             return matrix(p, s);
         }
@@ -33,10 +33,11 @@ enum PredictiveModel {
     /** y_i ~ p_i = sigmoid(s_i), independent: g = p - y. */
     BERNOULLI {
         @Override
-        INDArray gradient(INDArray s, IActivation phi, TargetNoise noise) {
+        INDArray gradient(INDArray s, IActivation phi, TargetNoise noise, long first) {
             float[] p = flat(phi.getActivation(s.dup('c'), true));
+            long from = first * s.size(1);
             for (int i = 0; i < p.length; i++) {
-                p[i] -= noise.uniform(i) < p[i] ? 1 : 0;
+                p[i] -= noise.uniform(from + i) < p[i] ? 1 : 0;
             }
             return matrix(p, s);
         }
@@ -47,10 +48,11 @@ enum PredictiveModel {
      */
     GAUSSIAN {
         @Override
-        INDArray gradient(INDArray s, IActivation phi, TargetNoise noise) {
+        INDArray gradient(INDArray s, IActivation phi, TargetNoise noise, long first) {
             float[] eps = new float[(int) s.length()];
+            long from = first * s.size(1);
             for (int i = 0; i < eps.length; i++) {
-                eps[i] = (float) -noise.normal(i);
+                eps[i] = (float) -noise.normal(from + i);
             }
             return phi.backprop(s.dup(), matrix(eps, s)).getFirst();
         }
@@ -81,9 +83,10 @@ enum PredictiveModel {
      * @param s pre-activations, N x m; left alone
      * @param phi the activation of the output
      * @param noise where the targets come from
+     * @param first number of the first row in the whole batch, of which other ranks have the others
      * @return N x m, row n that of sample n
      */
-    abstract INDArray gradient(INDArray s, IActivation phi, TargetNoise noise);
+    abstract INDArray gradient(INDArray s, IActivation phi, TargetNoise noise, long first);
 
     /** Row by row, in one copy: INDArray.toFloatMatrix makes a view and a copy of every row. */
     private static float[] flat(INDArray x) {

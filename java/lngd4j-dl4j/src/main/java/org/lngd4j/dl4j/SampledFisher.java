@@ -169,16 +169,19 @@ final class SampledFisher {
     /**
      * Feeds the statistics of the layers where they are due, of one at least, from the batch of the
      * coming step.
+     *
+     * @param firstSample its number in the whole batch, of which other ranks may have the others
      */
-    void observe(long step) {
+    void observe(long step, long firstSample) {
         int lowest = Integer.MAX_VALUE;
         for (int i = 0; i < captures.size(); i++) {
             if (captures.get(i).wantsStatistics()) {
                 lowest = Math.min(lowest, positions.get(i));
             }
         }
+        long passed = shadow.samples(samples);
         for (int i = 0; i < losses.size(); i++) {
-            losses.get(i).noise(new TargetNoise(seed, step, i));
+            losses.get(i).noise(new TargetNoise(seed, step, i), firstSample, passed);
         }
         // Activations such as RReLU draw: the user's run must not notice, and a resumed one repeat.
         Random random = Nd4j.getRandom();

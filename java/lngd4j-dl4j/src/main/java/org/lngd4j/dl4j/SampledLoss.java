@@ -17,21 +17,31 @@ final class SampledLoss implements ILossFunction {
     private final String name;
     private final PredictiveModel model;
     private transient TargetNoise noise;
+    private transient long first;
+    private transient long samples;
 
     SampledLoss(String name, PredictiveModel model) {
         this.name = name;
         this.model = model;
     }
 
-    /** Where the targets of the next pass come from. */
-    void noise(TargetNoise value) {
+    /**
+     * Where the targets of the next pass come from.
+     *
+     * @param firstSample number of the first sample in the whole batch
+     * @param passed samples of the pass
+     */
+    void noise(TargetNoise value, long firstSample, long passed) {
         noise = value;
+        first = firstSample;
+        samples = passed;
     }
 
     @Override
     public INDArray computeGradient(
             INDArray labels, INDArray preOutput, IActivation activation, INDArray mask) {
-        INDArray gradient = model.gradient(preOutput, activation, noise);
+        long rows = preOutput.size(0) / samples; // of a sample
+        INDArray gradient = model.gradient(preOutput, activation, noise, first * rows);
         if (mask != null) {
             // A row or an element that is masked has no part in the loss.
             INDArray m = mask.castTo(gradient.dataType());

@@ -31,16 +31,31 @@ final class SequentialShadow implements Shadow {
     }
 
     @Override
-    public void pass(int samples, int lowest) {
+    public long samples(int wanted) {
+        checkBatch();
+        return Shadow.first(net.getInput(), masked() ? 0 : wanted).size(0);
+    }
+
+    private void checkBatch() {
         if (net.getInput() == null || net.getLabels() == null) {
             throw new LngdStateException(
                     "the network holds no batch, from which Fisher.PROVIDED draws targets: train it by"
                             + " fit, with features and labels");
         }
+    }
+
+    private boolean masked() {
         boolean masked = false;
         for (Layer layer : net.getLayers()) {
             masked |= layer.getMaskArray() != null;
         }
+        return masked;
+    }
+
+    @Override
+    public void pass(int samples, int lowest) {
+        checkBatch();
+        boolean masked = masked();
         int rows = masked ? 0 : samples;
         try {
             shadow.setInput(Shadow.first(net.getInput(), rows));

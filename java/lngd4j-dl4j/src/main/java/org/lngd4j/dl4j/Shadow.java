@@ -21,12 +21,20 @@ interface Shadow {
     List<Layer> outputs();
 
     /**
+     * How many samples {@link #pass} passes.
+     *
+     * @param wanted the first so many; 0: all
+     * @throws org.lngd4j.nativelib.LngdStateException if there is no batch in the first network
+     */
+    long samples(int wanted);
+
+    /**
      * Forward and backward pass over the batch that is in the first network now. Its masks hold
      * here too; a batch with masks is passed whole.
      *
      * @param samples the first so many; 0: all
      * @param lowest nothing below the unit of this index needs to be passed backward
-     * @throws org.lngd4j.nativelib.LngdStateException if there is no batch in it
+     * @throws org.lngd4j.nativelib.LngdStateException if there is no batch in the first network
      */
     void pass(int samples, int lowest);
 

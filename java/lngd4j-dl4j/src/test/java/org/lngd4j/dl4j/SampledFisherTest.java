@@ -238,13 +238,16 @@ class SampledFisherTest {
         INDArray p = Activation.SOFTMAX.getActivationFunction().getActivation(s.dup(), true);
         INDArray g =
                 PredictiveModel.CATEGORICAL.gradient(
-                        s, Activation.SOFTMAX.getActivationFunction(), new TargetNoise(1, 2, 3));
+                        s, Activation.SOFTMAX.getActivationFunction(), new TargetNoise(1, 2, 3), 0);
         // E[p - onehot(y)] = 0; five standard deviations of a mean of 20,000 draws.
         assertThat(g.mean(0).amaxNumber().doubleValue()).isLessThan(5 * 0.5 / Math.sqrt(20_000));
         assertThat(g.add(p.neg()).minNumber().doubleValue()).isBetween(-1.0 - 1e-6, -1.0 + 1e-6);
         INDArray normal =
                 PredictiveModel.GAUSSIAN.gradient(
-                        s, Activation.IDENTITY.getActivationFunction(), new TargetNoise(1, 2, 3));
+                        s,
+                        Activation.IDENTITY.getActivationFunction(),
+                        new TargetNoise(1, 2, 3),
+                        0);
         assertThat(normal.meanNumber().doubleValue())
                 .isBetween(-5 / Math.sqrt(80_000), 5 / Math.sqrt(80_000));
         // The variance of a square of a normal number is 2.
@@ -255,7 +258,8 @@ class SampledFisherTest {
                         PredictiveModel.GAUSSIAN.gradient(
                                 s,
                                 Activation.IDENTITY.getActivationFunction(),
-                                new TargetNoise(1, 3, 3)));
+                                new TargetNoise(1, 3, 3),
+                                0));
     }
 
     static ComputationGraph graph(boolean normalised) {

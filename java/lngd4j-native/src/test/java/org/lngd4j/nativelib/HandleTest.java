@@ -18,6 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.lngd4j.nativelib.global.lngd;
 import org.lngd4j.nativelib.global.lngd_config;
 import org.lngd4j.nativelib.global.lngd_health;
+import org.lngd4j.nativelib.global.lngd_inverses;
 import org.lngd4j.nativelib.global.lngd_memory;
 import org.lngd4j.nativelib.global.lngd_optimizer;
 import org.lngd4j.nativelib.global.lngd_plan;
@@ -65,6 +66,18 @@ class HandleTest {
                 o -> lngd.lngd_sum_range(o, 0, lngd.LNGD_SUM_PHI, new long[1], new long[1]));
         OPTIMIZER.put("sums_close", lngd::lngd_sums_close);
         OPTIMIZER.put("sums_reduced", lngd::lngd_sums_reduced);
+        OPTIMIZER.put("share_inverses", o -> lngd.lngd_share_inverses(o, new int[] {0}, 1, 0));
+        OPTIMIZER.put(
+                "get_inverses",
+                o -> {
+                    lngd_inverses inverses = new lngd_inverses();
+                    return lngd.lngd_get_inverses(o, inverses.struct_size(inverses.sizeof()));
+                });
+        OPTIMIZER.put(
+                "inverse_range", o -> lngd.lngd_inverse_range(o, 0, new long[1], new long[1]));
+        OPTIMIZER.put(
+                "inverse_cost", o -> lngd.lngd_inverse_cost(o, 0, new double[1], new long[1]));
+        OPTIMIZER.put("inverses_received", lngd::lngd_inverses_received);
         OPTIMIZER.put("set_reduction", o -> lngd.lngd_set_reduction(o, 1));
         OPTIMIZER.put("set_sample_offset", o -> lngd.lngd_set_sample_offset(o, 3));
         OPTIMIZER.put(

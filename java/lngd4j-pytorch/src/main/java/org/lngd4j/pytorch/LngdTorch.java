@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import org.bytedeco.pytorch.Module;
 import org.lngd4j.Approximation;
+import org.lngd4j.InversePlacement;
 import org.lngd4j.KernelTimes;
 import org.lngd4j.LayerHealth;
 import org.lngd4j.LayerSpec;
@@ -18,6 +19,7 @@ import org.lngd4j.LngdOptimizer;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.ParameterRule;
 import org.lngd4j.RegistrationReport;
+import org.lngd4j.gloo.PlacementDecision;
 import org.lngd4j.gloo.Ranks;
 import org.lngd4j.nativelib.LngdArgumentException;
 import org.lngd4j.nativelib.LngdHandleException;
@@ -119,7 +121,8 @@ public final class LngdTorch implements AutoCloseable {
      * }</pre>
      *
      * <p>{@code options.statisticsSamples} counts the samples of all ranks: each feeds its part of
-     * them, which {@link #options()} tells.
+     * them, which {@link #options()} tells. Inverses are computed where {@link
+     * InversePlacement#AUTO} decides; the report says where and why.
      *
      * @param model the model, in host memory
      * @param options what LNGD shall do
@@ -133,11 +136,37 @@ public final class LngdTorch implements AutoCloseable {
      */
     public static LngdTorch attach(
             Module model, LngdOptions options, ParameterRule others, Ranks ranks) {
+        return attach(model, options, others, ranks, InversePlacement.AUTO);
+    }
+
+    /**
+     * The same, with a say in where inverses are computed. The weights are the same bits wherever
+     * that is; {@link #inverses()} tells what was decided.
+     *
+     * @param model the model, in host memory
+     * @param options what LNGD shall do
+     * @param others what moves the parameters that no layer of LNGD covers
+     * @param ranks the processes, which stay open for as long as the attachment steps
+     * @param inverses on all ranks, on one of them for each layer, or as is faster by counted costs
+     *     and measured speeds
+     * @return the attachment; close it
+     * @throws LngdArgumentException on all ranks, where they differ in parameters, layers, options,
+     *     threads, library, processor or {@code inverses}; or as without ranks
+     * @throws LngdStateException if LNGD is attached to one of its layers already
+     * @throws org.lngd4j.gloo.RanksException if a rank does not come
+     */
+    public static LngdTorch attach(
+            Module model,
+            LngdOptions options,
+            ParameterRule others,
+            Ranks ranks,
+            InversePlacement inverses) {
         notNull("model", model);
         notNull("options", options);
         notNull("others", others);
         notNull("ranks", ranks);
-        return new LngdTorch(ParallelStart.start(model, options, others, ranks));
+        notNull("inverses", inverses);
+        return new LngdTorch(ParallelStart.start(model, options, others, ranks, inverses));
     }
 
     /**
@@ -226,6 +255,16 @@ public final class LngdTorch implements AutoCloseable {
      */
     public RegistrationReport report() {
         return attachment.report();
+    }
+
+    /**
+     * Where the inverses are computed, of all ranks alike: the decision with the figures behind it.
+     *
+     * @return what was decided when LNGD was attached
+     * @throws LngdStateException if there are no ranks
+     */
+    public PlacementDecision inverses() {
+        return attachment.inverses();
     }
 
     /**

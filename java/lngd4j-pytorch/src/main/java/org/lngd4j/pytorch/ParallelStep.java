@@ -2,11 +2,9 @@
 package org.lngd4j.pytorch;
 
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.zip.CRC32C;
 import org.bytedeco.javacpp.BytePointer;
-import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.Scalar;
@@ -14,6 +12,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.lngd4j.LngdOptimizer;
 import org.lngd4j.gloo.Ranks;
+import org.lngd4j.gloo.StepBarrier;
 import org.lngd4j.nativelib.LngdStateException;
 
 /**
@@ -24,30 +23,17 @@ import org.lngd4j.nativelib.LngdStateException;
  */
 @SuppressWarnings("try") // scopes that are only opened and closed
 final class ParallelStep {
-    private static final long UNTOLD = -1;
-
-    /** What each rank tells, one number a slot of its own; the others add zero to it. */
-    private enum Slot {
-        STEP,
-        EPOCH,
-        END,
-        WEIGHTS,
-        REFUSED,
-        FIRST,
-        SAMPLES
-    }
-
     private final Ranks ranks;
+    private final StepBarrier barrier;
     private final List<Parameter> parameters = new ArrayList<>();
     private final Tensor flat; // the gradients of all parameters, in their order
     private final boolean[] reached; // by the backward pass of any rank
-    private long first;
-    private long samples = UNTOLD;
-    private long total;
-    private boolean fresh = true; // the weights have not been compared since attach or restore
 
     ParallelStep(Ranks ranks, List<BoundLayer> layers) {
         this.ranks = ranks;
+        this.barrier =
+                new StepBarrier(
+                        ranks, List.of("steps done", "the epoch", "the end of the schedule"));
         long count = 0;
         for (BoundLayer layer : layers) {
             parameters.add(layer.weight());
@@ -63,21 +49,16 @@ final class ParallelStep {
         flat.retainReference();
     }
 
-    void share(long firstSample, long count) {
-        first = firstSample;
-        samples = count;
+    void share(long first, long samples) {
+        barrier.share(first, samples);
     }
 
-    /** The step is done: the next one has a share of its own. */
     void stepped() {
-        samples = UNTOLD;
-        fresh = false;
+        barrier.stepped();
     }
 
-    /** Other weights may have been loaded. */
     void restored() {
-        samples = UNTOLD;
-        fresh = true;
+        barrier.restored();
     }
 
     /**
@@ -86,36 +67,32 @@ final class ParallelStep {
      * @param check what may refuse the step on this rank
      */
     void meet(Runnable check, long step, int epoch, long end) {
-        RuntimeException refused = null;
-        try {
-            check.run();
-            checkShare();
-        } catch (RuntimeException e) {
-            refused = e;
+        long[] gradients = new long[parameters.size()];
+        for (int i = 0; i < gradients.length; i++) {
+            gradients[i] = parameters.get(i).hasGradient() ? 1 : 0;
         }
-        long[] told;
-        try {
-            told = exchange(step, epoch, end, refused != null);
-        } catch (RuntimeException e) {
-            if (refused != null) {
-                refused.addSuppressed(e);
-                throw refused;
-            }
-            throw e;
+        barrier.meet(
+                () -> {
+                    check.run();
+                    checkEmpty();
+                },
+                new long[] {step, epoch, end},
+                this::checksum,
+                gradients);
+        boolean any = false;
+        for (int i = 0; i < reached.length; i++) {
+            reached[i] = gradients[i] > 0;
+            any |= reached[i];
         }
-        if (refused != null) {
-            throw refused;
+        if (!any) {
+            throw new LngdStateException(
+                    "no parameter has a gradient on any rank: call backward() before step()");
         }
-        compare(told);
     }
 
-    private void checkShare() {
-        if (samples == UNTOLD) {
-            throw new LngdStateException(
-                    "this rank's share of the batch is not known: call share(first, samples) before"
-                            + " the forward pass of each step");
-        }
-        if (samples == 0) {
+    /** A share without samples has no gradient. */
+    private void checkEmpty() {
+        if (barrier.samples() == 0) {
             for (Parameter p : parameters) {
                 if (p.hasGradient()) {
                     throw new LngdStateException(
@@ -126,28 +103,6 @@ final class ParallelStep {
                 }
             }
         }
-    }
-
-    private long[] exchange(long step, int epoch, long end, boolean refused) {
-        int slots = Slot.values().length;
-        int own = ranks.rank() * slots;
-        long[] told = new long[ranks.size() * slots + parameters.size()];
-        told[own + Slot.STEP.ordinal()] = step;
-        told[own + Slot.EPOCH.ordinal()] = epoch;
-        told[own + Slot.END.ordinal()] = end;
-        told[own + Slot.WEIGHTS.ordinal()] = fresh && !refused ? checksum() : 0;
-        told[own + Slot.REFUSED.ordinal()] = refused ? 1 : 0;
-        told[own + Slot.FIRST.ordinal()] = first;
-        told[own + Slot.SAMPLES.ordinal()] = samples;
-        for (int i = 0; i < parameters.size(); i++) {
-            told[ranks.size() * slots + i] = parameters.get(i).hasGradient() ? 1 : 0;
-        }
-        try (PointerScope scope = new PointerScope()) {
-            Tensor all = Tensor.create(told);
-            ranks.sum(all);
-            new LongPointer(all.data_ptr()).get(told);
-        }
-        return told;
     }
 
     private long checksum() {
@@ -162,85 +117,6 @@ final class ParallelStep {
             }
         }
         return crc.getValue();
-    }
-
-    private static long of(long[] told, int rank, Slot slot) {
-        return told[rank * Slot.values().length + slot.ordinal()];
-    }
-
-    /** All ranks see the same numbers, so all throw or none. */
-    private void compare(long[] told) {
-        List<Integer> busy = new ArrayList<>();
-        long sum = 0;
-        for (int r = 0; r < ranks.size(); r++) {
-            if (of(told, r, Slot.REFUSED) != 0) {
-                throw new LngdStateException(
-                        "rank " + r + " has refused the step, and tells the reason there");
-            }
-        }
-        for (int r = 0; r < ranks.size(); r++) {
-            for (Slot slot : List.of(Slot.STEP, Slot.EPOCH, Slot.END, Slot.WEIGHTS)) {
-                if (of(told, r, slot) != of(told, 0, slot)) {
-                    throw new LngdStateException(differs(told, r, slot));
-                }
-            }
-            sum += of(told, r, Slot.SAMPLES);
-            if (of(told, r, Slot.SAMPLES) > 0) {
-                busy.add(r);
-            }
-        }
-        checkApart(told, busy);
-        boolean any = false;
-        for (int i = 0; i < reached.length; i++) {
-            reached[i] = told[ranks.size() * Slot.values().length + i] > 0;
-            any |= reached[i];
-        }
-        if (!any) {
-            throw new LngdStateException(
-                    "no parameter has a gradient on any rank: call backward() before step()");
-        }
-        total = sum;
-    }
-
-    private static String differs(long[] told, int rank, Slot slot) {
-        String what =
-                switch (slot) {
-                    case STEP -> "steps done";
-                    case EPOCH -> "the epoch";
-                    case END -> "the end of the schedule";
-                    default -> "a checksum of the weights";
-                };
-        return "rank "
-                + rank
-                + " has "
-                + what
-                + " "
-                + of(told, rank, slot)
-                + ", rank 0 "
-                + of(told, 0, slot)
-                + "; allowed is the same on all ranks";
-    }
-
-    /** The same sample twice would have its targets drawn by the same numbers. */
-    private static void checkApart(long[] told, List<Integer> busy) {
-        busy.sort(Comparator.comparingLong(r -> of(told, r, Slot.FIRST)));
-        for (int i = 1; i < busy.size(); i++) {
-            int r = busy.get(i);
-            int before = busy.get(i - 1);
-            long end = of(told, before, Slot.FIRST) + of(told, before, Slot.SAMPLES);
-            if (of(told, r, Slot.FIRST) < end) {
-                throw new LngdStateException(
-                        "the share of rank "
-                                + r
-                                + " begins at sample "
-                                + of(told, r, Slot.FIRST)
-                                + ", and that of rank "
-                                + before
-                                + " ends before sample "
-                                + end
-                                + "; allowed are shares that do not overlap");
-            }
-        }
     }
 
     /**
@@ -262,8 +138,8 @@ final class ParallelStep {
                 }
                 at += p.count();
             }
-            if (samples > 0) {
-                flat.mul_(new Scalar((double) samples / total));
+            if (barrier.samples() > 0) {
+                flat.mul_(new Scalar((double) barrier.samples() / barrier.total()));
             }
             ranks.sum(flat);
             at = 0;

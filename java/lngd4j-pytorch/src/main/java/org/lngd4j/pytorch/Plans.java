@@ -9,6 +9,7 @@ import org.lngd4j.LayerTensors;
 import org.lngd4j.LngdOptimizer;
 import org.lngd4j.StepPlan;
 import org.lngd4j.UpdateMode;
+import org.lngd4j.gloo.InverseSharing;
 import org.lngd4j.nativelib.LngdStateException;
 
 /**
@@ -69,12 +70,29 @@ final class Plans {
         return new Plan(of, optimizer.plan(tensors, UpdateMode.WEIGHTS), tensors);
     }
 
+    /** The inverses of the coming step, on several ranks. */
+    void exchange(InverseSharing inverses) {
+        inverses.exchange(last.plan);
+    }
+
     /** One step of the layers that were looked at. */
     void step(double factor) {
         last.plan.step(factor);
         for (BoundLayer layer : layers) {
             if (reached.get(layer.index())) {
                 layer.changed();
+            }
+        }
+    }
+
+    /**
+     * Layers that did not step hold the total of all ranks, of which nothing is theirs: they would
+     * ask for no statistics in the coming step, and refuse the next total.
+     */
+    void discardUnreached() {
+        for (BoundLayer layer : layers) {
+            if (!reached.get(layer.index())) {
+                optimizer.discard(layer.index());
             }
         }
     }

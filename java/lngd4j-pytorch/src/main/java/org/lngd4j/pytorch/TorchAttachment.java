@@ -11,6 +11,7 @@ import java.util.Map;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Module;
 import org.lngd4j.Device;
+import org.lngd4j.InversePlacement;
 import org.lngd4j.LayerHealth;
 import org.lngd4j.LngdOptimizer;
 import org.lngd4j.LngdOptions;
@@ -18,6 +19,8 @@ import org.lngd4j.MemoryKind;
 import org.lngd4j.ParameterRule;
 import org.lngd4j.RegistrationReport;
 import org.lngd4j.adapter.HealthWatch;
+import org.lngd4j.gloo.InverseSharing;
+import org.lngd4j.gloo.PlacementDecision;
 import org.lngd4j.gloo.Ranks;
 import org.lngd4j.nativelib.LngdArgumentException;
 import org.lngd4j.nativelib.LngdException;
@@ -31,7 +34,6 @@ final class TorchAttachment {
     private final Module model;
     private final long told; // the end of the schedule before any extension
     private final LngdOptimizer optimizer;
-    private final RegistrationReport report;
     private final List<LayerCapture> captures = new ArrayList<>();
     private final List<BoundLayer> layers = new ArrayList<>();
     private final Plans plans;
@@ -39,7 +41,9 @@ final class TorchAttachment {
     private final Thread owner = Thread.currentThread();
     private final HealthWatch watch =
             new HealthWatch(this::health, line -> LOGGER.log(System.Logger.Level.WARNING, line));
+    private RegistrationReport report;
     private ParallelStep parallel; // null: one process
+    private InverseSharing inverses; // with ranks
     private AveragedWeights averaged; // while they are in the model
     private boolean leaveAverages = true;
     private long stream = -1; // none set yet
@@ -100,6 +104,12 @@ final class TorchAttachment {
         parallel = new ParallelStep(with, layers);
     }
 
+    /** A collective, before the first plan is made. */
+    void shareInverses(Ranks with, InversePlacement placement) {
+        inverses = InverseSharing.start(optimizer, with, placement);
+        report = new RegistrationReport(report.layers(), List.of(inverses.decision().toString()));
+    }
+
     /** AUTO is where the parameters are: copying them to another device would only cost. */
     private static LngdOptions onDevice(LngdOptions options, List<BoundLayer> layers) {
         TorchTensor first = layers.get(0).weight().value();
@@ -157,7 +167,14 @@ final class TorchAttachment {
             if (parallel != null && due) {
                 parallel.reduceStatistics(optimizer);
             }
-            plans.step(optimizer.schedule(steps, epoch));
+            double factor = optimizer.schedule(steps, epoch);
+            if (inverses != null) {
+                plans.exchange(inverses);
+            }
+            plans.step(factor);
+            if (parallel != null && due) {
+                plans.discardUnreached();
+            }
         } catch (RuntimeException | Error e) {
             discard();
             throw e;
@@ -359,6 +376,15 @@ final class TorchAttachment {
 
     RegistrationReport report() {
         return report;
+    }
+
+    PlacementDecision inverses() {
+        if (inverses == null) {
+            throw new LngdStateException(
+                    "inverses are computed on one of several ranks, or on all of them, but LNGD was"
+                            + " attached without ranks");
+        }
+        return inverses.decision();
     }
 
     long steps() {

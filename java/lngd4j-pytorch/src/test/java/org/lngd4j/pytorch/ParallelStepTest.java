@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import org.assertj.core.data.Offset;
 import org.bytedeco.pytorch.NoGradGuard;
@@ -13,6 +14,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.lngd4j.InversePlacement;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.ParameterRule;
 import org.lngd4j.gloo.Ranks;
@@ -36,6 +38,127 @@ class ParallelStepTest {
 
     private Rendezvous file() {
         return Rendezvous.file(folder.resolve("store"));
+    }
+
+    /**
+     * Four ranks share two layers; a state saved by ranks that share goes on with ones that do not.
+     */
+    @Test
+    void fourRanksShareInverses() throws Exception {
+        byte[][] state = new byte[1][];
+        List<List<float[]>> all = new ArrayList<>();
+        for (InversePlacement inverses :
+                List.of(InversePlacement.OWNED, InversePlacement.REPLICATED)) {
+            all.add(
+                    RankThreads.run(
+                            Rendezvous.file(folder.resolve(inverses.name())),
+                            4,
+                            ranks -> {
+                                Nets.Mlp net = copyOf(1);
+                                try (LngdTorch lngd = attach(net, ranks, inverses)) {
+                                    assertThat(lngd.inverses().placement()).isEqualTo(inverses);
+                                    quarters(net, lngd, ranks.rank(), 0, 5);
+                                    byte[] saved = lngd.saveState();
+                                    if (state[0] == null && ranks.rank() == 0) {
+                                        state[0] = saved;
+                                    }
+                                    ranks.gather(""); // rank 0 has saved
+                                    assertThat(saved).isEqualTo(state[0]);
+                                    lngd.restoreState(state[0]);
+                                    quarters(net, lngd, ranks.rank(), 5, 9);
+                                }
+                                return Nets.weights(net);
+                            }));
+        }
+        for (List<float[]> weights : all) {
+            for (float[] of : weights) {
+                assertThat(of).containsExactly(all.get(0).get(0));
+            }
+        }
+        Nets.Mlp alone = new Nets.Mlp(1);
+        try (LngdTorch lngd = LngdTorch.attach(alone, OPTIONS)) {
+            assertThatThrownBy(lngd::inverses)
+                    .isInstanceOf(LngdStateException.class)
+                    .hasMessageContaining("without ranks");
+        }
+    }
+
+    private static void quarters(Nets.Mlp net, LngdTorch lngd, int rank, int from, int to) {
+        int own = Nets.BATCH / 4;
+        for (int step = from; step < to; step++) {
+            lngd.share(rank * own, own);
+            net.backward(
+                    inputs(step).narrow(0, rank * own, own),
+                    Nets.labels(step, Nets.BATCH).narrow(0, rank * own, own));
+            lngd.step();
+            lngd.zeroGrad();
+        }
+    }
+
+    /**
+     * The loss does not reach the second layer in steps 0 to 2: nothing is due of it then, on any
+     * rank, and its statistics begin with the first step that does.
+     */
+    @Test
+    void aLayerThatIsNotReachedHasNoInverses() throws Exception {
+        List<List<float[]>> all = new ArrayList<>();
+        for (InversePlacement inverses :
+                List.of(InversePlacement.OWNED, InversePlacement.REPLICATED)) {
+            all.add(
+                    RankThreads.run(
+                            Rendezvous.file(folder.resolve(inverses.name())),
+                            ranks -> {
+                                Nets.Mlp net = copyOf(1);
+                                try (LngdTorch lngd = attach(net, ranks, inverses)) {
+                                    for (int step = 0; step < 6; step++) {
+                                        lngd.share(ranks.rank() * HALF, HALF);
+                                        Tensor x = inputs(step);
+                                        Tensor s =
+                                                net.first.forward(
+                                                        x.narrow(0, ranks.rank() * HALF, HALF));
+                                        if (step > 2) {
+                                            torch.cross_entropy_loss(
+                                                            net.second.forward(torch.relu(s)),
+                                                            Nets.labels(step, HALF))
+                                                    .backward();
+                                        } else {
+                                            mean(s).backward();
+                                        }
+                                        lngd.step();
+                                        lngd.zeroGrad();
+                                    }
+                                    assertThat(lngd.health().get("first").inverseUpdates())
+                                            .isEqualTo(3);
+                                    assertThat(lngd.health().get("second").inverseUpdates())
+                                            .isEqualTo(2);
+                                    assertThat(lngd.health().get("second").skippedSteps()).isZero();
+                                }
+                                return Nets.weights(net);
+                            }));
+        }
+        for (List<float[]> weights : all) {
+            assertThat(weights.get(0)).containsExactly(all.get(1).get(0));
+            assertThat(weights.get(1)).containsExactly(all.get(1).get(0));
+        }
+    }
+
+    @Test
+    void ranksThatAskForOtherPlacementsAreRefused() throws Exception {
+        RankThreads.run(
+                file(),
+                ranks -> {
+                    Nets.Mlp net = copyOf(1);
+                    InversePlacement own = InversePlacement.values()[ranks.rank()];
+                    assertThatThrownBy(() -> attach(net, ranks, own))
+                            .isInstanceOf(LngdArgumentException.class)
+                            .hasMessageContaining("the placement of inverses OWNED, rank 0 REPL");
+                    return null;
+                });
+    }
+
+    private static LngdTorch attach(Nets.Mlp net, Ranks ranks, InversePlacement inverses) {
+        return LngdTorch.attach(net, OPTIONS, ParameterRule.adamW(), ranks, inverses)
+                .leaveAverages(false);
     }
 
     private static LngdTorch attach(Nets.Mlp net, Ranks ranks) {

@@ -15,6 +15,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.lngd4j.Device;
 import org.lngd4j.Fisher;
+import org.lngd4j.InversePlacement;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.ParameterRule;
 import org.lngd4j.Preset;
@@ -72,10 +73,11 @@ final class RankProgram {
 
     private void all() throws Exception {
         for (Run run : Run.values()) {
-            weights(run, run.name());
+            weights(run, run.name(), InversePlacement.REPLICATED);
+            weights(run, "OWNED_" + run.name(), InversePlacement.OWNED);
         }
-        weights(Run.MLP_RECIPE, "AGAIN");
-        weights(Run.MLP_SAMPLED, "AGAIN_SAMPLED");
+        weights(Run.MLP_RECIPE, "AGAIN", InversePlacement.AUTO);
+        weights(Run.MLP_SAMPLED, "AGAIN_SAMPLED", InversePlacement.OWNED);
         differ("OPTIONS", new RankNets.Mlp(1), rank == 1 ? 5 : 3);
         differ("MODEL", rank == 1 ? new RankNets.Conv(1) : new RankNets.Mlp(1), 3);
         refuse();
@@ -87,14 +89,16 @@ final class RankProgram {
         return Ranks.connect(Rendezvous.file(folder.resolve("store-" + name)), rank, size, timeout);
     }
 
-    private void weights(Run run, String name) throws IOException {
+    private void weights(Run run, String name, InversePlacement inverses) throws IOException {
         RankNets.Net net = run.net(1 + rank); // the weights of rank 0 are to count
         List<Long> skipped = new ArrayList<>();
         try (Ranks ranks = connect(name, TIMEOUT)) {
             if (name.equals("AGAIN")) {
                 write("LISTENING", listening());
             }
-            train(net, run.options(), ranks, run == Run.MLP_NAN, skipped);
+            write(
+                    name + "_WHERE",
+                    train(net, run.options(), ranks, inverses, run == Run.MLP_NAN, skipped));
         }
         write(name, skipped.toString());
         try (DataOutputStream out =
@@ -105,13 +109,22 @@ final class RankProgram {
         }
     }
 
-    /** The same by one process, where {@code ranks} is null. */
-    static void train(
-            RankNets.Net net, LngdOptions options, Ranks ranks, boolean spoil, List<Long> skipped) {
+    /**
+     * The same by one process, where {@code ranks} is null.
+     *
+     * @return where inverses were computed, and how often each layer's were
+     */
+    static String train(
+            RankNets.Net net,
+            LngdOptions options,
+            Ranks ranks,
+            InversePlacement inverses,
+            boolean spoil,
+            List<Long> skipped) {
         try (LngdTorch lngd =
                 ranks == null
                         ? LngdTorch.attach(net, options, ParameterRule.adamW())
-                        : LngdTorch.attach(net, options, ParameterRule.adamW(), ranks)) {
+                        : LngdTorch.attach(net, options, ParameterRule.adamW(), ranks, inverses)) {
             for (int step = 0; step < STEPS; step++) {
                 try (PointerScope scope = new PointerScope()) {
                     Tensor x = net.inputs(step);
@@ -123,6 +136,12 @@ final class RankProgram {
                 }
             }
             lngd.health().values().forEach(h -> skipped.add(h.skippedSteps()));
+            if (ranks == null) {
+                return "";
+            }
+            List<Long> renewed = new ArrayList<>();
+            lngd.health().values().forEach(h -> renewed.add(h.inverseUpdates()));
+            return lngd.inverses().placement() + " " + renewed + "\n" + lngd.report();
         }
     }
 

@@ -86,7 +86,7 @@ class RanksTest {
         RankNets.Net net = run.net(1);
         float[] start = Nets.weights(net);
         List<Long> skipped = new ArrayList<>();
-        RankProgram.train(net, run.options(), null, run == Run.MLP_NAN, skipped);
+        RankProgram.train(net, run.options(), null, null, run == Run.MLP_NAN, skipped);
         float[] one = Nets.weights(net);
         float[] two = weights(run.name(), 0);
         assertThat(norm(one, start)).isGreaterThan(0.05 * norm(one, new float[one.length]));
@@ -99,6 +99,26 @@ class RanksTest {
     @EnumSource(Run.class)
     void allRanksHaveTheSameBits(Run run) throws IOException {
         assertThat(weights(run.name(), 1)).containsExactly(weights(run.name(), 0));
+    }
+
+    /** Each rank inverts its own layers, and has the bits of ranks that invert all. */
+    @ParameterizedTest
+    @EnumSource(Run.class)
+    void inversesOfOneRankAreThoseOfAll(Run run) throws IOException {
+        for (int rank = 0; rank < RANKS; rank++) {
+            assertThat(weights("OWNED_" + run, rank)).containsExactly(weights(run.name(), 0));
+            assertThat(text("OWNED_" + run, rank)).isEqualTo(text(run.name(), 0));
+            String where = text("OWNED_" + run + "_WHERE", rank);
+            assertThat(where).startsWith("OWNED [10, 10").contains("inverses OWNED, as asked for");
+            assertThat(text(run + "_WHERE", rank)).startsWith("REPLICATED [10, 10");
+        }
+    }
+
+    /** Its figures are the same on all ranks. */
+    @Test
+    void autoDecidesAlike() throws IOException {
+        assertThat(text("AGAIN_WHERE", 1)).isEqualTo(text("AGAIN_WHERE", 0));
+        assertThat(text("AGAIN_WHERE", 0)).containsPattern("by AUTO: .* s REPLICATED, .* s OWNED");
     }
 
     @Test

@@ -33,9 +33,10 @@ final class ProgressListener extends SparkListener {
         for (Tuple4<Object, Object, Object, scala.collection.immutable.Seq<AccumulableInfo>> task :
                 CollectionConverters.asJava(update.accumUpdates())) {
             for (AccumulableInfo info : CollectionConverters.asJava(task._4())) {
-                if (isOurs(info.id()) && info.update().isDefined()) {
+                if (isOurs(info.id())
+                        && info.update().isDefined()
+                        && isCurrent((Integer) task._3())) {
                     ours = true;
-                    attempt((Integer) task._3());
                     tasks.computeIfAbsent((Long) task._1(), t -> new HashMap<>())
                             .put(info.id(), ((Number) info.update().get()).doubleValue());
                 }
@@ -52,13 +53,15 @@ final class ProgressListener extends SparkListener {
                 || id == metrics.loss().id();
     }
 
-    private void attempt(int of) {
+    /** Tasks of an attempt that was given up may tell later than those of the next. */
+    private boolean isCurrent(int of) {
         if (of > attempt) {
             attempt = of;
             tasks.clear();
             lastLoss = 0;
             lastSamples = 0;
         }
+        return of == attempt;
     }
 
     private double sum(long id) {

@@ -13,6 +13,7 @@ import org.lngd4j.gloo.Rendezvous;
 import org.lngd4j.nativelib.LngdArgumentException;
 
 /** What each task of the barrier stage does: it is one rank. Spark sends this to the executors. */
+@SuppressWarnings("try") // the watch is only opened and closed
 final class RankJob<S> implements Serializable {
     private static final long serialVersionUID = 1L;
 
@@ -51,7 +52,6 @@ final class RankJob<S> implements Serializable {
         BarrierTaskContext context = BarrierTaskContext.get();
         try (KillWatch watch = KillWatch.start(context);
                 RankNetwork<S> network = maker.make(options.seed(), context.partitionId())) {
-            watch.hashCode(); // used by being open
             List<S> samples = new ArrayList<>();
             rows.forEachRemaining(samples::add);
             return train(context, network, samples);
@@ -105,7 +105,7 @@ final class RankJob<S> implements Serializable {
     /** What one rank refuses, or where they differ, is known to all of them. */
     private void attach(RankNetwork<S> network, Ranks ranks, Meeting meeting) {
         try {
-            network.attach(ranks);
+            network.attach(ranks, options.inverses());
         } catch (LngdArgumentException e) {
             List<String> names = new ArrayList<>();
             for (int r = 0; r < options.ranks(); r++) {

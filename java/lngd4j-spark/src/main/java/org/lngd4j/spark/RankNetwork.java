@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.util.List;
+import org.lngd4j.InversePlacement;
 import org.lngd4j.KernelTimes;
 import org.lngd4j.gloo.Ranks;
 
@@ -21,7 +22,7 @@ interface RankNetwork<S> extends AutoCloseable {
     void prepare(long totalSteps, int batch, int cpus);
 
     /** Attaches LNGD, on all ranks together. */
-    void attach(Ranks ranks);
+    void attach(Ranks ranks, InversePlacement inverses);
 
     /**
      * One step of all ranks.

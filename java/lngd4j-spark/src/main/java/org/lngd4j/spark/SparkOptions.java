@@ -3,6 +3,8 @@ package org.lngd4j.spark;
 
 import java.io.Serializable;
 import java.time.Duration;
+import java.util.Arrays;
+import org.lngd4j.InversePlacement;
 import org.lngd4j.nativelib.LngdArgumentException;
 
 /**
@@ -29,6 +31,7 @@ public final class SparkOptions implements Serializable {
     private final Duration interval;
     private final long checkpointSteps;
     private final boolean resume;
+    private final InversePlacement inverses;
 
     private SparkOptions(Builder builder) {
         ranks = builder.ranks;
@@ -42,6 +45,7 @@ public final class SparkOptions implements Serializable {
         interval = builder.interval;
         checkpointSteps = builder.checkpointSteps;
         resume = builder.resume;
+        inverses = builder.inverses;
     }
 
     /**
@@ -160,6 +164,15 @@ public final class SparkOptions implements Serializable {
         return resume;
     }
 
+    /**
+     * Which ranks compute LNGD's inverses.
+     *
+     * @return AUTO unless told otherwise
+     */
+    public InversePlacement inverses() {
+        return inverses;
+    }
+
     /** Makes options. */
     public static final class Builder {
         private final int ranks;
@@ -173,6 +186,7 @@ public final class SparkOptions implements Serializable {
         private Duration interval;
         private long checkpointSteps;
         private boolean resume;
+        private InversePlacement inverses = InversePlacement.AUTO;
 
         private Builder(int ranks, int batch, int epochs) {
             this.ranks = Math.toIntExact(range("ranks", ranks, MOST_RANKS));
@@ -266,6 +280,22 @@ public final class SparkOptions implements Serializable {
          */
         public Builder resume(boolean value) {
             resume = value;
+            return this;
+        }
+
+        /**
+         * Which ranks compute LNGD's inverses. The bits of the result are the same.
+         *
+         * @param placement REPLICATED, OWNED or AUTO
+         * @return this
+         */
+        public Builder inverses(InversePlacement placement) {
+            if (placement == null) {
+                throw new LngdArgumentException(
+                        "placement is null, allowed is one of "
+                                + Arrays.toString(InversePlacement.values()));
+            }
+            inverses = placement;
             return this;
         }
 

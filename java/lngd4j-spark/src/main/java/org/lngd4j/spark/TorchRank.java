@@ -11,6 +11,7 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.lngd4j.InversePlacement;
 import org.lngd4j.KernelTimes;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.gloo.Ranks;
@@ -63,8 +64,8 @@ final class TorchRank<M extends Module, S> implements RankNetwork<S> {
     }
 
     @Override
-    public void attach(Ranks ranks) {
-        lngd = LngdTorch.attach(model, options, network.others(), ranks);
+    public void attach(Ranks ranks, InversePlacement inverses) {
+        lngd = LngdTorch.attach(model, options, network.others(), ranks, inverses);
     }
 
     @Override

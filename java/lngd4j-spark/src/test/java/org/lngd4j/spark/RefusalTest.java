@@ -14,13 +14,16 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.apache.spark.TaskContext;
 import org.apache.spark.api.java.JavaRDD;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.Preset;
 import org.lngd4j.nativelib.LngdArgumentException;
+import org.lngd4j.nativelib.LngdStateException;
 import org.lngd4j.spark.SparkNets.Job;
 import org.lngd4j.spark.SparkNets.Net;
 
@@ -143,11 +146,40 @@ class RefusalTest {
                 .hasMessageContaining(last.getFileName() + ": the weights are damaged");
     }
 
+    /** A program that moves a weight itself, on one rank. */
+    private static final class Moves extends Job {
+        private static final long serialVersionUID = 1L;
+        private transient int steps;
+
+        Moves() {
+            super(false, 0, Preset.RECIPE);
+        }
+
+        @Override
+        public Tensor loss(Net model, List<Sample> samples) {
+            if (++steps == 5 && TaskContext.getPartitionId() == 1) {
+                Tensor bias = model.parameters().get(1).detach();
+                bias.add_(new Scalar(0.125));
+            }
+            return super.loss(model, samples);
+        }
+    }
+
+    @Test
+    void ranksThatEndWithOtherWeightsAreAnError() {
+        SparkOptions options = SparkOptions.builder(2, 8, 1).build();
+        assertThatThrownBy(() -> SparkLngd.train(data(), new Moves(), options))
+                .isInstanceOf(LngdStateException.class)
+                .hasMessageContaining("the parameters of rank 1 on 127.0.0.1:")
+                .hasMessageContaining("are not those of rank 0");
+    }
+
     /** Takes its time, and writes down what listens in its process. */
     private static final class Slow extends Job {
         private static final long serialVersionUID = 1L;
         private final String folder;
         private transient int steps;
+        private transient List<String> draws;
 
         Slow(Path folder) {
             super(false, 0, Preset.RECIPE);
@@ -157,9 +189,12 @@ class RefusalTest {
         @Override
         public Tensor loss(Net model, List<Sample> samples) {
             try {
+                int rank = TaskContext.getPartitionId();
+                draws = draws == null ? new ArrayList<>() : draws;
+                draws.add(Double.toString(torch.rand(1).item_double()));
                 if (++steps == 5) {
-                    Path file = Path.of(folder, "listening." + TaskContext.getPartitionId());
-                    Files.write(file, listening());
+                    Files.write(Path.of(folder, "listening." + rank), listening());
+                    Files.write(Path.of(folder, "draws." + rank), draws);
                 }
                 Thread.sleep(100);
             } catch (IOException | InterruptedException e) {
@@ -207,6 +242,10 @@ class RefusalTest {
                 .allMatch(r -> r.seconds() > 6 && r.waiting() > 0 && r.waiting() < r.seconds())
                 .allMatch(r -> r.collectives() > 128 && r.collectiveBytes() > 64 * 1000)
                 .allMatch(r -> r.statistics() > 0 && r.inverses() > 0 && r.update() > 0);
+        // Dropout takes others in each step, and on each rank.
+        List<String> draws = new ArrayList<>(Files.readAllLines(folder.resolve("draws.0")));
+        draws.addAll(Files.readAllLines(folder.resolve("draws.1")));
+        assertThat(draws).hasSize(10).doesNotHaveDuplicates();
         // 127.0.0.1, in both tables: what Spark was told to listen on.
         for (int rank = 0; rank < 2; rank++) {
             assertThat(Files.readAllLines(folder.resolve("listening." + rank)))

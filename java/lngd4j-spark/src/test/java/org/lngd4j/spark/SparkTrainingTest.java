@@ -17,6 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.lngd4j.InversePlacement;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.Preset;
 import org.lngd4j.pytorch.LngdTorch;
@@ -122,6 +123,22 @@ class SparkTrainingTest {
         assertThat(trained.ranks()).extracting(RankReport::rank).hasSize(ranks).isSorted();
         assertThat(trained.ranks()).extracting(RankReport::host).doesNotHaveDuplicates();
         assertThat(trained.report()).contains(conv ? "conv" : "first");
+    }
+
+    /** The same code computes each inverse, wherever it does. */
+    @ParameterizedTest
+    @CsvSource({"2, RECIPE", "4, BLOCK_KRONECKER"})
+    void ownedInversesGiveTheBitsOfReplicatedOnes(int ranks, Preset preset) {
+        Job job = new Job(true, 0, preset);
+        JavaRDD<Sample> rdd = rdd(partitions(ranks, job.size()));
+        SparkOptions.Builder options = SparkOptions.builder(ranks, BATCH, 3).keepPartitions(true);
+        TrainedNetwork<Net> owned =
+                SparkLngd.train(rdd, job, options.inverses(InversePlacement.OWNED).build());
+        TrainedNetwork<Net> replicated =
+                SparkLngd.train(rdd, job, options.inverses(InversePlacement.REPLICATED).build());
+        assertThat(owned.report()).contains("OWNED");
+        assertThat(replicated.report()).contains("REPLICATED");
+        assertThat(weights(owned.model())).containsExactly(weights(replicated.model()));
     }
 
     /** Spread evenly by Spark, and dropout from PyTorch's generator. */

@@ -4,11 +4,11 @@ package org.lngd4j.spark;
 import java.io.File;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
 import org.junit.jupiter.api.extension.BeforeAllCallback;
@@ -30,7 +30,7 @@ final class TestCluster implements BeforeAllCallback, AutoCloseable {
     @Override
     public void beforeAll(ExtensionContext tests) {
         if (context == null) {
-            context = new JavaSparkContext(configuration());
+            context = new JavaSparkContext(configuration(EXECUTORS));
             tests.getRoot().getStore(ExtensionContext.Namespace.GLOBAL).put("cluster", this);
         }
     }
@@ -40,10 +40,10 @@ final class TestCluster implements BeforeAllCallback, AutoCloseable {
         context.stop();
     }
 
-    private static SparkConf configuration() {
+    static SparkConf configuration(int executors) {
         return new SparkConf()
                 .setAppName("lngd4j-spark tests")
-                .setMaster("local-cluster[" + EXECUTORS + ",1,512]")
+                .setMaster("local-cluster[" + executors + ",1,512]")
                 .set("spark.executor.memory", "512m")
                 .set("spark.driver.host", "127.0.0.1")
                 .set("spark.driver.bindAddress", "127.0.0.1")
@@ -66,7 +66,7 @@ final class TestCluster implements BeforeAllCallback, AutoCloseable {
     private static String folders(Path home) {
         List<String> folders = new ArrayList<>();
         try {
-            Path jars = Files.createDirectories(home.resolve("jars"));
+            Path jars = emptied(home.resolve("jars"));
             String classPath =
                     System.getProperty(
                             "surefire.test.class.path", System.getProperty("java.class.path"));
@@ -75,7 +75,7 @@ final class TestCluster implements BeforeAllCallback, AutoCloseable {
                 if (Files.isDirectory(path)) {
                     folders.add(entry);
                 } else {
-                    link(jars.resolve(path.getFileName()), path);
+                    Files.createSymbolicLink(jars.resolve(path.getFileName()), path);
                 }
             }
         } catch (IOException e) {
@@ -84,12 +84,14 @@ final class TestCluster implements BeforeAllCallback, AutoCloseable {
         return String.join(File.pathSeparator, folders);
     }
 
-    private static void link(Path link, Path jar) throws IOException {
-        try {
-            Files.createSymbolicLink(link, jar);
-        } catch (FileAlreadyExistsException e) {
-            Files.delete(link); // of an earlier build
-            Files.createSymbolicLink(link, jar);
+    /** Jars of an earlier build, perhaps of another Spark. */
+    private static Path emptied(Path jars) throws IOException {
+        Files.createDirectories(jars);
+        try (Stream<Path> old = Files.list(jars)) {
+            for (Path link : old.toList()) {
+                Files.delete(link);
+            }
         }
+        return jars;
     }
 }

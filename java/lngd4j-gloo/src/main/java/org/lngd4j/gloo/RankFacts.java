@@ -1,32 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-package org.lngd4j.pytorch;
+package org.lngd4j.gloo;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.zip.CRC32C;
-import org.bytedeco.pytorch.StringTensorDict;
-import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.global.torch;
 import org.lngd4j.Device;
 import org.lngd4j.LayerRegistration;
 import org.lngd4j.LngdInfo;
 import org.lngd4j.LngdOptions;
+import org.lngd4j.RegistrationReport;
 import org.lngd4j.nativelib.LoadReport;
 import org.lngd4j.nativelib.NativeLibrary;
 
 /**
- * What ranks must have in common: whatever the bits of a step depend on but the data. Same inputs,
- * build, processor and number of threads give the same bits (lngd.h).
+ * What ranks must have in common, whatever framework the network is of: what the bits of LNGD's
+ * step depend on but the data. Same inputs, build, processor and number of threads give the same
+ * bits (lngd.h). For adapters, which add the facts of their framework and network.
  */
-final class RankFacts {
+public final class RankFacts {
     private RankFacts() {}
 
-    static Map<String, String> of(TorchAttachment attachment) {
+    /**
+     * The facts of this rank.
+     *
+     * @param options of the attachment
+     * @param report what is done with each layer
+     * @return a new map for {@link Ranks#agree}, in a fixed order
+     */
+    public static Map<String, String> of(LngdOptions options, RegistrationReport report) {
         Map<String, String> facts = new LinkedHashMap<>();
         LngdInfo.Backend cpu = LngdInfo.backend(Device.CPU);
         facts.put("the library's version", NativeLibrary.report().version());
@@ -34,17 +39,13 @@ final class RankFacts {
         facts.put("the instruction set", cpu.instructionSet());
         facts.put("the BLAS", cpu.blas());
         facts.put("the BLAS core", cpu.blasCore());
-        facts.put("PyTorch's instruction set", torch.get_cpu_capability().getString());
-        LngdOptions options = attachment.options();
         options.asMap()
                 .forEach((name, value) -> facts.put("options." + name, String.valueOf(value)));
         int threads = options.threads() == 0 ? cpu.defaultThreads() : options.threads();
         facts.put("options.threads", Integer.toString(threads));
-        for (LayerRegistration e : attachment.report().layers()) {
+        for (LayerRegistration e : report.layers()) {
             facts.put("layer " + e.name(), e.treatment() + ", " + e.detail() + ", " + e.spec());
         }
-        shapes(attachment.model().named_parameters(), "parameter ", facts);
-        shapes(attachment.model().named_buffers(), "buffer ", facts);
         return facts;
     }
 
@@ -61,16 +62,5 @@ final class RankFacts {
             }
         }
         return Long.toHexString(crc.getValue());
-    }
-
-    private static void shapes(StringTensorDict tensors, String kind, Map<String, String> facts) {
-        for (long i = 0; i < tensors.size(); i++) {
-            Tensor t = tensors.get(i).access();
-            long[] shape = new long[Math.toIntExact(t.dim())];
-            Arrays.setAll(shape, t::size);
-            facts.put(
-                    kind + tensors.get(i).key().getString(),
-                    t.scalar_type().intern() + " of shape " + Arrays.toString(shape));
-        }
     }
 }
