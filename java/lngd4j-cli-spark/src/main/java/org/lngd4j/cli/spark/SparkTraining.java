@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.OptionalLong;
 import java.util.function.Consumer;
+import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 import org.apache.spark.SparkException;
 import org.apache.spark.api.java.JavaRDD;
@@ -104,9 +105,11 @@ public final class SparkTraining implements ClusterTraining {
         if (e instanceof CliException ours) {
             return ours;
         }
-        String what = e instanceof SparkException ? "" : e.getClass().getSimpleName() + ": ";
+        String line = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
         return CliException.failure(
-                "--spark: " + what + String.valueOf(e.getMessage()).lines().findFirst().orElse(""),
+                e instanceof SparkException
+                        ? "--spark: " + line + " What a rank has told is above"
+                        : "--spark: " + e.getClass().getSimpleName() + ": " + line,
                 e);
     }
 
@@ -118,16 +121,24 @@ public final class SparkTraining implements ClusterTraining {
                         .resume(cluster.goesOn());
         if (cluster.checkpoint() != null) {
             long millis = Math.max(1, (long) (cluster.checkpointMinutes() * MILLIS_PER_MINUTE));
-            options.checkpoint(qualified(cluster.checkpoint(), context), Duration.ofMillis(millis));
+            options.checkpoint(made(cluster.checkpoint(), context), Duration.ofMillis(millis));
         }
         return options.build();
     }
 
-    /** Whole: executors have other working folders, and may have another file system by default. */
-    private static String qualified(String folder, JavaSparkContext context) {
+    /**
+     * The folder's whole name: executors have other working folders, and may have another file
+     * system by default. It is made, so that a run does not find out at its first checkpoint that
+     * it cannot be.
+     */
+    private static String made(String folder, JavaSparkContext context) {
         try {
             Path path = new Path(folder);
-            return path.getFileSystem(context.hadoopConfiguration()).makeQualified(path).toString();
+            FileSystem files = path.getFileSystem(context.hadoopConfiguration());
+            if (!files.mkdirs(path)) {
+                throw new IOException("the folder cannot be made");
+            }
+            return files.makeQualified(path).toString();
         } catch (IOException | IllegalArgumentException e) {
             throw CliException.badInput("--checkpoint " + folder + ": " + e.getMessage(), e);
         }

@@ -141,6 +141,27 @@ class TrainOnSparkTest {
                 .isEqualTo(metrics("first").get(3).testLoss());
     }
 
+    @ParameterizedTest
+    @CsvSource({
+        "foo://host/folder, No FileSystem for scheme",
+        "/dev/null/folder, /dev/null",
+    })
+    void aFolderThatCannotBeIsRefusedBeforeTheFirstStep(String folder, String message)
+            throws IOException {
+        CommandResult result =
+                train(
+                        "run",
+                        "--spark=local",
+                        "--model=mlp:8",
+                        "--batch=32",
+                        "--checkpoint",
+                        folder);
+        assertThat(result.status()).isEqualTo(2);
+        assertThat(result.err())
+                .contains("--checkpoint " + folder + ": ", message)
+                .doesNotContain("WARN", "a rank");
+    }
+
     private static String[] with(String[] options, String... more) {
         String[] all = Arrays.copyOf(options, options.length + more.length);
         System.arraycopy(more, 0, all, options.length, more.length);

@@ -35,7 +35,7 @@ final class ClusterProgress implements AutoCloseable {
             attempt = position.attempt();
             since = 0;
             err.println(
-                    "lngd: a rank was lost; all go on from the "
+                    "lngd: a rank has failed or was lost; all go on from the "
                             + (checkpoints ? "last checkpoint" : "start, without --checkpoint")
                             + ", attempt "
                             + (attempt + 1));
