@@ -108,7 +108,7 @@ public final class SparkTraining implements ClusterTraining {
         String line = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
         return CliException.failure(
                 e instanceof SparkException
-                        ? "--spark: " + line + " What a rank has told is above"
+                        ? "--spark: " + line + " (what ranks have told is above)"
                         : "--spark: " + e.getClass().getSimpleName() + ": " + line,
                 e);
     }
