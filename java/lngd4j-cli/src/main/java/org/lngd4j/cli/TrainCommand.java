@@ -5,6 +5,8 @@ import java.io.PrintStream;
 import java.util.List;
 import java.util.concurrent.Callable;
 import org.lngd4j.cli.model.ModelCatalog;
+import org.lngd4j.cli.train.ClusterRun;
+import org.lngd4j.cli.train.ClusterSettings;
 import org.lngd4j.cli.train.OptimizerKind;
 import org.lngd4j.cli.train.StopSignal;
 import org.lngd4j.cli.train.TrainRun;
@@ -210,6 +212,7 @@ final class TrainCommand implements Callable<Integer> {
 
     @Mixin private LngdArguments lngd;
     @Mixin private TextArguments text;
+    @Mixin private ClusterArguments cluster;
 
     @Option(
             names = "--train-samples",
@@ -255,6 +258,15 @@ final class TrainCommand implements Callable<Integer> {
                             Engines::of)
                     .execute();
         }
+        ClusterSettings where = cluster.settings(given());
+        if (where != null) {
+            // The defaults of a cluster: the one engine and device that there is.
+            engine = engine == null ? "pytorch" : engine;
+            device = device.equals("auto") ? "cpu" : device;
+            TrainSettings settings = settings();
+            return new ClusterRun(settings, where, out, standard, error, Engines.of(settings))
+                    .execute();
+        }
         return TrainRun.fresh(settings(), out, standard, error, StopSignal::ofProcess, Engines::of)
                 .execute();
     }
@@ -296,8 +308,12 @@ final class TrainCommand implements Callable<Integer> {
                 text.settings());
     }
 
+    private List<OptionSpec> given() {
+        return spec.commandLine().getParseResult().matchedOptions();
+    }
+
     private void refuseOthers() {
-        for (OptionSpec option : spec.commandLine().getParseResult().matchedOptions()) {
+        for (OptionSpec option : given()) {
             if (!WITH_RESUME.contains(option.longestName())) {
                 throw CliException.badInput(
                         option.longestName()

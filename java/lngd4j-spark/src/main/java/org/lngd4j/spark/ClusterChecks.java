@@ -52,7 +52,7 @@ final class ClusterChecks {
     }
 
     /** Of masters that tell their size; a cluster may grow, and Spark itself waits for it. */
-    private static long slots(String master, int cpus) {
+    static long slots(String master, int cpus) {
         Matcher local = LOCAL.matcher(master);
         if (local.matches()) {
             String threads = local.group(1);

@@ -5,6 +5,7 @@ import java.io.DataInputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.List;
+import java.util.OptionalLong;
 import java.util.function.Consumer;
 import org.apache.spark.api.java.JavaRDD;
 import org.apache.spark.sql.Dataset;
@@ -109,6 +110,19 @@ public final class SparkLngd {
             throw new UncheckedIOException(e);
         }
         return TrainedNetwork.of(model, results);
+    }
+
+    /**
+     * Tasks that a master runs at once, as far as its name tells: those of {@code local[4]} and
+     * {@code local-cluster[2,1,1024]}.
+     *
+     * @param master as Spark has it
+     * @param cpus of a task ({@code spark.task.cpus}), at least 1
+     * @return how many; empty for a cluster, which may grow
+     */
+    public static OptionalLong slots(String master, int cpus) {
+        long slots = ClusterChecks.slots(master, cpus);
+        return slots == Long.MAX_VALUE ? OptionalLong.empty() : OptionalLong.of(slots);
     }
 
     private static void notNull(String argument, Object value) {

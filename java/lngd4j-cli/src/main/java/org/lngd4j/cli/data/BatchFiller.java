@@ -10,29 +10,22 @@ import java.util.SplittableRandom;
  */
 public final class BatchFiller {
     private final LabelledImages images;
-    private final Intensities intensities;
+    private final ImageInput input;
     private final int classes;
     private final int batchSize;
-    private final boolean augmented;
     private final SampleOrder order;
     private final float[] row;
 
     /**
      * @param images the training set
-     * @param intensities what a byte means
+     * @param input what the network sees of an image
      * @param classes width of the one-hot targets, or {@link Dataset#NO_CLASSES} where the images
      *     are the targets
      * @param batchSize 1 to the number of images
      * @param seed decides the order of every epoch, and the augmentation
-     * @param augmented whether images are cropped and mirrored at random
      */
     public BatchFiller(
-            LabelledImages images,
-            Intensities intensities,
-            int classes,
-            int batchSize,
-            long seed,
-            boolean augmented) {
+            LabelledImages images, ImageInput input, int classes, int batchSize, long seed) {
         if (batchSize < 1 || batchSize > images.count()) {
             throw new IllegalArgumentException(
                     "batchSize: "
@@ -42,10 +35,9 @@ public final class BatchFiller {
                             + ", the number of images");
         }
         this.images = images;
-        this.intensities = intensities;
+        this.input = input;
         this.classes = classes;
         this.batchSize = batchSize;
-        this.augmented = augmented;
         this.order = new SampleOrder(images.count(), seed);
         this.row = new float[images.features()];
     }
@@ -79,11 +71,7 @@ public final class BatchFiller {
                 new SplittableRandom(order.epochSeed(epoch) ^ (number + 1) * 0xd1342543de82ef95L);
         for (int i = 0; i < size; i++) {
             int image = shuffled[start + i];
-            if (augmented) {
-                CropAndFlip.expand(images, image, intensities, random, row);
-            } else {
-                intensities.expand(images, image, row);
-            }
+            input.expand(images, image, random, row);
             batch.put(i, row, images.label(image));
         }
     }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.cli.data;
 
+import java.io.Serializable;
+
 /**
  * The size of one image, stored channel by channel, each row-major: DL4J's NCHW without the N.
  *
@@ -8,7 +10,7 @@ package org.lngd4j.cli.data;
  * @param height rows
  * @param width columns
  */
-public record ImageShape(int channels, int height, int width) {
+public record ImageShape(int channels, int height, int width) implements Serializable {
     /** Numbers of one image. */
     public int features() {
         return channels * height * width;

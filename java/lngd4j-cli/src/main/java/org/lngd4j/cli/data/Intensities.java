@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.cli.data;
 
+import java.io.Serializable;
 import java.nio.FloatBuffer;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -15,7 +16,8 @@ import org.nd4j.linalg.factory.Nd4j;
  * pixel costs less than the step by far. The sums are of integers, so the table is the same
  * everywhere.
  */
-public final class Intensities {
+public final class Intensities implements Serializable {
+    private static final long serialVersionUID = 1L;
     private static final int LEVELS = 256;
 
     private final float[][] tables;

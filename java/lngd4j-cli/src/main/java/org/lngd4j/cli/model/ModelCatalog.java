@@ -30,6 +30,15 @@ public final class ModelCatalog {
 
     /** Sizes the named network for a data set. */
     public static ImageModelSpec parse(String text, Dataset data) {
+        return parse(text, data.training().shape(), data.classes());
+    }
+
+    /**
+     * Sizes the named network.
+     *
+     * @param classes their number, or {@link Dataset#NO_CLASSES}
+     */
+    public static ImageModelSpec parse(String text, ImageShape image, int classes) {
         validate(text);
         if (TransformerSpec.isName(text)) {
             throw CliException.badInput(
@@ -38,7 +47,6 @@ public final class ModelCatalog {
                             + " learns sentences, these data are images; name a folder of sentences"
                             + " with --data, or multi30k");
         }
-        ImageShape image = data.training().shape();
         if (text.startsWith("ae")) {
             if (image.channels() > 1) {
                 throw CliException.badInput(
@@ -49,16 +57,16 @@ public final class ModelCatalog {
             }
             return AutoencoderSpec.parse(text, image.features());
         }
-        if (data.classes() == Dataset.NO_CLASSES) {
+        if (classes == Dataset.NO_CLASSES) {
             throw CliException.badInput(
                     "--model " + text + ": these data have no classes, only ae can learn them");
         }
         if (text.startsWith("mlp")) {
-            return MlpSpec.parse(text, image.features(), data.classes());
+            return MlpSpec.parse(text, image.features(), classes);
         }
         return text.equals("lenet")
-                ? new LeNetSpec(image, data.classes())
-                : ResNetSpec.named(text, image, data.classes());
+                ? new LeNetSpec(image, classes)
+                : ResNetSpec.named(text, image, classes);
     }
 
     /**

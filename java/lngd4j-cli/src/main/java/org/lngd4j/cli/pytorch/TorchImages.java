@@ -40,11 +40,14 @@ final class TorchImages extends TorchNetwork implements ImageNetwork {
         }
     }
 
-    /** Cross-entropy; of pixels that of a Bernoulli variable, summed over the image. */
     private Tensor loss(Tensor logits, Tensor targets) {
-        if (!reconstructs) {
-            return torch.cross_entropy_loss(logits, targets.argmax(new LongOptional(1), false));
-        }
+        return reconstructs
+                ? reconstructionLoss(logits, targets)
+                : torch.cross_entropy_loss(logits, targets.argmax(new LongOptional(1), false));
+    }
+
+    /** Of pixels: the cross-entropy of Bernoulli variables, summed over the image. */
+    static Tensor reconstructionLoss(Tensor logits, Tensor targets) {
         Tensor sum =
                 torch.binary_cross_entropy_with_logits(
                         logits,

@@ -49,7 +49,11 @@ final class TorchLngd implements TrainingMethod {
     private static ParameterRule others(Module model) {
         return model instanceof Transformer
                 ? ParameterRule.adamW().learningRate(NORMS_RATE)
-                : ParameterRule.nesterov(OTHERS_RATE);
+                : othersOfImages();
+    }
+
+    static ParameterRule othersOfImages() {
+        return ParameterRule.nesterov(OTHERS_RATE);
     }
 
     @Override

@@ -11,7 +11,7 @@ import org.lngd4j.cli.model.MlpSpec;
 import org.lngd4j.cli.model.ResNetSpec;
 
 /** A model of {@code --model} as a module whose forward is Java. */
-abstract class TorchModel extends Module {
+public abstract class TorchModel extends Module {
     TorchModel(String name) {
         super(name);
     }

@@ -2,8 +2,10 @@
 package org.lngd4j.cli.train;
 
 import java.awt.Color;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.io.PrintStream;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.ToDoubleFunction;
@@ -12,6 +14,7 @@ import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.style.Styler.LegendPosition;
 import org.knowm.xchart.style.markers.SeriesMarkers;
+import org.lngd4j.cli.support.AtomicFile;
 
 /** Draws loss and accuracy over the epochs, side by side, as PNG. Needs no display. */
 final class Curves {
@@ -20,12 +23,33 @@ final class Curves {
 
     private Curves() {}
 
+    /** Draws them into a run's folder, or tells why that cannot be. */
+    static void draw(RunFolder folder, String title, List<MetricsRow> rows, PrintStream err)
+            throws IOException {
+        ByteArrayOutputStream png = new ByteArrayOutputStream();
+        try {
+            write(rows, title, png);
+        } catch (RuntimeException | LinkageError e) {
+            // Java draws text with the system's fonts; a machine without any must not lose its run
+            // for a picture.
+            err.println(
+                    "lngd: "
+                            + RunFolder.CURVES
+                            + " was not drawn ("
+                            + e
+                            + "); are fonts installed?"
+                            + " (Debian: fontconfig, fonts-dejavu-core)");
+            return;
+        }
+        AtomicFile.write(folder.file(RunFolder.CURVES), png::writeTo);
+    }
+
     static void write(List<MetricsRow> rows, String title, OutputStream out) throws IOException {
         XYChart loss = chart(title, "loss (nats)", LegendPosition.InsideNE);
         add(loss, "train", rows, MetricsRow::trainLoss);
         add(loss, "test", rows, MetricsRow::testLoss);
         List<XYChart> charts = new ArrayList<>(List.of(loss));
-        Quality quality = rows.get(0).quality();
+        Quality quality = rows.get(rows.size() - 1).quality();
         if (quality != Quality.NONE) {
             String what = quality == Quality.BLEU ? "test BLEU" : "test accuracy (%)";
             XYChart chart = chart(title, what, LegendPosition.InsideSE);

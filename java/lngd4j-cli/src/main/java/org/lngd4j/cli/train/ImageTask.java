@@ -8,6 +8,7 @@ import org.lngd4j.cli.data.BatchFiller;
 import org.lngd4j.cli.data.BatchPipeline;
 import org.lngd4j.cli.data.DataCatalog;
 import org.lngd4j.cli.data.Dataset;
+import org.lngd4j.cli.data.ImageInput;
 import org.lngd4j.cli.data.Intensities;
 import org.lngd4j.cli.model.ImageModelSpec;
 import org.lngd4j.cli.model.ImageNetwork;
@@ -18,6 +19,7 @@ final class ImageTask implements Task {
     private final Dataset dataset;
     private final ImageModelSpec spec;
     private final ImageNetwork net;
+    private final ImageInput input;
     private final BatchFiller filler;
     private final int batchSize;
     private final Evaluation evaluation;
@@ -30,16 +32,19 @@ final class ImageTask implements Task {
         this.net = net;
         batchSize = settings.batch();
         boolean convolutional = ModelCatalog.isConvolutional(settings.model());
-        filler =
-                new BatchFiller(
-                        data.training(),
+        input =
+                new ImageInput(
                         Intensities.of(data.training()),
-                        spec.reconstructs() ? Dataset.NO_CLASSES : data.classes(),
-                        settings.batch(),
-                        settings.seed(),
                         settings.augment() != null
                                 ? settings.augment()
                                 : data.training().shape().channels() > 1 && convolutional);
+        filler =
+                new BatchFiller(
+                        data.training(),
+                        input,
+                        spec.reconstructs() ? Dataset.NO_CLASSES : data.classes(),
+                        settings.batch(),
+                        settings.seed());
         evaluation = new Evaluation(data, spec.reconstructs(), convolutional);
     }
 
@@ -79,6 +84,16 @@ final class ImageTask implements Task {
     @Override
     public String data() {
         return dataset.training() + " from " + dataset.source();
+    }
+
+    /** The images themselves. */
+    Dataset dataset() {
+        return dataset;
+    }
+
+    /** What the network sees of them. */
+    ImageInput input() {
+        return input;
     }
 
     @Override

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.cli.train;
 
+import java.io.Serializable;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
@@ -25,7 +26,8 @@ public record LngdSettings(
         Boolean outputBound,
         Double outputDecay,
         String decayMode,
-        Boolean orthogonalise) {
+        Boolean orthogonalise)
+        implements Serializable {
     /** Nothing said. */
     public static final LngdSettings NONE =
             new LngdSettings(null, null, null, null, null, null, null, null);

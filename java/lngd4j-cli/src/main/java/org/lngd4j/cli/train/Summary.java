@@ -60,7 +60,7 @@ final class Summary {
         return map;
     }
 
-    private static Map<String, Object> figures(MetricsRow row) {
+    static Map<String, Object> figures(MetricsRow row) {
         Map<String, Object> map = new LinkedHashMap<>();
         map.put("step", row.step());
         map.put("epoch", row.epoch());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.cli.train;
 
+import java.io.Serializable;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
@@ -11,7 +12,8 @@ import java.util.Map;
  * @param dropout 0 to below 1; null: 0.1
  * @param labelSmoothing 0 to below 1; null: 0.1
  */
-public record TextSettings(Integer vocabulary, Double dropout, Double labelSmoothing) {
+public record TextSettings(Integer vocabulary, Double dropout, Double labelSmoothing)
+        implements Serializable {
     /** Nothing said. */
     public static final TextSettings NONE = new TextSettings(null, null, null);
 

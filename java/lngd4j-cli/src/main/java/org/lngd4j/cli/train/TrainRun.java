@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.cli.train;
 
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
@@ -180,29 +179,10 @@ public final class TrainRun {
         engine.write(folder.file(engine.modelFile()), settings, job.task().spec(), weights);
         Summary summary = new Summary(job, loop.rows(), loop.spent());
         AtomicFile.write(folder.file(RunFolder.SUMMARY), Json.write(summary.toMap()));
-        drawCurves(job.task().spec() + ", " + settings.optimizer(), loop.rows());
+        Curves.draw(folder, job.task().spec() + ", " + settings.optimizer(), loop.rows(), err);
         out.print(summary.table());
         out.println("files in " + folder);
         out.flush();
-    }
-
-    private void drawCurves(String title, List<MetricsRow> rows) throws IOException {
-        ByteArrayOutputStream png = new ByteArrayOutputStream();
-        try {
-            Curves.write(rows, title, png);
-        } catch (RuntimeException | LinkageError e) {
-            // Java draws text with the system's fonts; a machine without any must not lose its run
-            // for a picture.
-            err.println(
-                    "lngd: "
-                            + RunFolder.CURVES
-                            + " was not drawn ("
-                            + e
-                            + "); are fonts installed?"
-                            + " (Debian: fontconfig, fonts-dejavu-core)");
-            return;
-        }
-        AtomicFile.write(folder.file(RunFolder.CURVES), png::writeTo);
     }
 
     private Position restore(Network net, TrainingMethod method) throws IOException {

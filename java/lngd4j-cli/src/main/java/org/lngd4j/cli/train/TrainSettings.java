@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.cli.train;
 
+import java.io.Serializable;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -77,7 +78,8 @@ public record TrainSettings(
         Boolean augment,
         Double warmup,
         LngdSettings lngd,
-        TextSettings text) {
+        TextSettings text)
+        implements Serializable {
     /** The presets of LNGD by name, and what is recommended for the network. */
     public static final List<String> PRESETS =
             List.of(

@@ -71,7 +71,12 @@ class BatchPipelineTest {
     @Test
     void imagesAreTheTargetsWhereThereAreNoClasses() {
         BatchFiller filler =
-                new BatchFiller(IMAGES, Intensities.of(IMAGES), Dataset.NO_CLASSES, 4, 1, false);
+                new BatchFiller(
+                        IMAGES,
+                        new ImageInput(Intensities.of(IMAGES), false),
+                        Dataset.NO_CLASSES,
+                        4,
+                        1);
         try (BatchPipeline pipeline = new BatchPipeline(filler, 0)) {
             Batch batch = pipeline.next();
             assertThat(batch.targets()).isEqualTo(batch.features());
@@ -81,7 +86,8 @@ class BatchPipelineTest {
     @Test
     void aFailureInTheThreadReachesTheCaller() {
         // The label 2 has no place among two classes.
-        BatchFiller bad = new BatchFiller(IMAGES, Intensities.of(IMAGES), 2, 23, 1, false);
+        BatchFiller bad =
+                new BatchFiller(IMAGES, new ImageInput(Intensities.of(IMAGES), false), 2, 23, 1);
         try (BatchPipeline pipeline = new BatchPipeline(bad, 0)) {
             assertThatThrownBy(
                             () -> {
@@ -97,15 +103,15 @@ class BatchPipelineTest {
     @Test
     void refusesABatchLargerThanTheData() {
         Intensities table = Intensities.of(IMAGES);
-        assertThatThrownBy(() -> new BatchFiller(IMAGES, table, 3, 24, 1, false))
+        assertThatThrownBy(() -> new BatchFiller(IMAGES, new ImageInput(table, false), 3, 24, 1))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("24 is not in 1 to 23");
-        assertThatThrownBy(() -> new BatchFiller(IMAGES, table, 3, 0, 1, false))
+        assertThatThrownBy(() -> new BatchFiller(IMAGES, new ImageInput(table, false), 3, 0, 1))
                 .isInstanceOf(IllegalArgumentException.class);
     }
 
     private static BatchFiller filler(long seed) {
-        return new BatchFiller(IMAGES, Intensities.of(IMAGES), 3, 5, seed, false);
+        return new BatchFiller(IMAGES, new ImageInput(Intensities.of(IMAGES), false), 3, 5, seed);
     }
 
     // The images from a step to the end of an epoch.

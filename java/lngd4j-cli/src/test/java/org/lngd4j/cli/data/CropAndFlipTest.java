@@ -78,7 +78,7 @@ class CropAndFlipTest {
 
     @Test
     void theSameStepGivesTheSameImages() {
-        BatchFiller one = new BatchFiller(IMAGES, TABLE, 2, 2, 1, true);
+        BatchFiller one = new BatchFiller(IMAGES, new ImageInput(TABLE, true), 2, 2, 1);
         Batch first = one.newBatch();
         Batch again = one.newBatch();
         Batch later = one.newBatch();
