@@ -53,7 +53,7 @@ public final class Averaging {
                 List<DataSet> batches = batches(widths, batch / workers, steps * workers);
                 JavaRDD<DataSet> data = context.parallelize(batches, workers);
                 ParameterAveragingTrainingMaster master =
-                        new ParameterAveragingTrainingMaster.Builder(workers, 1)
+                        new ParameterAveragingTrainingMaster.Builder(workers, batch / workers)
                                 .batchSizePerWorker(batch / workers)
                                 .averagingFrequency(frequency)
                                 .workerPrefetchNumBatches(2)

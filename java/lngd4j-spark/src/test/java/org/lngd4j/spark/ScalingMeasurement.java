@@ -19,6 +19,7 @@ import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.lngd4j.Activation;
+import org.lngd4j.InversePlacement;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.OutputModel;
 import org.lngd4j.Preset;
@@ -74,27 +75,40 @@ final class ScalingMeasurement {
     }
 
     /** Training after a short one, in which the JVMs compile what they need. */
-    void run(JavaSparkContext context, int ranks, List<String> runs) {
-        int samples = 10 * batch;
-        JavaRDD<float[]> data = context.parallelize(random(samples), ranks);
-        for (int epochs : new int[] {2, Math.max(1, steps / 10)}) {
-            SparkOptions options =
-                    SparkOptions.builder(ranks, batch, epochs).timeout(TIMEOUT).build();
-            List<RankReport> reports = SparkLngd.train(data, new Dense(widths), options).ranks();
-            long done = reports.get(0).steps();
-            if (epochs > 2) {
+    private void run(JavaSparkContext context, int ranks, List<String> runs) {
+        JavaRDD<float[]> data = context.parallelize(random(10 * batch), ranks);
+        SparkOptions.Builder options = SparkOptions.builder(ranks, batch, 2).timeout(TIMEOUT);
+        SparkLngd.train(data, new Dense(widths), options.build());
+        for (InversePlacement inverses : InversePlacement.values()) {
+            boolean wanted =
+                    inverses == InversePlacement.REPLICATED
+                            || inverses == InversePlacement.OWNED && ranks > 1;
+            if (wanted) {
+                options =
+                        SparkOptions.builder(ranks, batch, Math.max(1, steps / 10))
+                                .timeout(TIMEOUT)
+                                .inverses(inverses);
                 runs.add(
-                        String.format(
-                                Locale.ROOT,
-                                "{\"ranks\": %d, \"threads\": 1, \"step\": %.6f, \"all_reduce\": %.6f,"
-                                        + " \"statistics\": %.6f, \"inverses\": %.6f}",
+                        line(
                                 ranks,
-                                most(reports, RankReport::seconds) / done,
-                                mean(reports, RankReport::waiting) / done,
-                                most(reports, RankReport::statistics) / done,
-                                most(reports, RankReport::inverses) / done));
+                                inverses,
+                                SparkLngd.train(data, new Dense(widths), options.build()).ranks()));
             }
         }
+    }
+
+    private static String line(int ranks, InversePlacement inverses, List<RankReport> reports) {
+        long done = reports.get(0).steps();
+        return String.format(
+                Locale.ROOT,
+                "{\"ranks\": %d, \"threads\": 1, \"inverses_by\": \"%s\", \"step\": %.6f,"
+                        + " \"all_reduce\": %.6f, \"statistics\": %.6f, \"inverses\": %.6f}",
+                ranks,
+                inverses,
+                most(reports, RankReport::seconds) / done,
+                mean(reports, RankReport::waiting) / done,
+                most(reports, RankReport::statistics) / done,
+                most(reports, RankReport::inverses) / done);
     }
 
     private static double most(List<RankReport> reports, ToDoubleFunction<RankReport> value) {
