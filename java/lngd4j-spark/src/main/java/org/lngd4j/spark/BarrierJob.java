@@ -47,6 +47,10 @@ final class BarrierJob {
                         options,
                         UUID.randomUUID().toString(),
                         maker,
+                        options.checkpointFolder() == null
+                                ? null
+                                : CheckpointFolder.qualified(
+                                        options.checkpointFolder(), context.hadoopConfiguration()),
                         new SerializableConfiguration(context.hadoopConfiguration()),
                         metrics);
         ProgressListener listener =

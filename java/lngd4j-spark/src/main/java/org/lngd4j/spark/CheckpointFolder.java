@@ -15,6 +15,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FileStatus;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
+import org.lngd4j.nativelib.LngdArgumentException;
 
 /**
  * Checkpoints in a folder of a file system of Hadoop's: files by the number of steps. A file is
@@ -33,6 +34,31 @@ final class CheckpointFolder {
     CheckpointFolder(String folder, Configuration configuration) throws IOException {
         this.folder = new Path(folder);
         this.files = this.folder.getFileSystem(configuration);
+    }
+
+    /**
+     * The folder by its full name, made where it is not there yet: on the driver, so that executors
+     * do not look for a relative path in their own working folders, and that one that cannot be
+     * written is known before anything is trained.
+     *
+     * @throws LngdArgumentException if it cannot be made or written
+     */
+    static String qualified(String folder, Configuration configuration) {
+        try {
+            CheckpointFolder made = new CheckpointFolder(folder, configuration);
+            made.files.mkdirs(made.folder);
+            Path probe = new Path(made.folder, ".writing-probe");
+            made.files.create(probe, true).close();
+            made.files.delete(probe, false);
+            return made.files.makeQualified(made.folder).toString();
+        } catch (IOException | IllegalArgumentException e) {
+            throw new LngdArgumentException(
+                    "checkpoint folder is "
+                            + folder
+                            + ", which cannot be written: "
+                            + e.getMessage()
+                            + "; allowed is a folder in a file system of Hadoop's");
+        }
     }
 
     /** What writes a checkpoint. */

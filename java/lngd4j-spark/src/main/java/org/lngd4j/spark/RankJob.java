@@ -25,6 +25,7 @@ final class RankJob<S> implements Serializable {
     private final SparkOptions options;
     private final String id;
     private final Maker<S> maker;
+    private final String folder; // of checkpoints; null: none
     private final SerializableConfiguration hadoop;
     private final Metrics metrics;
 
@@ -32,17 +33,20 @@ final class RankJob<S> implements Serializable {
      * A job.
      *
      * @param id what tells it from others
+     * @param folder of checkpoints, by its full name; null for none
      * @param hadoop the configuration of file systems
      */
     RankJob(
             SparkOptions options,
             String id,
             Maker<S> maker,
+            String folder,
             SerializableConfiguration hadoop,
             Metrics metrics) {
         this.options = options;
         this.id = id;
         this.maker = maker;
+        this.folder = folder;
         this.hadoop = hadoop;
         this.metrics = metrics;
     }
@@ -88,10 +92,7 @@ final class RankJob<S> implements Serializable {
             attach(network, ranks, meeting);
             Checkpoints checkpoints =
                     new Checkpoints(
-                            options.checkpointFolder() == null
-                                    ? null
-                                    : new CheckpointFolder(
-                                            options.checkpointFolder(), hadoop.value()),
+                            folder == null ? null : new CheckpointFolder(folder, hadoop.value()),
                             options,
                             id,
                             context.stageId() + "." + context.stageAttemptNumber(),

@@ -14,6 +14,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.lngd4j.nativelib.LngdArgumentException;
 
 /** Files of checkpoints. */
 class CheckpointFolderTest {
@@ -75,6 +76,22 @@ class CheckpointFolderTest {
         folder.write(5, "b", out -> out.write(5));
         assertThat(names()).containsExactly("step-000000000005.lngd");
         assertThat(read()).containsExactly(5);
+    }
+
+    @Test
+    void pathsAreMadeWhole() throws IOException {
+        Configuration configuration = new Configuration();
+        String whole = CheckpointFolder.qualified("target/a folder", configuration);
+        assertThat(whole).startsWith("file:/").endsWith("/target/a folder");
+        assertThat(Path.of(whole.substring("file:".length()))).isDirectory();
+        Files.writeString(parent.resolve("file"), "");
+        String below = parent.resolve("file/folder").toString();
+        assertThatThrownBy(() -> CheckpointFolder.qualified(below, configuration))
+                .isInstanceOf(LngdArgumentException.class)
+                .hasMessageStartingWith(
+                        "checkpoint folder is " + below + ", which cannot be written");
+        assertThatThrownBy(() -> CheckpointFolder.qualified("nowhere://x", configuration))
+                .isInstanceOf(LngdArgumentException.class);
     }
 
     @Test

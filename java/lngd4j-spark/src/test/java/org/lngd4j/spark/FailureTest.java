@@ -75,7 +75,7 @@ class FailureTest {
         }
     }
 
-    /** Spark tries a stage four times. */
+    /** Spark tries a stage three times here. */
     @Test
     void aRankThatAlwaysHangsIsAnErrorAndNoHang() {
         FailingJob job = new FailingJob(Failure.HANGS, 1, 3, null); // before any checkpoint

@@ -54,6 +54,7 @@ final class TestCluster implements BeforeAllCallback, AutoCloseable {
                 .set("spark.network.timeout", "10s") // a stopped process is lost after this
                 .set("spark.network.timeoutInterval", "2s")
                 .set("spark.storage.blockManagerHeartbeatTimeoutMs", "10s")
+                .set("spark.stage.maxConsecutiveAttempts", "3")
                 // Executors are killed on purpose here.
                 .set("spark.deploy.maxExecutorRetries", "-1")
                 .set("spark.executor.extraClassPath", folders(Path.of(System.getenv("SPARK_HOME"))))
