@@ -42,6 +42,7 @@ final class Dl4jRank<N extends Model, S> implements RankNetwork<S> {
         this.seed = seed;
         this.rank = rank;
         NativeCache.ofThisExecutor();
+        Nd4j.getRandom(); // loads its natives: see NativeCache.load
     }
 
     /** An initialised network. */

@@ -4,13 +4,17 @@ package org.lngd4j.spark;
 import java.nio.file.Path;
 import org.apache.spark.SparkEnv;
 import org.apache.spark.SparkFiles;
+import org.bytedeco.pytorch.global.torch;
+import org.lngd4j.Device;
+import org.lngd4j.LngdInfo;
+import org.lngd4j.nativelib.LngdStateException;
 
 /**
- * Where JavaCPP unpacks natives, in processes that have those of ND4J and those of PyTorch. Both
- * bring a {@code libgomp.so.1}; JavaCPP makes one of them a link to the other, and the next process
- * writes through that link into a file that the first one has mapped: a SIGBUS was seen with two
- * executors on one machine. So each executor has a cache of its own, in the folder that Spark
- * removes at its end. That is 800 MB and some seconds at its start.
+ * Where JavaCPP unpacks natives. Processes that share its cache may write a library that another
+ * one has mapped: while several unpack for the first time, and always where one has natives of ND4J
+ * and of PyTorch, whose {@code libgomp.so.1} it links to each other. Executors on one machine died
+ * of SIGBUS so. Hence each has a cache of its own, in the folder that Spark removes at its end: 0.4
+ * to 0.8 GB, and some seconds at its start.
  */
 final class NativeCache {
     private static final String PROPERTY = "org.bytedeco.javacpp.cachedir";
@@ -25,6 +29,29 @@ final class NativeCache {
                 && System.getProperty(PROPERTY) == null) {
             System.setProperty(
                     PROPERTY, Path.of(SparkFiles.getRootDirectory(), "javacpp").toString());
+        }
+    }
+
+    /**
+     * Loads natives of PyTorch and LNGD. Not later, where the thread may be interrupted: a class
+     * whose initialisation was interrupted is of no use to any later task.
+     *
+     * @return why they cannot be loaded; null: they are
+     */
+    static RuntimeException load() {
+        ofThisExecutor();
+        try {
+            torch.get_num_threads();
+            LngdInfo.backend(Device.CPU);
+            return null;
+        } catch (LinkageError e) {
+            return new LngdStateException(
+                    "natives cannot be loaded: "
+                            + e
+                            + "; executors need org.bytedeco:pytorch, org.bytedeco:openblas and"
+                            + " org.lngd4j:lngd4j-native with the classifier of their platform");
+        } catch (RuntimeException e) {
+            return e;
         }
     }
 }

@@ -54,17 +54,23 @@ final class RankJob<S> implements Serializable {
     /** Runs in the task. */
     RankResult run(Iterator<S> rows) throws IOException {
         BarrierTaskContext context = BarrierTaskContext.get();
-        try (KillWatch watch = KillWatch.start(context);
-                RankNetwork<S> network = maker.make(options.seed(), context.partitionId())) {
-            List<S> samples = new ArrayList<>();
-            rows.forEachRemaining(samples::add);
-            return train(context, network, samples);
+        try (RankNetwork<S> network = maker.make(options.seed(), context.partitionId())) {
+            RuntimeException missing = NativeCache.load();
+            try (KillWatch watch = KillWatch.start(context)) {
+                List<S> samples = new ArrayList<>();
+                rows.forEachRemaining(samples::add);
+                return train(context, network, samples, missing);
+            }
         } catch (RefusedException e) {
             return RankResult.refused(context.partitionId(), e.getMessage());
         }
     }
 
-    private RankResult train(BarrierTaskContext context, RankNetwork<S> network, List<S> samples)
+    private RankResult train(
+            BarrierTaskContext context,
+            RankNetwork<S> network,
+            List<S> samples,
+            RuntimeException missing)
             throws IOException {
         Meeting meeting = new Meeting(context);
         int rank = context.partitionId();
@@ -72,6 +78,9 @@ final class RankJob<S> implements Serializable {
         List<String> told =
                 meeting.tell(
                         () -> {
+                            if (missing != null) {
+                                throw missing;
+                            }
                             Ranks.checkBind(bind);
                             return Integer.toString(samples.size());
                         });

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.apache.spark.SparkConf;
 import org.apache.spark.api.java.JavaSparkContext;
+import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.extension.BeforeAllCallback;
 import org.junit.jupiter.api.extension.ExtensionContext;
 
@@ -30,6 +31,7 @@ final class TestCluster implements BeforeAllCallback, AutoCloseable {
     @Override
     public void beforeAll(ExtensionContext tests) {
         if (context == null) {
+            torch.get_num_threads(); // unpacks PyTorch where the executors find it
             context = new JavaSparkContext(configuration(EXECUTORS));
             tests.getRoot().getStore(ExtensionContext.Namespace.GLOBAL).put("cluster", this);
         }
@@ -58,7 +60,10 @@ final class TestCluster implements BeforeAllCallback, AutoCloseable {
                 // Executors are killed on purpose here.
                 .set("spark.deploy.maxExecutorRetries", "-1")
                 .set("spark.executor.extraClassPath", folders(Path.of(System.getenv("SPARK_HOME"))))
-                .set("spark.executor.extraJavaOptions", "-XX:TieredStopAtLevel=1")
+                .set(
+                        "spark.executor.extraJavaOptions",
+                        "-XX:TieredStopAtLevel=1 "
+                                + System.getProperty("lngd.executor.options", ""))
                 .set("spark.executorEnv.OMP_NUM_THREADS", "1")
                 .set("spark.executorEnv.OPENBLAS_NUM_THREADS", "1");
     }

@@ -112,18 +112,14 @@ final class SparkMaster {
         if (cluster.matches()) {
             conf.setIfMissing("spark.executor.memory", cluster.group(1) + "m")
                     .setIfMissing(
-                            "spark.executor.extraClassPath", System.getProperty("java.class.path"))
-                    // Not that of this process, which has ND4J's natives too: JavaCPP would write
-                    // PyTorch's libgomp through a link over the one that is in use here.
-                    .setIfMissing(
-                            "spark.executor.extraJavaOptions",
-                            "-Dorg.bytedeco.javacpp.cachedir=" + Path.of(makeHome(), "javacpp"));
+                            "spark.executor.extraClassPath", System.getProperty("java.class.path"));
+            makeHome();
         }
         return conf;
     }
 
     /** Spark starts executors from a home, and only if there is a folder of jars in it. */
-    private static String makeHome() {
+    private static void makeHome() {
         String home = System.getenv("SPARK_HOME");
         if (home == null || System.getenv("SPARK_SCALA_VERSION") == null) {
             throw CliException.failure(
@@ -132,7 +128,6 @@ final class SparkMaster {
         }
         try {
             Files.createDirectories(Path.of(home, "jars"));
-            return home;
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
