@@ -26,7 +26,7 @@ public final class Refusal {
         }
         List<String> all;
         try {
-            all = ranks.gather(refused == null ? "" : String.valueOf(refused.getMessage()));
+            all = ranks.gather(refused == null ? "" : text(refused));
         } catch (RuntimeException e) {
             if (refused == null) {
                 throw e;
@@ -42,5 +42,11 @@ public final class Refusal {
                 throw new LngdArgumentException("rank " + rank + " says: " + all.get(rank));
             }
         }
+    }
+
+    /** Never empty, which would stand for none. */
+    private static String text(RuntimeException refused) {
+        String message = refused.getMessage();
+        return message == null || message.isEmpty() ? refused.toString() : message;
     }
 }

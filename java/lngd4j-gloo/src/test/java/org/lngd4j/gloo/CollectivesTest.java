@@ -135,6 +135,32 @@ class CollectivesTest {
                 .anyMatch(t -> t.getName().startsWith("gloo-connect-"));
     }
 
+    /** An exception without a message is one too. */
+    @Test
+    void aRefusalOfOneIsOneOfAll() throws Exception {
+        List<String> told =
+                RankThreads.run(
+                        Rendezvous.file(folder.resolve("store")),
+                        ranks -> {
+                            try {
+                                Refusal.together(
+                                        ranks,
+                                        () -> {
+                                            if (ranks.rank() == 1) {
+                                                throw new IllegalStateException("");
+                                            }
+                                        });
+                                return "went on";
+                            } catch (IllegalStateException | LngdArgumentException e) {
+                                return e.getClass().getSimpleName() + " " + e.getMessage();
+                            }
+                        });
+        assertThat(told)
+                .containsExactly(
+                        "LngdArgumentException rank 1 says: java.lang.IllegalStateException: ",
+                        "IllegalStateException ");
+    }
+
     @Test
     void countWhatTheyCost() throws Exception {
         Rendezvous file = Rendezvous.file(folder.resolve("store"));
