@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.MemoryFormatOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
@@ -80,7 +81,7 @@ final class RankInputStream extends InputStream {
                         torch.empty(
                                 new long[] {length},
                                 new TensorOptions(torch.ScalarType.Byte),
-                                new org.bytedeco.pytorch.MemoryFormatOptional());
+                                new MemoryFormatOptional());
                 BytePointer data = new BytePointer(bytes.data_ptr());
                 if (source != null) {
                     data.put(buffer, 0, length);
