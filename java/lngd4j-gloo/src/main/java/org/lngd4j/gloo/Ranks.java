@@ -15,6 +15,7 @@ import org.bytedeco.javacpp.LongPointer;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.BroadcastOptions;
+import org.bytedeco.pytorch.ProcessGroup;
 import org.bytedeco.pytorch.ProcessGroupGloo;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
@@ -356,16 +357,48 @@ public final class Ranks implements AutoCloseable {
             bytes += length;
             nanos += System.nanoTime() - began;
         } catch (RuntimeException e) {
-            String message = what + " failed: " + firstLine(e);
-            abandon(message);
-            throw new RanksException(
-                    name()
-                            + ": "
-                            + message
-                            + ". Another rank has died, given up, or hung for "
-                            + timeout
-                            + "; start all ranks anew from the last state that was saved",
-                    e);
+            throw failed(what, e);
+        }
+    }
+
+    private RanksException failed(String what, RuntimeException cause) {
+        String message = what + " failed: " + firstLine(cause);
+        abandon(message);
+        return new RanksException(
+                name()
+                        + ": "
+                        + message
+                        + ". Another rank has died, given up, or hung for "
+                        + timeout
+                        + "; start all ranks anew from the last state that was saved",
+                cause);
+    }
+
+    /** Collectives that go on while something else is computed, so that their time is not known. */
+    void during(String what, int collectives, long length, Runnable work) {
+        checkUsable();
+        try {
+            work.run();
+            calls += collectives;
+            bytes += length;
+        } catch (RuntimeException e) {
+            throw failed(what, e);
+        }
+    }
+
+    /** The process group; whoever holds it is told of its end by {@link #add}. */
+    ProcessGroup processGroup() {
+        checkUsable();
+        return connection.wrapped(rank, size);
+    }
+
+    void add(BucketReducer reducer) {
+        connection.add(reducer);
+    }
+
+    void remove(BucketReducer reducer) {
+        if (connection != null) {
+            connection.remove(reducer);
         }
     }
 

@@ -10,6 +10,7 @@ import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.Map;
 import org.bytedeco.pytorch.Module;
+import org.bytedeco.pytorch.Tensor;
 import org.lngd4j.Approximation;
 import org.lngd4j.InversePlacement;
 import org.lngd4j.KernelTimes;
@@ -211,6 +212,36 @@ public final class LngdTorch implements AutoCloseable {
                             + ", allowed is 0 or more");
         }
         attachment.share(first, samples);
+    }
+
+    /**
+     * The backward pass of a loss. Without ranks it is {@code loss.backward()}. With ranks it is a
+     * collective: gradients are added while the pass goes on, the last layers' first (PyTorch's own
+     * {@code Reducer}, in buckets of 25 MiB), and {@link #step()} adds none then. When it returns,
+     * gradients are those of the mean over the whole batch, the same bits on all ranks; who changes
+     * them has to do it alike on all. Several calls before a step add up.
+     *
+     * @param loss one number: the mean over the share
+     * @throws LngdArgumentException if it is not one number that asks for gradients
+     * @throws LngdStateException where a step would be refused; with ranks on all of them, also
+     *     where they do not all call it, or there is a gradient from before; nothing is changed
+     * @throws org.lngd4j.gloo.RanksException if the pass fails with ranks, on this one or another;
+     *     the attachment steps no more then
+     */
+    public void backward(Tensor loss) {
+        checkOpen();
+        attachment.backward(loss);
+    }
+
+    /**
+     * What {@link #backward} is on a rank whose share has no samples, while others call that.
+     *
+     * @throws LngdStateException as there, and if there are no ranks
+     * @throws org.lngd4j.gloo.RanksException as there
+     */
+    public void backwardWithoutSamples() {
+        checkOpen();
+        attachment.backwardWithoutSamples();
     }
 
     /**

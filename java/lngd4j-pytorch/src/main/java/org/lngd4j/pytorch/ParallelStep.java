@@ -11,6 +11,7 @@ import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.lngd4j.LngdOptimizer;
+import org.lngd4j.gloo.BucketReducer;
 import org.lngd4j.gloo.Ranks;
 import org.lngd4j.gloo.StepBarrier;
 import org.lngd4j.nativelib.LngdStateException;
@@ -19,46 +20,139 @@ import org.lngd4j.nativelib.LngdStateException;
  * The collectives of a step. First all ranks tell each other where they are, in one short
  * all-reduce: what is wrong on one of them is then an exception on all, and nothing is changed.
  * Then the gradients are added, each rank's times its share of the samples, and at last, where they
- * are due, the sums of the statistics.
+ * are due, the sums of the statistics. Or the gradients are added during the backward pass, before
+ * which the ranks meet then too: without that, a rank that steps while another goes through its
+ * backward pass would answer one collective with another, which ends the process in Gloo.
  */
 @SuppressWarnings("try") // scopes that are only opened and closed
 final class ParallelStep {
     private final Ranks ranks;
     private final StepBarrier barrier;
     private final List<Parameter> parameters = new ArrayList<>();
-    private final Tensor flat; // the gradients of all parameters, in their order
     private final boolean[] reached; // by the backward pass of any rank
+    private Tensor flat; // the gradients of all parameters, in their order; null: not needed yet
+    private BucketReducer reducer; // null: not needed yet
+    private int passes; // of backward(...), since the last step
 
     ParallelStep(Ranks ranks, List<BoundLayer> layers) {
         this.ranks = ranks;
         this.barrier =
                 new StepBarrier(
-                        ranks, List.of("steps done", "the epoch", "the end of the schedule"));
-        long count = 0;
+                        ranks,
+                        List.of(
+                                "steps done",
+                                "the epoch",
+                                "the end of the schedule",
+                                "calls of LngdTorch.backward in this step:",
+                                "a checksum of some numbers of the gradients:"));
         for (BoundLayer layer : layers) {
             parameters.add(layer.weight());
             if (layer.bias() != null) {
                 parameters.add(layer.bias());
             }
         }
-        for (Parameter p : parameters) {
-            count += p.count();
-        }
         reached = new boolean[parameters.size()];
-        flat = torch.zeros(count);
-        flat.retainReference();
     }
 
     void share(long first, long samples) {
         barrier.share(first, samples);
+        passes = 0;
     }
 
     void stepped() {
         barrier.stepped();
+        passes = 0;
     }
 
     void restored() {
         barrier.restored();
+        passes = 0;
+    }
+
+    /**
+     * The backward pass of this rank's loss, and the gradients of the mean over the whole batch, on
+     * all ranks: G = sum_r (n_r / n) G_r, n_r samples of rank r, n of all.
+     *
+     * @param check what may refuse it on this rank
+     * @param loss the mean over the share
+     */
+    void backward(Runnable check, Tensor loss, long step, int epoch, long end) {
+        meetBefore(
+                () -> {
+                    check.run();
+                    LossCheck.check(loss);
+                    checkShare(barrier.samples() != 0, "backwardWithoutSamples()");
+                },
+                step,
+                epoch,
+                end);
+        reducer.backward(loss, (double) barrier.samples() / barrier.total());
+        passes++;
+    }
+
+    /** The same of a rank whose share is empty. */
+    void backwardWithoutSamples(Runnable check, long step, int epoch, long end) {
+        meetBefore(
+                () -> {
+                    check.run();
+                    checkShare(barrier.samples() <= 0, "backward(loss)");
+                },
+                step,
+                epoch,
+                end);
+        reducer.backward(null, 0);
+        passes++;
+    }
+
+    private void meetBefore(Runnable check, long step, int epoch, long end) {
+        barrier.meet(
+                () -> {
+                    check.run();
+                    checkFresh();
+                },
+                new long[] {step, epoch, end, passes + 1, 0},
+                this::checksum,
+                new long[parameters.size()]); // as many as in a step, which another may be at
+        if (barrier.total() == 0) {
+            throw new LngdStateException("the shares of all ranks have 0 samples, allowed is 1");
+        }
+        if (reducer == null) {
+            reducer =
+                    BucketReducer.create(ranks, parameters.stream().map(Parameter::leaf).toList());
+        }
+    }
+
+    private void checkShare(boolean right, String other) {
+        if (!right) {
+            throw new LngdStateException(
+                    "the share was told to have "
+                            + barrier.samples()
+                            + " samples, allowed is "
+                            + other
+                            + " then");
+        }
+    }
+
+    /**
+     * What PyTorch's own backward pass has left is of this rank alone, and must not be added to.
+     */
+    private void checkFresh() {
+        if (passes > 0) {
+            return;
+        }
+        try (PointerScope scope = new PointerScope();
+                NoGradGuard guard = new NoGradGuard()) {
+            for (Parameter p : parameters) {
+                if (p.hasGradient() && p.gradientTensor().any().item_bool()) {
+                    throw new LngdStateException(
+                            "parameter "
+                                    + p
+                                    + " has a gradient from before this step's first"
+                                    + " LngdTorch.backward; allowed is none: call zeroGrad() after"
+                                    + " each step, and no backward() of PyTorch's in between");
+                }
+            }
+        }
     }
 
     /**
@@ -76,7 +170,7 @@ final class ParallelStep {
                     check.run();
                     checkEmpty();
                 },
-                new long[] {step, epoch, end},
+                new long[] {step, epoch, end, passes, passes == 0 ? 0 : sample(step)},
                 this::checksum,
                 gradients);
         boolean any = false;
@@ -92,7 +186,7 @@ final class ParallelStep {
 
     /** A share without samples has no gradient. */
     private void checkEmpty() {
-        if (barrier.samples() == 0) {
+        if (barrier.samples() == 0 && passes == 0) {
             for (Parameter p : parameters) {
                 if (p.hasGradient()) {
                     throw new LngdStateException(
@@ -103,6 +197,21 @@ final class ParallelStep {
                 }
             }
         }
+    }
+
+    /**
+     * One number of each gradient, another in each step. After {@link #backward} all ranks have the
+     * same; where one has let PyTorch's own backward pass add to them, they differ. A checksum of
+     * all numbers would cost a pass over memory.
+     */
+    private long sample(long step) {
+        long sum = 0;
+        try (PointerScope scope = new PointerScope()) {
+            for (Parameter p : parameters) {
+                sum = 31 * sum + (p.hasGradient() ? p.gradientBits(step % p.count()) : 0);
+            }
+        }
+        return sum;
     }
 
     private long checksum() {
@@ -120,11 +229,18 @@ final class ParallelStep {
     }
 
     /**
-     * The gradient of the mean over the whole batch, on all ranks: G = sum_r (n_r / n) G_r, n_r
-     * samples of rank r, n of all. Each rank scales its own before the sum, which then cannot
-     * overflow where the mean does not.
+     * The gradient of the mean over the whole batch, as {@link #backward} has it, where it was not
+     * called. Each rank scales its own before the sum, which then cannot overflow where the mean
+     * does not.
      */
     void reduceGradients() {
+        if (passes > 0) {
+            return;
+        }
+        if (flat == null) {
+            flat = torch.zeros(parameters.stream().mapToLong(Parameter::count).sum());
+            flat.retainReference();
+        }
         try (PointerScope scope = new PointerScope();
                 NoGradGuard guard = new NoGradGuard()) {
             long at = 0;
@@ -166,6 +282,11 @@ final class ParallelStep {
     }
 
     void close() {
-        flat.releaseReference();
+        if (reducer != null) {
+            reducer.close();
+        }
+        if (flat != null) {
+            flat.releaseReference();
+        }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.pytorch;
 
+import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorImpl;
 import org.bytedeco.pytorch.global.torch;
@@ -61,9 +62,19 @@ final class Parameter {
         return tensor.numel();
     }
 
+    /** The parameter itself, a leaf of the graph. */
+    Tensor leaf() {
+        return tensor;
+    }
+
     /** The gradient that the backward pass has left; {@link #hasGradient()}. */
     Tensor gradientTensor() {
         return slot;
+    }
+
+    /** The bits of one number of the gradient, at an index in the order of memory. */
+    int gradientBits(long index) {
+        return Float.floatToRawIntBits(new FloatPointer(slot.data_ptr()).get(index));
     }
 
     /** Sets the gradient, and makes one where there is none, to numbers in the order of memory. */

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Module;
+import org.bytedeco.pytorch.Tensor;
 import org.lngd4j.Device;
 import org.lngd4j.InversePlacement;
 import org.lngd4j.LayerHealth;
@@ -127,6 +128,27 @@ final class TorchAttachment {
     }
 
     // ---- a step ----
+
+    /** The backward pass; with ranks gradients are added meanwhile. */
+    void backward(Tensor loss) {
+        if (parallel == null) {
+            checkMayStep();
+            LossCheck.check(loss);
+            loss.backward();
+        } else {
+            parallel.backward(this::checkMayStep, loss, steps, epoch, options().schedule().end());
+        }
+    }
+
+    void backwardWithoutSamples() {
+        if (parallel == null) {
+            throw new LngdStateException(
+                    "a share without samples is one of several, but LNGD was attached without"
+                            + " ranks");
+        }
+        parallel.backwardWithoutSamples(
+                this::checkMayStep, steps, epoch, options().schedule().end());
+    }
 
     void step() {
         if (parallel == null) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.pytorch;
 
+import java.util.function.UnaryOperator;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Module;
@@ -83,11 +84,19 @@ final class Nets {
 
     /** All parameters of a model, one after another. */
     static float[] weights(Module net) {
+        return flat(net, Tensor::detach);
+    }
+
+    static float[] gradients(Module net) {
+        return flat(net, Tensor::grad);
+    }
+
+    private static float[] flat(Module net, UnaryOperator<Tensor> of) {
         try (PointerScope scope = new PointerScope()) {
             TensorVector parameters = net.parameters();
             Tensor[] flat = new Tensor[(int) parameters.size()];
             for (int i = 0; i < flat.length; i++) {
-                flat[i] = parameters.get(i).detach().reshape(-1);
+                flat[i] = of.apply(parameters.get(i)).reshape(-1);
             }
             return floats(torch.cat(new TensorVector(flat)));
         }

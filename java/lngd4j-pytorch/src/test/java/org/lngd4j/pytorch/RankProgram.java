@@ -75,13 +75,15 @@ final class RankProgram {
         for (Run run : Run.values()) {
             weights(run, run.name(), InversePlacement.REPLICATED);
             weights(run, "OWNED_" + run.name(), InversePlacement.OWNED);
+            weights(run, "BACKWARD_" + run.name(), InversePlacement.REPLICATED);
         }
         weights(Run.MLP_RECIPE, "AGAIN", InversePlacement.AUTO);
         weights(Run.MLP_SAMPLED, "AGAIN_SAMPLED", InversePlacement.OWNED);
         differ("OPTIONS", new RankNets.Mlp(1), rank == 1 ? 5 : 3);
         differ("MODEL", rank == 1 ? new RankNets.Conv(1) : new RankNets.Mlp(1), 3);
         refuse();
-        hang();
+        hang("HUNG", false);
+        hang("BACKWARD_HUNG", true);
         kill(); // the last: rank 1 is gone
     }
 
@@ -98,7 +100,14 @@ final class RankProgram {
             }
             write(
                     name + "_WHERE",
-                    train(net, run.options(), ranks, inverses, run == Run.MLP_NAN, skipped));
+                    train(
+                            net,
+                            run.options(),
+                            ranks,
+                            inverses,
+                            name.startsWith("BACKWARD"),
+                            run == Run.MLP_NAN,
+                            skipped));
         }
         write(name, skipped.toString());
         try (DataOutputStream out =
@@ -112,6 +121,7 @@ final class RankProgram {
     /**
      * The same by one process, where {@code ranks} is null.
      *
+     * @param during whether gradients are added during the backward pass
      * @return where inverses were computed, and how often each layer's were
      */
     static String train(
@@ -119,6 +129,7 @@ final class RankProgram {
             LngdOptions options,
             Ranks ranks,
             InversePlacement inverses,
+            boolean during,
             boolean spoil,
             List<Long> skipped) {
         try (LngdTorch lngd =
@@ -132,7 +143,8 @@ final class RankProgram {
                         x.narrow(0, RankNets.BATCH - 1, 1)
                                 .fill_(new Scalar(Double.NaN)); // rank 1's
                     }
-                    step(net, lngd, ranks, step, x, Nets.labels(step, RankNets.samples(step)));
+                    Tensor y = Nets.labels(step, RankNets.samples(step));
+                    step(net, lngd, ranks, during, step, x, y);
                 }
             }
             lngd.health().values().forEach(h -> skipped.add(h.skippedSteps()));
@@ -146,7 +158,13 @@ final class RankProgram {
     }
 
     private static void step(
-            RankNets.Net net, LngdTorch lngd, Ranks ranks, int step, Tensor x, Tensor y) {
+            RankNets.Net net,
+            LngdTorch lngd,
+            Ranks ranks,
+            boolean during,
+            int step,
+            Tensor x,
+            Tensor y) {
         int[] bounds = RankNets.bounds(step, ranks == null ? 1 : ranks.size());
         int at = ranks == null ? 0 : ranks.rank();
         int first = bounds[at];
@@ -156,7 +174,14 @@ final class RankProgram {
         }
         if (samples > 0) {
             Tensor scores = net.forward(x.narrow(0, first, samples));
-            torch.cross_entropy_loss(scores, y.narrow(0, first, samples)).backward();
+            Tensor loss = torch.cross_entropy_loss(scores, y.narrow(0, first, samples));
+            if (during) {
+                lngd.backward(loss);
+            } else {
+                loss.backward();
+            }
+        } else if (during) {
+            lngd.backwardWithoutSamples();
         }
         lngd.step();
         lngd.zeroGrad();
@@ -210,23 +235,29 @@ final class RankProgram {
     }
 
     private static void step(RankNets.Net net, LngdTorch lngd, Ranks ranks, int step) {
-        step(net, lngd, ranks, step, net.inputs(step), Nets.labels(step, RankNets.samples(step)));
+        step(net, lngd, ranks, false, step);
     }
 
-    private void hang() throws Exception {
+    private static void step(
+            RankNets.Net net, LngdTorch lngd, Ranks ranks, boolean during, int step) {
+        Tensor y = Nets.labels(step, RankNets.samples(step));
+        step(net, lngd, ranks, during, step, net.inputs(step), y);
+    }
+
+    private void hang(String name, boolean during) throws Exception {
         RankNets.Net net = new RankNets.Mlp(1);
-        try (Ranks ranks = connect("HUNG", SHORT);
+        try (Ranks ranks = connect(name, SHORT);
                 LngdTorch lngd =
                         LngdTorch.attach(
                                 net, Run.MLP_RECIPE.options(), ParameterRule.adamW(), ranks)) {
-            step(net, lngd, ranks, 0);
+            step(net, lngd, ranks, during, 0);
             if (rank == 1) {
                 Thread.sleep(SHORT.toMillis() + 1000);
             }
             long start = System.nanoTime();
-            write("HUNG", messageOf(() -> step(net, lngd, ranks, 1)));
-            write("HUNG_MS", Long.toString((System.nanoTime() - start) / 1_000_000));
-            write("UNUSABLE", messageOf(() -> step(net, lngd, ranks, 1)));
+            write(name, messageOf(() -> step(net, lngd, ranks, during, 1)));
+            write(name + "_MS", Long.toString((System.nanoTime() - start) / 1_000_000));
+            write(name + "_UNUSABLE", messageOf(() -> step(net, lngd, ranks, during, 1)));
         }
     }
 

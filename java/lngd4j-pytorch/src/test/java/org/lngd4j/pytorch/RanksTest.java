@@ -86,19 +86,21 @@ class RanksTest {
         RankNets.Net net = run.net(1);
         float[] start = Nets.weights(net);
         List<Long> skipped = new ArrayList<>();
-        RankProgram.train(net, run.options(), null, null, run == Run.MLP_NAN, skipped);
+        RankProgram.train(net, run.options(), null, null, false, run == Run.MLP_NAN, skipped);
         float[] one = Nets.weights(net);
-        float[] two = weights(run.name(), 0);
-        assertThat(norm(one, start)).isGreaterThan(0.05 * norm(one, new float[one.length]));
-        double difference = norm(two, one) / norm(one, new float[one.length]);
-        assertThat(difference).isLessThan(1e-5);
-        assertThat(text(run.name(), 0)).isEqualTo(skipped.toString());
+        for (String name : List.of(run.name(), "BACKWARD_" + run)) {
+            float[] two = weights(name, 0);
+            double difference = norm(two, one) / norm(one, new float[one.length]);
+            assertThat(difference).as(name).isLessThan(1e-5);
+            assertThat(text(name, 0)).isEqualTo(skipped.toString());
+        }
     }
 
     @ParameterizedTest
     @EnumSource(Run.class)
     void allRanksHaveTheSameBits(Run run) throws IOException {
         assertThat(weights(run.name(), 1)).containsExactly(weights(run.name(), 0));
+        assertThat(weights("BACKWARD_" + run, 1)).containsExactly(weights("BACKWARD_" + run, 0));
     }
 
     /** Each rank inverts its own layers, and has the bits of ranks that invert all. */
@@ -178,8 +180,11 @@ class RanksTest {
                 .isBetween(RankProgram.SHORT.toMillis() - 100, 3 * RankProgram.SHORT.toMillis());
         assertThat(text("HUNG", 1)).startsWith("RanksException: rank 1 of 2: the all-reduce of");
         for (int rank = 0; rank < RANKS; rank++) {
-            assertThat(text("UNUSABLE", rank))
-                    .startsWith("LngdStateException: rank " + rank + " of 2 is of no use any more");
+            for (String name : List.of("HUNG", "BACKWARD_HUNG")) {
+                assertThat(text(name + "_UNUSABLE", rank))
+                        .startsWith(
+                                "LngdStateException: rank " + rank + " of 2 is of no use any more");
+            }
         }
     }
 

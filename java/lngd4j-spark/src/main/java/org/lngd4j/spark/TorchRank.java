@@ -76,10 +76,12 @@ final class TorchRank<M extends Module, S> implements RankNetwork<S> {
             torch.manual_seed(Sampling.mix(Sampling.mix(seed, lngd.steps()), rank));
             lngd.share(first, share.size());
             double sum = 0;
-            if (!share.isEmpty()) {
+            if (share.isEmpty()) {
+                lngd.backwardWithoutSamples();
+            } else {
                 Tensor loss = network.loss(model, share);
                 checkLoss(loss);
-                loss.backward();
+                lngd.backward(loss);
                 sum = loss.item_double() * share.size();
             }
             lngd.step();
