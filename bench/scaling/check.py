@@ -12,7 +12,7 @@ import workers
 QUANTITIES = ("step", "all_reduce", "statistics", "inverses")
 KEYS = {
     "date", "commit", "machine", "note", "cores", "network", "other_parameters", "other_tensors", "rows_per_sample", "parameters", "preset",
-    "steps", "statistics_samples", "statistics_interval", "inverse_interval", "batch", "copies", "worker", "all_reduces", "runs",
+    "steps", "statistics_samples", "statistics_interval", "inverse_interval", "batch", "copies", "overlap", "worker", "all_reduces", "runs",
 }  # fmt: skip
 RUN_KEYS = {"ranks", "threads", "inverses_by", *QUANTITIES}
 RATES = {"passes", "syrk", "direction", "memory", "latency"}
@@ -125,7 +125,8 @@ def options(data, run):
     by = run.get("inverses_by", "REPLICATED")
     if by not in ("REPLICATED", "OWNED"):
         raise Wrong(f"inverses_by is {by}, allowed is REPLICATED or OWNED")
-    return model.Options(owned=by == "OWNED", copies=data.get("copies", model.Options().copies))
+    overlap = data.get("overlap", False)
+    return model.Options(owned=by == "OWNED", copies=data.get("copies", 2 if overlap else 3), overlap=overlap)
 
 
 def compare(data, default_link):
@@ -151,7 +152,8 @@ def compare(data, default_link):
         ranks = run["ranks"]
         net = link(data, ranks, default_link, machine.latency)
         time = model.step(count, slowed(machine, run, cores), ranks, batch / ranks, net, options(data, run))
-        predicted = dict(step=time.total, all_reduce=time.communication, statistics=time.statistics, inverses=time.inverses)
+        travels = time.communication - (time.gradients if data.get("overlap", False) else 0)  # who can time what goes on in the background?
+        predicted = dict(step=time.total, all_reduce=travels, statistics=time.statistics, inverses=time.inverses)
         for quantity in QUANTITIES:
             if quantity not in run or ranks == 1 and quantity == "all_reduce":
                 continue

@@ -6,8 +6,8 @@ import dataclasses
 
 from layers import PAD, padded
 
-FLOAT, DOUBLE = 4, 8
-TOLD = 7  # numbers that each rank tells the others before a step (ParallelStep.Slot)
+FLOAT, INT, DOUBLE = 4, 4, 8
+TOLD = 9  # numbers that each rank tells the others before a step (StepBarrier.Slot, and the names of ParallelStep)
 
 
 @dataclasses.dataclass(frozen=True)

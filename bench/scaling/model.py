@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Seconds of a data-parallel step, part by part, for one rank: the slowest, where they differ. Means over a run, so that what is due
-every T steps counts a T-th. Parts follow each other as they do today: nothing overlaps unless `Options.overlap` says so."""
+every T steps counts a T-th. Parts follow each other, but for the gradients, which travel while the backward pass goes on."""
 from __future__ import annotations  # Python 3.9 reads `int | None` too
 
 import dataclasses
@@ -9,20 +9,21 @@ import balance
 import collectives
 import counts
 
+KIB, MIB = 1 << 10, 1 << 20
 BACKWARD = 2 / 3  # of forward and backward pass: what gradients could travel behind
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What is not in the library today has a default that says so."""
+    """The defaults are the library of today with PyTorch. Networks of DL4J have `overlap=False, copies=0`: one buffer, reduced as it is."""
 
     owned: bool | None = False  # inverses: False REPLICATED, True OWNED, None AUTO: whichever is faster
     all_reduce: str = "ring"
-    copies: int = 3  # passes over the gradients around their all-reduce: into the flat buffer, scaled, back (ParallelStep)
+    copies: int = 2  # passes over the gradients around their all-reduce: into the buckets, scaled, and back (PyTorch's Reducer)
     triangles: bool = False  # sums and inverses travel as packed triangles
     half_sums: bool = False  # sums travel in bf16
     half_gradients: bool = False  # gradients travel in bf16
-    overlap: bool = False  # gradients travel while the backward pass goes on
+    overlap: bool = True  # gradients travel while the backward pass goes on
     gathered: bool = False  # owned inverses by one all-gather, not a broadcast a layer
 
 
@@ -36,7 +37,7 @@ class StepTime:
     update: float
     copies: float  # gradients into the flat buffer and back
     gradients: float  # their all-reduce
-    agreement: float  # the short all-reduce before each step
+    agreement: float  # the short all-reduce before each step, and that of the Reducer's map of parameters that were reached
     sums: float  # all-reduce of the sums
     broadcasts: float  # of owned inverses
 
@@ -87,6 +88,15 @@ def inversion(count, worker, ranks, link, options):
     return shared if options.owned or sum(shared) < alone else (alone, 0.0)
 
 
+def buckets(n, ranks):
+    """Bytes of each (BucketReducer), as if parameters could be cut anywhere."""
+    first, others = max(MIB, 32 * KIB * ranks), max(25 * MIB, 256 * KIB * ranks)
+    sizes = [min(n, first)]
+    while sum(sizes) < n:
+        sizes.append(min(others, n - sum(sizes)))
+    return sizes
+
+
 def step(count, worker, ranks, samples, link, options=Options()):
     """`samples`: of each rank. Of a fraction, the mean over ranks: only the whole number above it would be the slowest rank's."""
     preset, network = count.preset, count.network
@@ -101,9 +111,11 @@ def step(count, worker, ranks, samples, link, options=Options()):
 
     passes = count.passes(samples) / worker.passes
     syrk = count.total("syrk") * count.statistics_samples(ranks, samples) / worker.syrk
-    gradients = reduce(count.gradient_bytes * (0.5 if options.half_gradients else 1))
+    sent = count.gradient_bytes * (0.5 if options.half_gradients else 1)
     if options.overlap:
-        gradients = max(0.0, gradients - BACKWARD * passes)
+        gradients = max(0.0, sum(reduce(n) for n in buckets(sent, ranks)) - BACKWARD * passes)
+    else:
+        gradients = reduce(sent)
     computed, travelled = inversion(count, worker, ranks, link, options)
     return StepTime(
         passes=passes,
@@ -114,7 +126,7 @@ def step(count, worker, ranks, samples, link, options=Options()):
         update=count.update_bytes / worker.memory,
         copies=options.copies * count.copy_bytes / worker.memory if ranks > 1 else 0.0,
         gradients=gradients,
-        agreement=reduce(count.agreement_bytes(ranks)),
+        agreement=reduce(count.agreement_bytes(ranks)) + (reduce(counts.INT * count.network.tensors) if options.overlap else 0.0),
         sums=(reduce(sum_bytes(count, options)) + reduce(counts.DOUBLE * count.double_count)) / every,
         broadcasts=travelled / inverted,
     )

@@ -48,7 +48,7 @@ def print_step(args):
     worker = workers.ALL[args.worker]
     link = collectives.gbit(args.gbit, worker.latency if args.latency_us is None else args.latency_us * 1e-6)
     owned = {"REPLICATED": False, "OWNED": True, "AUTO": None}[args.inverses]
-    options = model.Options(owned, args.all_reduce, args.copies, args.triangles, args.half_sums, args.half_gradients, args.overlap, args.gathered)
+    options = model.Options(owned, args.all_reduce, args.copies, args.triangles, args.half_sums, args.half_gradients, not args.no_overlap, args.gathered)
     time = model.step(count, worker, args.ranks, args.samples, link, options)
     for name, seconds in dataclasses.asdict(time).items():
         print(f"{name:12} {1e3 * seconds:12.4f} ms")
@@ -79,8 +79,9 @@ def parser():
     s.add_argument("--inverses", default="REPLICATED", choices=("REPLICATED", "OWNED", "AUTO"))
     s.add_argument("--all-reduce", default="ring", choices=collectives.ALL_REDUCE)
     s.add_argument("--copies", type=int, default=model.Options().copies, help="passes over the gradients around their all-reduce")
-    for name in ("triangles", "half-sums", "half-gradients", "overlap", "gathered"):
+    for name in ("triangles", "half-sums", "half-gradients", "gathered"):
         s.add_argument(f"--{name}", action="store_true", help="model.Options")
+    s.add_argument("--no-overlap", action="store_true", help="gradients travel after the backward pass")
     s.set_defaults(run=print_step)
     c = commands.add_parser("check", help="measurements beside the model")
     c.add_argument("file", help="JSON, as README.md says")

@@ -208,10 +208,10 @@ NEXT = (
     ("sums as packed triangles", model.Options(triangles=True)),
     ("sums in bf16", model.Options(half_sums=True)),
     ("gradients in bf16", model.Options(half_gradients=True)),
-    ("gradients behind the backward pass", model.Options(overlap=True)),
+    ("gradients after the backward pass", model.Options(copies=3, overlap=False)),
     ("halving and doubling, not a ring", model.Options(all_reduce="halving")),
-    ("no copies: gradients lie in the flat buffer", model.Options(copies=0)),
-    ("all of them", model.Options(False, "halving", 0, True, True, True, True)),
+    ("no copies: gradients lie in the buckets", model.Options(copies=0)),
+    ("all of them, and gradients behind the pass", model.Options(False, "halving", 0, True, True, True, True)),
 )
 
 

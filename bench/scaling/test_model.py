@@ -124,18 +124,22 @@ class StepTest(unittest.TestCase):
 
     def test_communication_of_two(self):
         time = model.step(self.count, workers.CORE, 2, 128, PLAIN)
-        self.assertAlmostEqual(time.gradients, 4 * 235_146 / 1e9 + 2e-5)
-        self.assertAlmostEqual(time.agreement, 8 * (14 + 6) / 1e9 + 2e-5)
+        self.assertEqual(time.gradients, 0)  # behind the backward pass
+        plain = model.step(self.count, workers.CORE, 2, 128, PLAIN, model.Options(copies=3, overlap=False))
+        self.assertAlmostEqual(plain.gradients, 4 * 235_146 / 1e9 + 2e-5)
+        self.assertAlmostEqual(plain.agreement, 8 * (18 + 6) / 1e9 + 2e-5)
+        self.assertAlmostEqual(time.agreement, plain.agreement + 4 * 6 / 1e9 + 2e-5)
+        self.assertAlmostEqual(plain.copies, 3 * 8 * 235_146 / 22.7e9)
         floats = sum(c.sums for c in self.count.layers)
         self.assertAlmostEqual(time.sums * 20, (4 * floats + 8 * 432) / 1e9 + 4e-5)
-        self.assertAlmostEqual(time.copies, 3 * 8 * 235_146 / 22.7e9)
+        self.assertAlmostEqual(time.copies, 2 * 8 * 235_146 / 22.7e9)
         self.assertEqual(time.statistics, model.step(self.count, workers.CORE, 4, 16, PLAIN).statistics + 16 * self.count.total("syrk") / 82e9 / 20)
 
     def test_options(self):
-        plain = model.step(self.count, workers.CORE, 8, 4, PLAIN)
-
         def changed(**options):
-            return model.step(self.count, workers.CORE, 8, 4, PLAIN, model.Options(**options))
+            return model.step(self.count, workers.CORE, 8, 4, PLAIN, model.Options(**{"overlap": False, **options}))
+
+        plain = changed()
 
         wire = 2 * 7 / 8 / 1e9
         half = sum(c.sums for c in self.count.layers) * 2
@@ -144,9 +148,15 @@ class StepTest(unittest.TestCase):
         self.assertAlmostEqual(plain.sums - changed(triangles=True).sums, triangles * wire / 20)
         self.assertAlmostEqual(plain.gradients - changed(half_gradients=True).gradients, 2 * 235_146 * wire)
         self.assertAlmostEqual(plain.gradients - changed(overlap=True).gradients, 2 / 3 * plain.passes)
+        self.assertLess(plain.agreement, changed(overlap=True).agreement)
         self.assertAlmostEqual(plain.gradients - changed(all_reduce="halving").gradients, (14 - 6) * 1e-5)
         self.assertEqual(changed(copies=0).copies, 0)
-        self.assertGreaterEqual(model.step(self.count, workers.CORE, 2, 512, PLAIN, model.Options(overlap=True)).gradients, 0)
+        self.assertGreaterEqual(model.step(self.count, workers.CORE, 2, 512, PLAIN, model.Options()).gradients, 0)
+
+    def test_buckets(self):
+        self.assertEqual(model.buckets(1000, 8), [1000])
+        self.assertEqual(model.buckets(60 << 20, 8), [1 << 20, 25 << 20, 25 << 20, 9 << 20])
+        self.assertEqual(model.buckets(300 << 20, 1024), [32 << 20, 256 << 20, 12 << 20])
 
     def test_monotone(self):
         """Faster links and machines, fewer bytes: never slower. More ranks: more to say."""

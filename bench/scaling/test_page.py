@@ -73,6 +73,12 @@ class CheckTest(unittest.TestCase):
 
     def test_the_model_agrees_with_itself(self):
         """Measurements made by the model: every ratio is 1, and the fitted rate is the one that made them."""
+        self.agrees(overlap=False, copies=3)
+        self.data = check.read(HERE / "example.json")
+        self.data["overlap"] = True
+        self.agrees(overlap=True, copies=2)
+
+    def agrees(self, overlap, copies):
         network = layers.by_name("mlp")
         count = counts.step(network, counts.block_kronecker(network, 500))
         link = collectives.Link("", 0.7e9, 3e-5)
@@ -80,9 +86,9 @@ class CheckTest(unittest.TestCase):
         self.data.update(all_reduces=seconds, runs=[])
         for ranks, by in ((1, "REPLICATED"), (2, "REPLICATED"), (2, "OWNED"), (4, "REPLICATED")):
             machine = workers.CORE if ranks <= 2 else workers.CORE.times(0.5, workers.CORE.memory / 2)  # four take turns on two
-            t = model.step(count, machine, ranks, 256 / ranks, link, model.Options(owned=by == "OWNED"))
+            t = model.step(count, machine, ranks, 256 / ranks, link, model.Options(by == "OWNED", copies=copies, overlap=overlap))
             run_ = dict(ranks=ranks, inverses_by=by, step=t.total, statistics=t.statistics, inverses=t.inverses)
-            self.data["runs"].append({**run_, **({"all_reduce": t.communication} if ranks > 1 else {})})
+            self.data["runs"].append({**run_, **({"all_reduce": t.communication - overlap * t.gradients} if ranks > 1 else {})})
         rows = check.compare(self.data, None)
         self.assertEqual(len(rows), 3 + 4 * 3)
         for row in rows:

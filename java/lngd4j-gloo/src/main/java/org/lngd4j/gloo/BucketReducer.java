@@ -29,10 +29,16 @@ import org.lngd4j.nativelib.LngdHandleException;
  */
 @SuppressWarnings("try") // scopes that are only opened and closed
 public final class BucketReducer implements AutoCloseable {
-    /** Bytes of the first bucket and of the others: those of PyTorch's DistributedDataParallel. */
+    /**
+     * Bytes of the first bucket and of the others: those of PyTorch's DistributedDataParallel, but
+     * for many ranks. Gloo's ring sends a bucket as messages of its bytes / ranks, 2 (ranks - 1) of
+     * them one after the other; they are to take longer than the latency of each.
+     */
     private static final long FIRST_BYTES = 1L << 20;
 
+    private static final long FIRST_MESSAGE_BYTES = 32L << 10;
     private static final long BUCKET_BYTES = 25L << 20;
+    private static final long MESSAGE_BYTES = 256L << 10;
 
     private final Ranks ranks;
     private final long bytes;
@@ -63,7 +69,9 @@ public final class BucketReducer implements AutoCloseable {
         for (long i = 0; i < all.size(); i++) {
             sparse.put(i, false);
         }
-        SizeTVectorVector assignment = assignment(all);
+        long first = Math.max(FIRST_BYTES, FIRST_MESSAGE_BYTES * ranks.size());
+        long others = Math.max(BUCKET_BYTES, MESSAGE_BYTES * ranks.size());
+        SizeTVectorVector assignment = assignment(all, first, others);
         buckets = Math.toIntExact(assignment.size());
         reducer =
                 new Reducer(
@@ -71,11 +79,11 @@ public final class BucketReducer implements AutoCloseable {
                         assignment,
                         ranks.processGroup(),
                         sparse,
-                        BUCKET_BYTES,
+                        others,
                         true, // find_unused_parameters
                         false, // gradient_as_bucket_view: PyTorch's zero_grad would free a bucket
                         new SizeTStringMap(),
-                        FIRST_BYTES,
+                        first,
                         false, // skip_all_reduce_unused_params
                         false); // use_python_reducer
         logger = new Logger(reducer);
@@ -107,15 +115,14 @@ public final class BucketReducer implements AutoCloseable {
     }
 
     /** Buckets from the last parameter to the first, as a backward pass gets to them. */
-    private static SizeTVectorVector assignment(TensorVector parameters) {
+    private static SizeTVectorVector assignment(TensorVector parameters, long first, long others) {
         TensorVector reversed = new TensorVector();
         long count = parameters.size();
         for (long i = count - 1; i >= 0; i--) {
             reversed.push_back(parameters.get(i));
         }
         SizeTVectorVector found =
-                torch.compute_bucket_assignment_by_size(
-                                reversed, new SizeTVector(FIRST_BYTES, BUCKET_BYTES))
+                torch.compute_bucket_assignment_by_size(reversed, new SizeTVector(first, others))
                         .get0();
         SizeTVectorVector assignment = new SizeTVectorVector(found.size());
         for (long i = 0; i < found.size(); i++) {

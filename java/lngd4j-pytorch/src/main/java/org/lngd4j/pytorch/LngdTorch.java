@@ -115,7 +115,9 @@ public final class LngdTorch implements AutoCloseable {
      * <pre>{@code
      * lngd.share(first, samples); // of the samples of the whole batch
      * if (samples > 0) {
-     *     torch.cross_entropy_loss(model.forward(x), y).backward(); // the mean over the share
+     *     lngd.backward(torch.cross_entropy_loss(model.forward(x), y)); // the mean over the share
+     * } else {
+     *     lngd.backwardWithoutSamples();
      * }
      * lngd.step(); // of all ranks together
      * lngd.zeroGrad();
@@ -199,8 +201,8 @@ public final class LngdTorch implements AutoCloseable {
      *
      * @param first number of the share's first sample in the whole batch, from 0; the shares of two
      *     ranks must not overlap
-     * @param samples how many, along the first axis of the inputs; 0 for none, and then without a
-     *     backward pass
+     * @param samples how many, along the first axis of the inputs; 0 for none, and then {@link
+     *     #backwardWithoutSamples()}
      * @throws LngdArgumentException if one is negative
      * @throws LngdStateException if there are no ranks
      */
@@ -249,7 +251,8 @@ public final class LngdTorch implements AutoCloseable {
      * where they are.
      *
      * <p>With ranks this is a collective: all of them call it, for each batch. Gradients hold the
-     * mean over the whole batch afterwards.
+     * mean over the whole batch afterwards: where {@link #backward} was not called, they are added
+     * here, and a share without samples has no backward pass.
      *
      * @throws LngdStateException if no parameter has a gradient, if a parameter was moved since
      *     {@link #attach}, and while averaged weights are in the model; nothing is changed then.

@@ -33,6 +33,8 @@ final class ParallelStep {
     private Tensor flat; // the gradients of all parameters, in their order; null: not needed yet
     private BucketReducer reducer; // null: not needed yet
     private int passes; // of backward(...), since the last step
+    private long
+            untold; // sample of the gradients in the last step, if the ranks did not meet in it
 
     ParallelStep(Ranks ranks, List<BoundLayer> layers) {
         this.ranks = ranks;
@@ -67,6 +69,7 @@ final class ParallelStep {
     void restored() {
         barrier.restored();
         passes = 0;
+        untold = 0;
     }
 
     /**
@@ -105,13 +108,12 @@ final class ParallelStep {
     }
 
     private void meetBefore(Runnable check, long step, int epoch, long end) {
-        barrier.meet(
+        meet(
                 () -> {
                     check.run();
                     checkFresh();
                 },
-                new long[] {step, epoch, end, passes + 1, 0},
-                this::checksum,
+                new long[] {step, epoch, end, passes + 1, 31 * untold},
                 new long[parameters.size()]); // as many as in a step, which another may be at
         if (barrier.total() == 0) {
             throw new LngdStateException("the shares of all ranks have 0 samples, allowed is 1");
@@ -156,23 +158,31 @@ final class ParallelStep {
     }
 
     /**
-     * All ranks meet before anything is changed.
+     * All ranks meet before anything is changed. Not where they met before the backward pass and
+     * this step has no collective: a rank that refuses it does so alone then, and is as far as the
+     * others when it has stepped after all.
      *
      * @param check what may refuse the step on this rank
+     * @param collective whether there is any in this step: the same on all ranks
      */
-    void meet(Runnable check, long step, int epoch, long end) {
+    void meet(Runnable check, boolean collective, long step, int epoch, long end) {
         long[] gradients = new long[parameters.size()];
         for (int i = 0; i < gradients.length; i++) {
             gradients[i] = parameters.get(i).hasGradient() ? 1 : 0;
         }
-        barrier.meet(
-                () -> {
-                    check.run();
-                    checkEmpty();
-                },
-                new long[] {step, epoch, end, passes, passes == 0 ? 0 : sample(step)},
-                this::checksum,
-                gradients);
+        long sample = passes > 0 ? sample(step) : 0;
+        if (passes > 0 && !collective) {
+            check.run();
+            untold = sample;
+        } else {
+            meet(
+                    () -> {
+                        check.run();
+                        checkEmpty();
+                    },
+                    new long[] {step, epoch, end, passes, 31 * untold + sample},
+                    gradients);
+        }
         boolean any = false;
         for (int i = 0; i < reached.length; i++) {
             reached[i] = gradients[i] > 0;
@@ -182,6 +192,11 @@ final class ParallelStep {
             throw new LngdStateException(
                     "no parameter has a gradient on any rank: call backward() before step()");
         }
+    }
+
+    private void meet(Runnable check, long[] values, long[] counts) {
+        barrier.meet(check, values, this::checksum, counts);
+        untold = 0; // not where they differ: the weights do now, and all that follows is refused
     }
 
     /** A share without samples has no gradient. */

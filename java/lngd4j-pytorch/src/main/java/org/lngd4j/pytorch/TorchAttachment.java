@@ -154,7 +154,12 @@ final class TorchAttachment {
         if (parallel == null) {
             checkMayStep();
         } else {
-            parallel.meet(this::checkMayStep, steps, epoch, options().schedule().end());
+            parallel.meet(
+                    this::checkMayStep,
+                    due || inverses.decision().placement() == InversePlacement.OWNED,
+                    steps,
+                    epoch,
+                    options().schedule().end());
         }
         if (steps >= options().schedule().end()) {
             passEnd();

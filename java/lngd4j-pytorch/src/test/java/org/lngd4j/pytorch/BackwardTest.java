@@ -220,7 +220,7 @@ class BackwardTest {
 
     /** PyTorch's own backward pass after ours adds what only its rank has. */
     @Test
-    void gradientsOfOneRankAloneAreSeenInTheStep() throws Exception {
+    void gradientsOfOneRankAloneAreSeenInAStepWithStatistics() throws Exception {
         RankThreads.run(
                 file(),
                 ranks -> {
@@ -232,12 +232,72 @@ class BackwardTest {
                         loss(net, ranks.rank(), 1).backward();
                         assertThatThrownBy(lngd::step)
                                 .isInstanceOf(LngdStateException.class)
-                                .hasMessageContaining(
-                                        "a checksum of some numbers of the gradients:");
+                                .hasMessageContaining(GRADIENTS);
                         assertThat(Nets.weights(net)).containsExactly(before);
                     }
                     return null;
                 });
+    }
+
+    /** Where a step has no collective it is seen in the next, and in all that follow. */
+    @Test
+    void gradientsOfOneRankAloneAreSeenAfterAStepWithoutStatistics() throws Exception {
+        RankThreads.run(
+                file(),
+                ranks -> {
+                    Nets.Mlp net = net();
+                    try (LngdTorch lngd = attach(net, ranks)) {
+                        train(net, lngd, ranks.rank(), 0);
+                        lngd.share(ranks.rank() * HALF, HALF);
+                        lngd.backward(loss(net, ranks.rank(), 1));
+                        loss(net, ranks.rank(), 2).backward();
+                        lngd.step();
+                        lngd.zeroGrad();
+                        assertThatThrownBy(() -> train(net, lngd, ranks.rank(), 2))
+                                .isInstanceOf(LngdStateException.class)
+                                .hasMessageContaining(GRADIENTS);
+                        assertThatThrownBy(() -> train(net, lngd, ranks.rank(), 2))
+                                .hasMessageContaining(GRADIENTS);
+                    }
+                    return null;
+                });
+    }
+
+    private static final String GRADIENTS = "a checksum of some numbers of the gradients:";
+
+    private static void train(Nets.Mlp net, LngdTorch lngd, int rank, int step) {
+        lngd.share(rank * HALF, HALF);
+        lngd.backward(loss(net, rank, step));
+        lngd.step();
+        lngd.zeroGrad();
+    }
+
+    /** In a step without collectives a rank refuses alone, and catches up. */
+    @Test
+    void aRankThatRefusedItsStepMayTakeIt() throws Exception {
+        List<float[]> all =
+                RankThreads.run(
+                        file(),
+                        ranks -> {
+                            Nets.Mlp net = net();
+                            try (LngdTorch lngd = attach(net, ranks)) {
+                                train(net, lngd, ranks.rank(), 0);
+                                lngd.share(ranks.rank() * HALF, HALF);
+                                lngd.backward(loss(net, ranks.rank(), 1));
+                                if (ranks.rank() == 1) {
+                                    try (AveragedWeights averages = lngd.averagedWeights()) {
+                                        assertThatThrownBy(lngd::step)
+                                                .hasMessageContaining("averaged weights");
+                                    }
+                                }
+                                lngd.step();
+                                lngd.zeroGrad();
+                                train(net, lngd, ranks.rank(), 2);
+                                assertThat(lngd.steps()).isEqualTo(3);
+                            }
+                            return Nets.weights(net);
+                        });
+        assertThat(all.get(1)).containsExactly(all.get(0));
     }
 
     /** The graph was used up on one rank: the others must not wait for its gradients. */

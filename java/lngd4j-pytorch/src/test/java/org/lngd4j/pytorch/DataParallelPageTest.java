@@ -41,7 +41,10 @@ class DataParallelPageTest {
                     lngd.share(first, samples);
                     if (samples > 0) {
                         Tensor scores = model.forward(images(step, first, samples));
-                        torch.cross_entropy_loss(scores, labels(step, first, samples)).backward();
+                        lngd.backward(
+                                torch.cross_entropy_loss(scores, labels(step, first, samples)));
+                    } else {
+                        lngd.backwardWithoutSamples();
                     }
                     lngd.step(); // of all ranks together
                     lngd.zeroGrad();

@@ -11,7 +11,8 @@ import java.io.Serializable;
  * @param samples how many were its own
  * @param steps steps of this attempt
  * @param seconds in the training, from the first step to the last
- * @param waiting seconds of it in collectives: for other ranks, and for the network
+ * @param waiting seconds of it in collectives: for other ranks, and for the network. Not in those
+ *     that go on during a backward pass
  * @param collectives how many there were
  * @param collectiveBytes what this rank gave to them
  * @param statistics seconds of it in LNGD's statistics

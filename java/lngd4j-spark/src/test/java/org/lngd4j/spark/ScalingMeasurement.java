@@ -175,6 +175,7 @@ final class ScalingMeasurement {
                 + steps
                 + ",\n  \"batch\": "
                 + batch
+                + ",\n  \"overlap\": true"
                 + ",\n  \"all_reduces\": [\n    "
                 + String.join(",\n    ", reduces)
                 + "\n  ],\n  \"runs\": [\n    "
