@@ -63,6 +63,7 @@ class BackwardTest {
                         file(),
                         ranks -> {
                             float[][] weights = new float[2][];
+                            long[] bytes = new long[3];
                             for (int way = 0; way < 2; way++) {
                                 Nets.Mlp net = net();
                                 try (LngdTorch lngd = attach(net, ranks)) {
@@ -79,8 +80,11 @@ class BackwardTest {
                                     }
                                 }
                                 weights[way] = Nets.weights(net);
+                                bytes[way + 1] = ranks.times().bytes();
                             }
                             assertThat(weights[1]).containsExactly(weights[0]);
+                            // Gradients travel once. (Added again they would be the same.)
+                            assertThat(bytes[2] - bytes[1]).isLessThan(bytes[1] * 4 / 3);
                             return weights[1];
                         });
         assertThat(all.get(1)).containsExactly(all.get(0));
@@ -270,6 +274,27 @@ class BackwardTest {
         lngd.backward(loss(net, rank, step));
         lngd.step();
         lngd.zeroGrad();
+    }
+
+    /** A batch whose gradients are thrown away, and PyTorch's own backward pass for the next. */
+    @Test
+    void aBatchMayBeDropped() throws Exception {
+        List<float[]> all =
+                RankThreads.run(
+                        file(),
+                        ranks -> {
+                            Nets.Mlp net = net();
+                            try (LngdTorch lngd = attach(net, ranks)) {
+                                lngd.share(ranks.rank() * HALF, HALF);
+                                lngd.backward(loss(net, ranks.rank(), 0));
+                                lngd.zeroGrad();
+                                lngd.share(ranks.rank() * HALF, HALF);
+                                loss(net, ranks.rank(), 1).backward();
+                                lngd.step();
+                            }
+                            return Nets.weights(net);
+                        });
+        assertThat(all.get(1)).containsExactly(all.get(0));
     }
 
     /** In a step without collectives a rank refuses alone, and catches up. */
