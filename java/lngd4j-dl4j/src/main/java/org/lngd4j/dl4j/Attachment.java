@@ -240,7 +240,11 @@ final class Attachment {
         if (ranks != null && captures.wantStatistics()) {
             ranks.sumStatistics(optimizer);
         }
-        captures.step(plan, optimizer.schedule(steps, epoch - startEpoch));
+        double factor = optimizer.schedule(steps, epoch - startEpoch);
+        if (ranks != null) {
+            ranks.exchangeInverses(plan);
+        }
+        captures.step(plan, factor);
         lastIteration = iteration;
     }
 

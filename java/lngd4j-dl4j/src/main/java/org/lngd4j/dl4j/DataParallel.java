@@ -4,17 +4,13 @@ package org.lngd4j.dl4j;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
-import java.util.Map;
-import org.deeplearning4j.nn.conf.BackpropType;
 import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
+import org.lngd4j.InversePlacement;
 import org.lngd4j.LayerRate;
 import org.lngd4j.LngdOptions;
-import org.lngd4j.MemoryKind;
-import org.lngd4j.gloo.RankFacts;
-import org.lngd4j.gloo.RankOptions;
+import org.lngd4j.gloo.PlacementDecision;
 import org.lngd4j.gloo.Ranks;
-import org.lngd4j.gloo.Refusal;
 import org.lngd4j.nativelib.LngdArgumentException;
 import org.lngd4j.nativelib.LngdHandleException;
 
@@ -46,15 +42,12 @@ import org.lngd4j.nativelib.LngdHandleException;
  */
 public final class DataParallel implements AutoCloseable {
     private final LngdTraining training;
+    private final PlacementDecision inverses;
     private boolean closed;
 
-    private DataParallel(LngdTraining training) {
+    DataParallel(LngdTraining training, PlacementDecision inverses) {
         this.training = training;
-    }
-
-    /** How an attachment is made on this rank. */
-    private interface Attach {
-        LngdTraining attach() throws IOException;
+        this.inverses = inverses;
     }
 
     /**
@@ -77,7 +70,8 @@ public final class DataParallel implements AutoCloseable {
      * LayerRate#EMPIRICAL} are refused.
      *
      * <p>{@code options.statisticsSamples} counts the samples of all ranks: each feeds its part of
-     * them, which {@code training().options()} tells.
+     * them, which {@code training().options()} tells. Inverses are computed where {@link
+     * InversePlacement#AUTO} decides; the report says where and why.
      *
      * @param net the network; initialised if it is not yet
      * @param options what LNGD shall do
@@ -92,11 +86,38 @@ public final class DataParallel implements AutoCloseable {
      */
     public static DataParallel attach(
             MultiLayerNetwork net, LngdOptions options, AttachOptions attachOptions, Ranks ranks) {
-        return start(
+        return attach(net, options, attachOptions, ranks, InversePlacement.AUTO);
+    }
+
+    /**
+     * The same, with a say in where inverses are computed. The weights are the same bits wherever
+     * that is; {@link #inverses()} tells what was decided.
+     *
+     * @param net the network; initialised if it is not yet
+     * @param options what LNGD shall do
+     * @param attachOptions fallback updater, and which weights are left at the end
+     * @param ranks the processes, which stay open for as long as the attachment steps
+     * @param inverses on all ranks, on one of them for each layer, or as is faster by counted costs
+     *     and measured speeds
+     * @return the attachment; close it
+     * @throws LngdArgumentException on all ranks, as {@link #attach(MultiLayerNetwork, LngdOptions,
+     *     AttachOptions, Ranks)}, and where they differ in {@code inverses} or it is null on one of
+     *     them
+     * @throws org.lngd4j.nativelib.LngdStateException if LNGD is attached to the network already
+     * @throws org.lngd4j.gloo.RanksException if a rank does not come
+     */
+    public static DataParallel attach(
+            MultiLayerNetwork net,
+            LngdOptions options,
+            AttachOptions attachOptions,
+            Ranks ranks,
+            InversePlacement inverses) {
+        return ParallelStart.start(
                 ranks,
                 options,
+                inverses,
                 true,
-                () -> Lngd.attach(net, shareOf(options, ranks), attachOptions));
+                () -> Lngd.attach(net, ParallelStart.shareOf(options, ranks), attachOptions));
     }
 
     /**
@@ -124,11 +145,34 @@ public final class DataParallel implements AutoCloseable {
      */
     public static DataParallel attach(
             ComputationGraph graph, LngdOptions options, AttachOptions attachOptions, Ranks ranks) {
-        return start(
+        return attach(graph, options, attachOptions, ranks, InversePlacement.AUTO);
+    }
+
+    /**
+     * The same, with a say in where inverses are computed. Everything that {@link
+     * #attach(MultiLayerNetwork, LngdOptions, AttachOptions, Ranks, InversePlacement)} says holds
+     * for it.
+     *
+     * @param graph the graph; initialised if it is not yet
+     * @param options what LNGD shall do
+     * @param attachOptions fallback updater, and which weights are left at the end
+     * @param ranks the processes, which stay open for as long as the attachment steps
+     * @param inverses on all ranks, on one of them for each layer, or as is faster by counted costs
+     *     and measured speeds
+     * @return the attachment; close it
+     */
+    public static DataParallel attach(
+            ComputationGraph graph,
+            LngdOptions options,
+            AttachOptions attachOptions,
+            Ranks ranks,
+            InversePlacement inverses) {
+        return ParallelStart.start(
                 ranks,
                 options,
+                inverses,
                 true,
-                () -> Lngd.attach(graph, shareOf(options, ranks), attachOptions));
+                () -> Lngd.attach(graph, ParallelStart.shareOf(options, ranks), attachOptions));
     }
 
     /**
@@ -149,83 +193,41 @@ public final class DataParallel implements AutoCloseable {
     public static DataParallel resume(
             Path file, LngdOptions options, AttachOptions attachOptions, Ranks ranks)
             throws IOException {
-        try {
-            return start(
-                    ranks,
-                    options,
-                    false,
-                    () -> Lngd.resume(file, shareOf(options, ranks), attachOptions));
-        } catch (UncheckedIOException e) {
-            throw e.getCause();
-        }
-    }
-
-    private static LngdOptions shareOf(LngdOptions options, Ranks ranks) {
-        return options == null ? null : RankOptions.shareOf(options, ranks.size());
+        return resume(file, options, attachOptions, ranks, InversePlacement.AUTO);
     }
 
     /**
-     * The same on all ranks, or an exception on all.
+     * The same, with a say in where inverses are computed: not necessarily where they were when the
+     * file was written, which does not know.
      *
-     * @param broadcast whether the weights of rank 0 are to count. Not those of a file: LNGD's
-     *     state is of the same file, so that other weights must be seen, in the first step
+     * @param file what {@link LngdTraining#save} or {@link LngdCheckpointListener} wrote on one of
+     *     the ranks; the same content on all
+     * @param options those that the run was attached with
+     * @param attachOptions likewise
+     * @param ranks the processes, which stay open for as long as the attachment steps
+     * @param inverses on all ranks, on one of them for each layer, or as is faster by counted costs
+     *     and measured speeds
+     * @return the attachment; close it
+     * @throws IOException if the file cannot be read on this rank; the others get an exception too
+     * @throws LngdArgumentException as {@link #attach(MultiLayerNetwork, LngdOptions,
+     *     AttachOptions, Ranks, InversePlacement)}
      */
-    private static DataParallel start(
-            Ranks ranks, LngdOptions options, boolean broadcast, Attach how) {
-        if (ranks == null) {
-            throw new LngdArgumentException("ranks is null");
-        }
-        LngdTraining[] made = new LngdTraining[1];
-        GlooStep[] step = new GlooStep[1];
+    public static DataParallel resume(
+            Path file,
+            LngdOptions options,
+            AttachOptions attachOptions,
+            Ranks ranks,
+            InversePlacement inverses)
+            throws IOException {
         try {
-            Refusal.together(
+            return ParallelStart.start(
                     ranks,
-                    () -> {
-                        check(options);
-                        try {
-                            made[0] = how.attach();
-                        } catch (IOException e) {
-                            throw new UncheckedIOException(e);
-                        }
-                        check(made[0]);
-                        step[0] = new GlooStep(ranks, made[0].attachment());
-                        made[0].attachment().connect(step[0]);
-                    });
-            Map<String, String> facts = RankFacts.of(made[0].options(), made[0].report());
-            NetworkFacts.add(facts, made[0]);
-            ranks.agree(facts);
-            if (broadcast) {
-                step[0].broadcast();
-            }
-            return new DataParallel(made[0]);
-        } catch (RuntimeException | Error e) {
-            if (made[0] != null) {
-                made[0].abandon();
-            }
-            throw e;
-        }
-    }
-
-    private static void check(LngdOptions options) {
-        if (options != null && options.layerRate() == LayerRate.EMPIRICAL) {
-            throw new LngdArgumentException(
-                    "options.layerRate is EMPIRICAL, a mean over the samples of one rank; allowed"
-                            + " with ranks is KRONECKER or NONE");
-        }
-    }
-
-    private static void check(LngdTraining made) {
-        if (made.attachment().net().backpropType() == BackpropType.TruncatedBPTT) {
-            throw new LngdArgumentException(
-                    "the network is trained by truncated backpropagation through time, whose steps"
-                            + " depend on the length of a share; allowed with ranks is"
-                            + " BackpropType.Standard");
-        }
-        if (made.optimizer().sums().kind() != MemoryKind.HOST) {
-            throw new LngdArgumentException(
-                    "options.device is "
-                            + made.optimizer().device()
-                            + ", allowed with ranks is CPU: Gloo adds in host memory");
+                    options,
+                    inverses,
+                    false,
+                    () -> Lngd.resume(file, ParallelStart.shareOf(options, ranks), attachOptions));
+        } catch (UncheckedIOException e) {
+            throw e.getCause();
         }
     }
 
@@ -269,6 +271,15 @@ public final class DataParallel implements AutoCloseable {
         checkOpen();
         training.attachment().ranks().share(0, 0);
         EmptyStep.run(training.attachment());
+    }
+
+    /**
+     * Where the inverses are computed, of all ranks alike: the decision with the figures behind it.
+     *
+     * @return the decision; a note in {@code training().report()} says it too
+     */
+    public PlacementDecision inverses() {
+        return inverses;
     }
 
     /**

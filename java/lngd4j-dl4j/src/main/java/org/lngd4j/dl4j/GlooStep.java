@@ -9,8 +9,13 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
+import org.lngd4j.InversePlacement;
 import org.lngd4j.LngdOptimizer;
+import org.lngd4j.StepPlan;
+import org.lngd4j.gloo.InverseSharing;
+import org.lngd4j.gloo.PlacementDecision;
 import org.lngd4j.gloo.Ranks;
+import org.lngd4j.gloo.Refusal;
 import org.lngd4j.gloo.StepBarrier;
 import org.lngd4j.nativelib.LngdStateException;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -26,6 +31,7 @@ final class GlooStep implements RankStep {
     private final Ranks ranks;
     private final StepBarrier barrier;
     private final Attachment attachment;
+    private InverseSharing inverses; // from the start on, before any step
 
     GlooStep(Ranks ranks, Attachment attachment) {
         this.ranks = ranks;
@@ -119,6 +125,23 @@ final class GlooStep implements RankStep {
         optimizer.closeSums();
         ranks.sum(optimizer.sums());
         optimizer.sumsReduced();
+    }
+
+    /** Decides where inverses are computed. A collective, before the first step. */
+    void shareInverses(InversePlacement placement) {
+        LngdUpdate update = attachment.lngdUpdate();
+        update.closePlan(); // it knows where the inverses lie, which may move
+        inverses = InverseSharing.start(attachment.optimizer(), ranks, placement);
+        Refusal.together(ranks, update::makePlan);
+    }
+
+    PlacementDecision inverses() {
+        return inverses.decision();
+    }
+
+    @Override
+    public void exchangeInverses(StepPlan plan) {
+        inverses.exchange(plan);
     }
 
     /** Gives all ranks the parameters of rank 0, and the state of the updaters that are DL4J's. */

@@ -3,6 +3,7 @@ package org.lngd4j.dl4j;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.deeplearning4j.earlystopping.EarlyStoppingModelSaver;
@@ -37,7 +38,7 @@ import org.nd4j.linalg.dataset.api.iterator.MultiDataSetIterator;
  */
 public final class LngdTraining implements AutoCloseable {
     private final Attachment attachment;
-    private final RegistrationReport report;
+    private RegistrationReport report;
     private boolean closed;
 
     private LngdTraining(Attachment attachment, RegistrationReport report) {
@@ -63,6 +64,13 @@ public final class LngdTraining implements AutoCloseable {
      */
     public RegistrationReport report() {
         return report;
+    }
+
+    /** What else is worth knowing, at the end of the report. */
+    void note(String line) {
+        List<String> notes = new ArrayList<>(report.notes());
+        notes.add(line);
+        report = new RegistrationReport(report.layers(), notes);
     }
 
     /**

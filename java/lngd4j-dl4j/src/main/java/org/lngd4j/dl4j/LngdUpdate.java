@@ -52,7 +52,7 @@ final class LngdUpdate {
     private final List<AveragedParameter> averages = new ArrayList<>();
     private final List<Regularised> before = new ArrayList<>();
     private final List<Regularised> after = new ArrayList<>();
-    private final StepPlan plan;
+    private StepPlan plan;
     private final INDArray gradients;
     private final INDArray firstGradients;
     private final boolean normalised;
@@ -81,7 +81,8 @@ final class LngdUpdate {
             any |= layer.numParams() > 0 && mode != null && mode != GradientNormalization.None;
         }
         this.normalised = any;
-        this.plan = plan();
+        captures.forEach(c -> weights.add(c.layer.getParam(DefaultParamInitializer.WEIGHT_KEY)));
+        makePlan();
     }
 
     /**
@@ -140,7 +141,13 @@ final class LngdUpdate {
         return captures.stream().anyMatch(c -> c.layer == layer);
     }
 
-    private StepPlan plan() {
+    /** Frees the plan, for as long as something needs an optimizer that has none. */
+    void closePlan() {
+        plan.close();
+    }
+
+    /** Makes the plan, at first or after {@link #closePlan}. */
+    void makePlan() {
         List<LayerTensors> tensors = new ArrayList<>();
         for (LayerCapture c : captures) {
             Map<String, INDArray> slopes =
@@ -151,7 +158,6 @@ final class LngdUpdate {
                             .getGradientsFromFlattened(
                                     c.layer.conf(), c.layer.getGradientsViewArray());
             INDArray w = c.layer.getParam(DefaultParamInitializer.WEIGHT_KEY);
-            weights.add(w);
             tensors.add(
                     attachment
                             .arrays()
@@ -162,7 +168,7 @@ final class LngdUpdate {
                                     c.weights(slopes.get(DefaultParamInitializer.WEIGHT_KEY)),
                                     slopes.get(DefaultParamInitializer.BIAS_KEY)));
         }
-        return attachment.optimizer().plan(tensors, UpdateMode.GRADIENTS);
+        plan = attachment.optimizer().plan(tensors, UpdateMode.GRADIENTS);
     }
 
     /** Whether the network still computes its gradients where this updater looks for them. */
@@ -349,10 +355,6 @@ final class LngdUpdate {
         boolean swapped = plan.swapAverages();
         averages.forEach(AveragedParameter::swap);
         return swapped;
-    }
-
-    StepPlan stepPlan() {
-        return plan;
     }
 
     /**

@@ -2,6 +2,7 @@
 package org.lngd4j.dl4j;
 
 import org.lngd4j.LngdOptimizer;
+import org.lngd4j.StepPlan;
 import org.nd4j.linalg.api.ndarray.INDArray;
 
 /**
@@ -34,6 +35,9 @@ interface RankStep {
 
     /** Adds the sums of the statistics over all ranks. */
     void sumStatistics(LngdOptimizer optimizer);
+
+    /** The inverses of the coming step, when the statistics are complete. */
+    void exchangeInverses(StepPlan plan);
 
     /** The step is done. */
     void stepped();

@@ -14,6 +14,7 @@ import org.deeplearning4j.nn.graph.ComputationGraph;
 import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.lngd4j.Device;
 import org.lngd4j.Fisher;
+import org.lngd4j.InversePlacement;
 import org.lngd4j.LngdOptions;
 import org.lngd4j.Preset;
 import org.lngd4j.gloo.Ranks;
@@ -78,10 +79,11 @@ final class RankProgram {
 
     private void all() throws Exception {
         for (Run run : Run.values()) {
-            weights(run, run.name());
+            weights(run, run.name(), InversePlacement.REPLICATED);
         }
-        weights(Run.GRAPH_RECIPE, "AGAIN");
-        weights(Run.MLP_SAMPLED, "AGAIN_SAMPLED");
+        weights(Run.GRAPH_RECIPE, "AGAIN", InversePlacement.AUTO);
+        weights(Run.MLP_SAMPLED, "AGAIN_SAMPLED", InversePlacement.OWNED);
+        weights(Run.GRAPH_PROVIDED, "AGAIN_PROVIDED", InversePlacement.OWNED);
         differ("OPTIONS", RankNets.MLP, rank == 1 ? 5 : 3);
         differ("NETWORK", rank == 1 ? RankNets.DROPOUT : RankNets.MLP, 3);
         refuse();
@@ -93,11 +95,11 @@ final class RankProgram {
         return Ranks.connect(Rendezvous.file(folder.resolve("store-" + name)), rank, size, timeout);
     }
 
-    private void weights(Run run, String name) throws IOException {
+    private void weights(Run run, String name, InversePlacement inverses) throws IOException {
         Model net = run.nets.net(1 + rank); // the weights of rank 0 are to count
         List<Long> skipped = new ArrayList<>();
         try (Ranks ranks = connect(name, TIMEOUT)) {
-            train(run, net, ranks, skipped);
+            train(run, net, ranks, inverses, skipped);
         }
         write(name, skipped.toString());
         try (DataOutputStream out =
@@ -109,7 +111,8 @@ final class RankProgram {
     }
 
     /** The same by one process, where {@code ranks} is null. */
-    static void train(Run run, Model net, Ranks ranks, List<Long> skipped) {
+    static void train(
+            Run run, Model net, Ranks ranks, InversePlacement inverses, List<Long> skipped) {
         if (ranks == null) {
             try (LngdTraining lngd = attach(net, run.options())) {
                 for (int step = 0; step < STEPS; step++) {
@@ -119,7 +122,7 @@ final class RankProgram {
             }
             return;
         }
-        try (DataParallel lngd = attach(net, run.options(), ranks)) {
+        try (DataParallel lngd = attach(net, run.options(), ranks, inverses)) {
             for (int step = 0; step < STEPS; step++) {
                 step(net, lngd, ranks, step, batch(run, step));
             }
@@ -137,6 +140,14 @@ final class RankProgram {
         return net instanceof MultiLayerNetwork layers
                 ? DataParallel.attach(layers, options, ranks)
                 : DataParallel.attach((ComputationGraph) net, options, ranks);
+    }
+
+    static DataParallel attach(
+            Model net, LngdOptions options, Ranks ranks, InversePlacement inverses) {
+        AttachOptions attach = AttachOptions.defaults();
+        return net instanceof MultiLayerNetwork layers
+                ? DataParallel.attach(layers, options, attach, ranks, inverses)
+                : DataParallel.attach((ComputationGraph) net, options, attach, ranks, inverses);
     }
 
     private static DataSet batch(Run run, int step) {

@@ -88,7 +88,7 @@ class RanksTest {
         Model net = run.nets.net(1);
         float[] start = RankNets.weights(net);
         List<Long> skipped = new ArrayList<>();
-        RankProgram.train(run, net, null, skipped);
+        RankProgram.train(run, net, null, null, skipped);
         float[] one = RankNets.weights(net);
         float[] two = weights(run.name(), 0);
         assertThat(norm(one, start)).isGreaterThan(0.05 * norm(one, new float[one.length]));
@@ -105,11 +105,16 @@ class RanksTest {
                 .isGreaterThan(0.01);
     }
 
+    /** Also where each rank inverts layers of its own. */
     @Test
     void aRunHasTheBitsOfTheOneBefore() throws IOException {
         assertThat(weights("AGAIN", 0)).containsExactly(weights("GRAPH_RECIPE", 0));
         assertThat(weights("AGAIN_SAMPLED", 0)).containsExactly(weights("MLP_SAMPLED", 0));
         assertThat(weights("AGAIN_SAMPLED", 0)).isNotEqualTo(weights("MLP_RECIPE", 0));
+        for (int rank = 0; rank < RANKS; rank++) {
+            assertThat(weights("AGAIN_PROVIDED", rank))
+                    .containsExactly(weights("GRAPH_PROVIDED", 0));
+        }
     }
 
     /** A NaN of rank 1 alone. */

@@ -89,6 +89,6 @@ class WithoutRanksTest {
             process.destroyForcibly();
         }
         assertThat(Files.readString(log).strip())
-                .isEqualTo("trained 1\nnot without ranks: [DataParallel, GlooStep]");
+                .isEqualTo("trained 1\nnot without ranks: [DataParallel, GlooStep, ParallelStart]");
     }
 }

@@ -15,6 +15,19 @@ import org.nd4j.linalg.dataset.DataSet;
  * What is trained: a network of Deeplearning4j. Spark sends this object to the executors, so it
  * holds sizes and names, not arrays. {@link #create} and {@link #batch} run there, in the tasks.
  *
+ * <pre>{@code
+ * final class Digits implements Dl4jNetwork<MultiLayerNetwork, Row> {
+ *     public MultiLayerNetwork create() {
+ *         return new MultiLayerNetwork(configuration());
+ *     }
+ *
+ *     public DataSet batch(List<Row> samples) {
+ *         INDArray x = Nd4jRows.floats(samples, "pixels", 784);
+ *         return new DataSet(x, Nd4jRows.oneHot(samples, "label", 10));
+ *     }
+ * }
+ * }</pre>
+ *
  * @param <N> {@link MultiLayerNetwork} or {@link ComputationGraph}
  * @param <S> a sample of the data, such as {@code Row}
  */

@@ -21,6 +21,7 @@ import org.deeplearning4j.nn.multilayer.MultiLayerNetwork;
 import org.lngd4j.InversePlacement;
 import org.lngd4j.KernelTimes;
 import org.lngd4j.LngdOptions;
+import org.lngd4j.dl4j.AttachOptions;
 import org.lngd4j.dl4j.DataParallel;
 import org.lngd4j.gloo.Ranks;
 import org.lngd4j.nativelib.LngdArgumentException;
@@ -74,16 +75,12 @@ final class Dl4jRank<N extends Model, S> implements RankNetwork<S> {
 
     @Override
     public void attach(Ranks ranks, InversePlacement inverses) {
-        if (inverses == InversePlacement.OWNED) {
-            throw new LngdArgumentException(
-                    "inverses is OWNED, allowed with networks of DL4J is REPLICATED or AUTO, which"
-                            + " is the same there");
-        }
+        AttachOptions attach = network.attachOptions();
         parallel =
                 model instanceof ComputationGraph graph
-                        ? DataParallel.attach(graph, options, network.attachOptions(), ranks)
+                        ? DataParallel.attach(graph, options, attach, ranks, inverses)
                         : DataParallel.attach(
-                                (MultiLayerNetwork) model, options, network.attachOptions(), ranks);
+                                (MultiLayerNetwork) model, options, attach, ranks, inverses);
     }
 
     @Override

@@ -25,7 +25,7 @@ class RowsTest {
                     .add("one", DataTypes.FloatType)
                     .add("label", DataTypes.IntegerType);
 
-    private static Row row(byte[] image, List<Double> numbers, Float one, Integer label) {
+    static Row row(byte[] image, List<Double> numbers, Float one, Integer label) {
         Object seq = numbers == null ? null : CollectionConverters.asScala(numbers).toSeq();
         return new GenericRowWithSchema(new Object[] {image, seq, one, label}, TYPE);
     }
@@ -61,6 +61,7 @@ class RowsTest {
     @Test
     void refusesWhatIsNoTensor() {
         refused(() -> Rows.floats(rows, "image", 3), "column image has 4 numbers, allowed is 3");
+        refused(() -> Rows.floats(rows, "image", -4), "shape is [-4], allowed are sizes from 1 on");
         refused(() -> Rows.floats(rows, "numbers"), "column numbers has 2 numbers, allowed is 1");
         refused(
                 () -> Rows.floats(rows, "pixels", 4),

@@ -4,17 +4,10 @@ package org.lngd4j.spark;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.Random;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
-import org.apache.spark.sql.RowFactory;
-import org.apache.spark.sql.SparkSession;
-import org.apache.spark.sql.types.DataTypes;
-import org.apache.spark.sql.types.StructType;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.Scalar;
@@ -30,12 +23,11 @@ import org.lngd4j.pytorch.LngdLinear;
 @ExtendWith(TestCluster.class)
 @SuppressWarnings("serial") // the page is for readers
 class SparkPageTest {
-    private static final int PIXELS = 784;
-
     @TempDir Path folder;
 
     static final class Mlp extends Module {
-        private final LngdLinear hidden = register_module("hidden", new LngdLinear(PIXELS, 32));
+        private final LngdLinear hidden =
+                register_module("hidden", new LngdLinear(DigitRows.PIXELS, 32));
         private final LngdLinear output =
                 register_module("output", new LngdLinear(32, 10).output(OutputModel.SOFTMAX));
 
@@ -69,36 +61,12 @@ class SparkPageTest {
 
     // docs/spark.md: end
 
-    /** Images with a bright column where the class says so. */
-    private static List<Row> images(int count) {
-        Random random = new Random(1);
-        List<Row> rows = new ArrayList<>();
-        for (int i = 0; i < count; i++) {
-            int label = random.nextInt(10);
-            byte[] pixels = new byte[PIXELS];
-            random.nextBytes(pixels);
-            for (int y = 0; y < 28; y++) {
-                pixels[28 * y + 2 * label] = (byte) 255;
-            }
-            rows.add(RowFactory.create(pixels, label));
-        }
-        return rows;
-    }
-
     @Test
     void theProgramTrainsOnParquet() {
-        StructType type =
-                new StructType()
-                        .add("pixels", DataTypes.BinaryType)
-                        .add("label", DataTypes.IntegerType);
-        SparkSession spark =
-                SparkSession.builder().sparkContext(TestCluster.get().sc()).getOrCreate();
-        String file = folder.resolve("digits").toUri().toString();
-        List<Row> rows = images(600);
-        spark.createDataFrame(rows, type).write().parquet(file);
-        Mlp model = train(spark.read().parquet(file));
-        List<Row> test = spark.read().parquet(file).limit(200).collectAsList();
-        Tensor x = Rows.floats(test, "pixels", PIXELS).div(new Scalar(255));
+        Dataset<Row> digits = DigitRows.parquet(folder.resolve("digits"));
+        Mlp model = train(digits);
+        List<Row> test = digits.limit(200).collectAsList();
+        Tensor x = Rows.floats(test, "pixels", DigitRows.PIXELS).div(new Scalar(255));
         assertThat(test).hasSize(200);
         assertThat(
                         model.forward(x)
@@ -111,16 +79,6 @@ class SparkPageTest {
 
     @Test
     void thePageHasThisProgram() throws IOException {
-        Path root = Path.of("").toAbsolutePath().getParent().getParent();
-        String page = Files.readString(root.resolve("docs/spark.md"));
-        String source =
-                Files.readString(Path.of("src/test/java/org/lngd4j/spark/SparkPageTest.java"));
-        String begin = "    // docs/spark.md: begin\n";
-        int at = source.indexOf(begin) + begin.length();
-        String program =
-                source.substring(at, source.indexOf("    // docs/spark.md: end", at))
-                        .replaceAll("(?m)^    ", "")
-                        .strip();
-        assertThat(page).contains("```java\n" + program + "\n```");
+        DigitRows.checkShown(SparkPageTest.class);
     }
 }

@@ -20,7 +20,7 @@ import org.junit.jupiter.api.extension.ExtensionContext;
  * starts them from the jars of {@code SPARK_HOME}, which the build names.
  */
 final class TestCluster implements BeforeAllCallback, AutoCloseable {
-    static final int EXECUTORS = 4;
+    private static final int EXECUTORS = Integer.getInteger("lngd.test.executors", 4);
     private static JavaSparkContext context;
 
     static JavaSparkContext get() {
