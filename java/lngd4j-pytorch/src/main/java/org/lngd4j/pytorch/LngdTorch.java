@@ -164,11 +164,7 @@ public final class LngdTorch implements AutoCloseable {
             ParameterRule others,
             Ranks ranks,
             InversePlacement inverses) {
-        notNull("model", model);
-        notNull("options", options);
-        notNull("others", others);
         notNull("ranks", ranks);
-        notNull("inverses", inverses);
         return new LngdTorch(ParallelStart.start(model, options, others, ranks, inverses));
     }
 
@@ -487,7 +483,7 @@ public final class LngdTorch implements AutoCloseable {
         }
     }
 
-    private static void notNull(String argument, Object value) {
+    static void notNull(String argument, Object value) {
         if (value == null) {
             throw new LngdArgumentException(argument + " is null");
         }

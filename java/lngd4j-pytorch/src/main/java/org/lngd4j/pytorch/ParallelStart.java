@@ -23,18 +23,22 @@ final class ParallelStart {
             ParameterRule rule,
             Ranks ranks,
             InversePlacement inverses) {
-        LngdOptions own = RankOptions.shareOf(options, ranks.size());
         TorchAttachment[] made = new TorchAttachment[1];
         try (PointerScope scope = new PointerScope()) {
             Refusal.together(
                     ranks,
                     () -> {
+                        LngdTorch.notNull("model", model);
+                        LngdTorch.notNull("options", options);
+                        LngdTorch.notNull("others", rule);
+                        LngdTorch.notNull("inverses", inverses);
+                        LngdOptions own = RankOptions.shareOf(options, ranks.size());
                         made[0] = TorchAttachment.start(model, own, rule);
                         made[0].connect(ranks);
                     });
             ranks.agree(TorchFacts.of(made[0]));
+            made[0].shareInverses(ranks, inverses); // may be refused: before a parameter is changed
             broadcast(model, ranks);
-            made[0].shareInverses(ranks, inverses);
             return made[0];
         } catch (RuntimeException | Error e) {
             if (made[0] != null) {

@@ -147,11 +147,37 @@ class ParallelStepTest {
         RankThreads.run(
                 file(),
                 ranks -> {
-                    Nets.Mlp net = copyOf(1);
+                    Nets.Mlp net = copyOf(1 + ranks.rank());
+                    float[] before = Nets.weights(net);
                     InversePlacement own = InversePlacement.values()[ranks.rank()];
                     assertThatThrownBy(() -> attach(net, ranks, own))
                             .isInstanceOf(LngdArgumentException.class)
                             .hasMessageContaining("the placement of inverses OWNED, rank 0 REPL");
+                    assertThat(Nets.weights(net)).containsExactly(before);
+                    return null;
+                });
+    }
+
+    /** The other rank must not wait for it. */
+    @Test
+    void anArgumentThatIsNullOnOneRankIsRefusedOnAll() throws Exception {
+        RankThreads.run(
+                file(),
+                ranks -> {
+                    boolean one = ranks.rank() == 1;
+                    InversePlacement own = one ? null : InversePlacement.AUTO;
+                    assertThatThrownBy(() -> attach(copyOf(1), ranks, own))
+                            .isInstanceOf(LngdArgumentException.class)
+                            .hasMessage((one ? "" : "rank 1 says: ") + "inverses is null");
+                    LngdOptions options = one ? null : OPTIONS;
+                    assertThatThrownBy(
+                                    () ->
+                                            LngdTorch.attach(
+                                                    copyOf(1),
+                                                    options,
+                                                    ParameterRule.adamW(),
+                                                    ranks))
+                            .hasMessage((one ? "" : "rank 1 says: ") + "options is null");
                     return null;
                 });
     }
