@@ -10,6 +10,7 @@
 #   LNGD_CMAKE_HOME   folder with bin/cmake and bin/ctest, used where the system has no cmake >= 3.20
 #   LNGD_BUILD_TYPE   Release (default), RelWithDebInfo or Debug
 #   LNGD_SKIP_TESTS   true: the tests are not built
+#   LNGD_QUICK_TESTS  true: of the tests, the quick part of the conformance suite on the CPU; nothing of CUDA is built
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -121,7 +122,9 @@ build() {
   logged "$cmake" -S "$root" -B "$dir" "${generator[@]}" -DCMAKE_BUILD_TYPE="${LNGD_BUILD_TYPE:-Release}" \
     -DLNGD_BUILD_TESTS=$tests
   sed -n 's/^-- \(LNGD: \)/\1/p' "$log"
-  logged "$cmake" --build "$dir" --parallel "$(nproc)"
+  local targets=()
+  [ "${LNGD_QUICK_TESTS:-false}" = true ] && [ $tests = ON ] && targets=(--target lngd lngd_conformance)
+  logged "$cmake" --build "$dir" --parallel "$(nproc)" "${targets[@]}"
   [ -z "$target" ] || publish "$dir" "$target"
   echo "LNGD: liblngd.so is up to date ($((SECONDS - start)) s)"
 }
@@ -164,8 +167,10 @@ case "${1:-}" in
   test)
     [ $# -eq 2 ] || fail "usage: test DIR"
     find_cmake
+    only=()
+    [ "${LNGD_QUICK_TESTS:-false}" = true ] && only=(-C quick -R '^conformance_quick$')
     # Most of them have one thread; none is timed.
-    "$ctest" --test-dir "$2" --parallel "$(nproc)" --output-on-failure --no-tests=error
+    "$ctest" --test-dir "$2" --parallel "$(nproc)" --output-on-failure --no-tests=error "${only[@]}"
     ;;
   *)
     fail "usage: build DIR [TARGET] | test DIR | bench DIR | has-cmake"

@@ -10,12 +10,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledIf;
 import org.junit.jupiter.api.io.TempDir;
 import org.lngd4j.ParameterRule;
 
 /** Two machines train as one process does, until somebody cuts the cable. */
+@Tag("slow")
 @EnabledIf(
         value = "allowed",
         disabledReason = "making network namespaces needs root, CAP_SYS_ADMIN and ip (iproute2)")

@@ -5,10 +5,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.lngd4j.LngdOptions;
 
 /** Nothing piles up: neither native memory nor what the garbage collector would have to free. */
+@Tag("slow")
 class MemoryTest {
     private static final int STEPS = 10_000;
 
