@@ -4,6 +4,7 @@ package org.lngd4j.cli;
 import java.io.PrintWriter;
 import org.lngd4j.cli.compare.CompareCommand;
 import org.lngd4j.cli.fisher.FisherCommand;
+import org.lngd4j.cli.support.NativesFolder;
 import org.lngd4j.cli.support.Versions;
 import org.lngd4j.cli.toys.ToysCommand;
 import org.lngd4j.nativelib.LngdException;
@@ -88,6 +89,7 @@ public final class Main implements Runnable {
         // JavaCPP would print its version warnings itself; through SLF4J they meet the no-op
         // logger.
         System.setProperty("org.bytedeco.javacpp.logger", "slf4j");
+        NativesFolder.choose();
         // The curves are drawn into a file.
         System.setProperty("java.awt.headless", "true");
     }

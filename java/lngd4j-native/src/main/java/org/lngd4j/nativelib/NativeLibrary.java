@@ -45,6 +45,9 @@ public final class NativeLibrary {
     private static final String CORE = "lngd";
     private static final String JNI = "jnilngd";
 
+    private static final String OTHER_FOLDER =
+            " Another folder to unpack to is named with -Dorg.bytedeco.javacpp.cachedir=DIR";
+
     private static final List<LoadReport.Attempt> LIBRARY = new ArrayList<>();
     private static final List<LoadReport.Attempt> BLAS = new ArrayList<>();
     private static final Object BLAS_LOCK = new Object();
@@ -194,7 +197,9 @@ public final class NativeLibrary {
                     new URL[] {url(extracted(core[0]))},
                     new URL[] {url(extracted(jni[0]))});
         } catch (IOException e) {
-            LIBRARY.add(new LoadReport.Attempt("jar", resources, false, OpenBlas.reason(e)));
+            LIBRARY.add(
+                    new LoadReport.Attempt(
+                            "jar", resources, false, OpenBlas.reason(e) + "." + OTHER_FOLDER));
             return false;
         }
     }
@@ -230,7 +235,12 @@ public final class NativeLibrary {
             return true;
         } catch (LinkageError | RuntimeException e) {
             failure = e;
-            LIBRARY.add(new LoadReport.Attempt(source, place, false, OpenBlas.reason(e)));
+            String reason = OpenBlas.reason(e);
+            // What the dynamic linker says of it; no one thinks of mount options then.
+            if (reason.contains("failed to map segment from shared object")) {
+                reason += "; is its file system mounted noexec?" + OTHER_FOLDER;
+            }
+            LIBRARY.add(new LoadReport.Attempt(source, place, false, reason));
             return false;
         }
     }

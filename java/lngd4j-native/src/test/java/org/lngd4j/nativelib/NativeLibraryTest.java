@@ -2,10 +2,12 @@
 package org.lngd4j.nativelib;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -68,6 +70,43 @@ class NativeLibraryTest {
         assertThat(output)
                 .containsPattern("java.library.path: .*(invalid ELF header|file too short)");
         assertThat(output).contains("liblngd from jar: ").contains("version 0.");
+    }
+
+    /** In a mount namespace of its own, where the kernel allows a user that. */
+    @Test
+    void aFolderThatIsMountedNoexecIsSuspectedAndTheSettingNamed() throws Exception {
+        assumeTrue(
+                new ProcessBuilder("unshare", "-rm", "true").start().waitFor() == 0,
+                "no mount namespaces here");
+        String script =
+                "mount -t tmpfs -o noexec t \"$1\" && cp \"$2\"/*.so \"$1\" && shift 2 && exec \"$@\"";
+        Path log = folder.resolve("log");
+        Path mount = Files.createDirectory(folder.resolve("mount"));
+        Process process =
+                new ProcessBuilder(
+                                "unshare",
+                                "-rm",
+                                "sh",
+                                "-c",
+                                script,
+                                "sh",
+                                mount.toString(),
+                                ChildJvm.natives().toString(),
+                                System.getProperty("java.home") + "/bin/java",
+                                "-D" + NativeLibrary.LIBRARY_PATH + "=" + mount,
+                                "-cp",
+                                ChildJvm.classPathWithoutNatives(),
+                                LoaderProbe.class.getName())
+                        .redirectErrorStream(true)
+                        .redirectOutput(log.toFile())
+                        .start();
+        assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
+        assertThat(Files.readString(log))
+                .containsPattern(
+                        mount
+                                + ": .*failed to map segment from shared object; is its file system"
+                                + " mounted noexec\\? Another folder to unpack to is named with"
+                                + " -Dorg.bytedeco.javacpp.cachedir=DIR");
     }
 
     @Test

@@ -15,6 +15,7 @@ import org.lngd4j.cli.fisher.FisherPicture.Panel;
 import org.lngd4j.cli.model.MlpSpec;
 import org.lngd4j.cli.support.AtomicFile;
 import org.lngd4j.cli.support.Json;
+import org.lngd4j.cli.support.Natives;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -103,6 +104,7 @@ public final class FisherCommand implements Callable<Integer> {
         FisherStudy study =
                 new FisherStudy(
                         DataCatalog.read(data, System.err::println), shrink, hidden, layer, seed);
+        Natives.loadNd4j();
         FisherStudy.Result result = study.run(steps, samples);
         List<FisherError> errors = errors(result.blocks());
         try {

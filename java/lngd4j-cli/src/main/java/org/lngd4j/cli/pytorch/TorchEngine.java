@@ -16,6 +16,7 @@ import org.lngd4j.cli.model.Network;
 import org.lngd4j.cli.model.TransformerSpec;
 import org.lngd4j.cli.model.TranslationNetwork;
 import org.lngd4j.cli.pytorch.transformer.Transformer;
+import org.lngd4j.cli.support.Natives;
 import org.lngd4j.cli.train.Engine;
 import org.lngd4j.cli.train.LngdChoice;
 import org.lngd4j.cli.train.RunLength;
@@ -42,7 +43,7 @@ public final class TorchEngine implements Engine {
 
     private static void load() {
         try {
-            torch.get_num_threads();
+            Natives.load(torch::get_num_threads);
         } catch (LinkageError e) {
             throw CliException.failure(
                     "--engine pytorch: PyTorch's natives cannot be loaded ("

@@ -9,6 +9,7 @@ import org.lngd4j.Device;
 import org.lngd4j.cli.CliException;
 import org.lngd4j.cli.support.Devices;
 import org.lngd4j.cli.support.Json;
+import org.lngd4j.cli.support.Natives;
 
 /** The quick part of the conformance checks, and golden vectors. */
 public final class SelfTest {
@@ -35,8 +36,11 @@ public final class SelfTest {
      * @return the exit status
      */
     public int run(Path golden, boolean json) {
+        Natives.checkedFolder();
         List<Report.Section> sections = new ArrayList<>();
-        for (Device device : devices()) {
+        List<Device> devices = devices();
+        Natives.loadNd4j();
+        for (Device device : devices) {
             sections.add(section(device, golden));
         }
         Report report = new Report(sections);

@@ -17,9 +17,9 @@ import java.util.stream.Stream;
 import org.lngd4j.LngdInfo;
 import org.lngd4j.cli.CliException;
 import org.lngd4j.cli.support.AtomicFile;
+import org.lngd4j.cli.support.Natives;
 import org.lngd4j.cli.support.PaddedTable;
 import org.lngd4j.cli.toys.ToyBench.Finding;
-import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.nativeblas.NativeOpsHolder;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -94,9 +94,10 @@ public final class ToysCommand implements Callable<Integer> {
             return 0;
         }
         ToyBench bench = bench();
+        Natives.checkedFolder();
         bench.check();
         makeFolder();
-        Nd4j.getBackend();
+        Natives.loadNd4j();
         NativeOpsHolder.getInstance().getDeviceNativeOps().setOmpNumThreads(1);
         long begin = System.nanoTime();
         List<Finding> findings = bench.run(ToysCommand::progress);

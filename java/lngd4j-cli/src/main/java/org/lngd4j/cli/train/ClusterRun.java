@@ -9,7 +9,7 @@ import org.lngd4j.cli.CliException;
 import org.lngd4j.cli.data.Dataset;
 import org.lngd4j.cli.support.AtomicFile;
 import org.lngd4j.cli.support.Json;
-import org.nd4j.linalg.factory.Nd4j;
+import org.lngd4j.cli.support.Natives;
 
 /**
  * One run of {@code lngd train --spark} from its options to its files. This process reads the data
@@ -48,10 +48,11 @@ public final class ClusterRun {
 
     /** Trains; returns the exit status 0. */
     public int execute() {
+        Natives.checkedFolder();
         engine.check(settings);
         ClusterTraining training = ClusterTraining.find();
         int ranks = training.ranks(cluster, settings.threads());
-        Nd4j.getBackend(); // before its arrays are made
+        Natives.loadNd4j(); // before its arrays are made
         try (ImageTask task = ImageTask.open(settings, engine, err::println);
                 RunFolder held = folder) {
             int perEpoch = task.stepsPerEpoch();

@@ -12,10 +12,10 @@ import org.lngd4j.cli.CliException;
 import org.lngd4j.cli.model.Network;
 import org.lngd4j.cli.support.AtomicFile;
 import org.lngd4j.cli.support.Json;
+import org.lngd4j.cli.support.Natives;
 import org.lngd4j.cli.support.Terminal;
 import org.lngd4j.cli.train.Checkpoint.Position;
 import org.nd4j.linalg.api.ndarray.INDArray;
-import org.nd4j.linalg.factory.Nd4j;
 import org.nd4j.nativeblas.NativeOpsHolder;
 
 /**
@@ -94,9 +94,10 @@ public final class TrainRun {
      * it.
      */
     public int execute() {
+        Natives.checkedFolder();
         engine.check(settings);
         // ND4J must be up before its native operations are asked for.
-        Nd4j.getBackend();
+        Natives.loadNd4j();
         NativeOpsHolder.getInstance().getDeviceNativeOps().setOmpNumThreads(settings.threads());
         try (Task task = Tasks.open(settings, engine, err::println)) {
             String network = task.spec().toString();
