@@ -4,6 +4,7 @@ package org.lngd4j.cli.compare;
 import java.io.PrintStream;
 import java.time.Duration;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import me.tongfei.progressbar.ProgressBar;
@@ -50,9 +51,14 @@ final class CompareProgress implements AutoCloseable {
         }
     }
 
-    synchronized void found(PlannedRun run, Done result, long steps) {
+    /** A run of the store, and what one would be measured under now. */
+    synchronized void found(PlannedRun run, Done result, Measured now, long steps) {
         stepsFound += steps;
-        tell(run, result, " (from before)");
+        List<String> others = result.measured().differencesFrom(now);
+        tell(
+                run,
+                result,
+                " (from before" + (others.isEmpty() ? "" : ": " + String.join("; ", others)) + ")");
     }
 
     synchronized void end(PlannedRun run, Done result, long steps) {

@@ -12,15 +12,15 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.stream.Collectors;
-import org.lngd4j.LngdInfo;
 import org.lngd4j.cli.CliException;
 import org.lngd4j.cli.Engines;
+import org.lngd4j.cli.compare.RunStore.Done;
 import org.lngd4j.cli.compare.Target.Measure;
 import org.lngd4j.cli.model.ModelSpec;
 import org.lngd4j.cli.support.AtomicFile;
 import org.lngd4j.cli.support.Json;
+import org.lngd4j.cli.support.Natives;
 import org.lngd4j.cli.support.Terminal;
-import org.lngd4j.cli.support.Versions;
 import org.lngd4j.cli.train.Quality;
 import org.lngd4j.cli.train.StopSignal;
 import org.lngd4j.cli.train.Tasks;
@@ -45,6 +45,7 @@ final class CompareRun {
      * Compares; returns the exit status: 0, or {@link StopSignal#EXIT_STATUS} where it was stopped.
      */
     int execute() {
+        Natives.checkedFolder();
         // Everything that can be wrong is found before the first run, not after an hour.
         TrainSettings first =
                 new RunFactory(settings, 1)
@@ -152,10 +153,11 @@ final class CompareRun {
                                         measure,
                                         results.stream()
                                                 .flatMap(r -> r.complete().stream())
-                                                .map(RunStore.Done::rows)
+                                                .map(Done::rows)
                                                 .toList())
                                 .orElse(null);
         ResultTable table = new ResultTable(results, target, task.quality(), settings.engineName());
+        List<String> mixture = Mixture.of(results);
         Map<String, String> facts = facts(task, results, target);
         Map<String, byte[]> pictures = pictures(results, task.quality());
         for (Map.Entry<String, byte[]> picture : pictures.entrySet()) {
@@ -164,13 +166,15 @@ final class CompareRun {
         String title = network(task.spec()) + ": " + names();
         AtomicFile.write(
                 out.resolve("report.html"),
-                HtmlReport.write(title, facts, table, results, pictures));
-        AtomicFile.write(out.resolve("table.md"), table.markdown());
+                HtmlReport.write(
+                        title, facts, new HtmlReport.Tables(table, mixture), results, pictures));
+        AtomicFile.write(out.resolve("table.md"), table.markdown() + paragraphs(mixture));
         AtomicFile.write(out.resolve("tuned.json"), TunedFile.of(results).toJson());
         Map<String, Object> json = new LinkedHashMap<>();
         json.put("facts", facts);
         json.put("titles", table.titles());
         json.put("lines", table.lines());
+        json.put("mixture", mixture);
         json.put("runs", RawRuns.of(results));
         AtomicFile.write(out.resolve("results.json"), Json.write(json));
         standard.println(title);
@@ -181,8 +185,13 @@ final class CompareRun {
                                 + target
                                 + (settings.target() == null ? ", reached by all runs" : ""));
         standard.print(table.text());
+        mixture.forEach(standard::println);
         standard.println("files in " + out + ", report.html first");
         standard.flush();
+    }
+
+    private static String paragraphs(List<String> lines) {
+        return lines.stream().map(line -> "\n" + line + "\n").collect(Collectors.joining());
     }
 
     private Map<String, byte[]> pictures(List<ContenderResult> results, Quality quality)
@@ -199,10 +208,20 @@ final class CompareRun {
         }
     }
 
+    private static String atATime(List<Measured> runs) {
+        String shared = Mixture.shared(runs, Measured.AT_A_TIME);
+        return switch (shared) {
+            case "1" -> "one after the other";
+            case Measured.UNKNOWN -> "how many at a time is unknown";
+            default -> shared + " at a time";
+        };
+    }
+
     private Map<String, String> facts(Outline task, List<ContenderResult> results, Target target) {
+        List<Measured> measured =
+                results.stream().flatMap(r -> r.runs().stream()).map(Done::measured).toList();
         Map<String, String> facts = new LinkedHashMap<>();
         facts.put("network", task.spec() + ", " + task.spec().parameters() + " parameters");
-        settings.engineName().ifPresent(name -> facts.put("engine", name));
         facts.put(
                 "data",
                 task.data()
@@ -217,9 +236,7 @@ final class CompareRun {
                         + " epochs, batch "
                         + settings.batch()
                         + ", each in a process of its own, "
-                        + (settings.jobs() == 1
-                                ? "one after the other"
-                                : settings.jobs() + " at a time"));
+                        + atATime(measured));
         facts.put("target", target == null ? "none" : target.toString());
         CompareSettings.Tuning tuning = settings.tuning();
         facts.put(
@@ -240,22 +257,19 @@ final class CompareRun {
         facts.put(
                 "clock",
                 "batch, forward, backward, update and averaging; not evaluation and checkpoints");
-        LngdInfo info = LngdInfo.current();
-        facts.put(
-                "machine",
-                Runtime.getRuntime().availableProcessors()
-                        + " processors, "
-                        + settings.threads()
-                        + " thread of LNGD's kernels, OMP_NUM_THREADS "
-                        + Objects.requireNonNullElse(System.getenv("OMP_NUM_THREADS"), "not set")
-                        + (settings.engine() == null
-                                ? ", convolutions by " + Versions.convolutions()
-                                : ""));
-        facts.put("library", "lngd " + info.libraryVersion());
+        for (String name :
+                List.of(
+                        Measured.MACHINE,
+                        Measured.THREADS,
+                        Measured.JAVA,
+                        Measured.ENGINE,
+                        Measured.LIBRARY)) {
+            facts.put(name, Mixture.shared(measured, name));
+        }
         String commits =
                 results.stream()
                         .flatMap(r -> r.runs().stream())
-                        .map(RunStore.Done::commit)
+                        .map(Done::commit)
                         .filter(Objects::nonNull)
                         .distinct()
                         .collect(Collectors.joining(", "));

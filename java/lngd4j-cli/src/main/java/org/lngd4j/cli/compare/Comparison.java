@@ -54,13 +54,13 @@ final class Comparison {
     Optional<List<ContenderResult>> execute() {
         List<Contender> contenders = settings.contenders();
         // A search needs its last result for its next point, so only searches run side by side.
-        List<Callable<Optional<GridSearch>>> tunings = new ArrayList<>();
+        List<Callable<Optional<Tuned>>> tunings = new ArrayList<>();
         contenders.forEach(contender -> tunings.add(() -> tune(contender)));
-        Optional<List<GridSearch>> found = Jobs.run(settings.tuning().jobs(), tunings);
+        Optional<List<Tuned>> found = Jobs.run(settings.tuning().jobs(), tunings);
         if (found.isEmpty()) {
             return Optional.empty();
         }
-        Map<Contender, GridSearch> searches = new LinkedHashMap<>();
+        Map<Contender, Tuned> searches = new LinkedHashMap<>();
         for (int i = 0; i < contenders.size(); i++) {
             searches.put(contenders.get(i), found.get().get(i));
         }
@@ -70,14 +70,14 @@ final class Comparison {
         for (int seed = 1; seed <= settings.seeds(); seed++) {
             for (Contender contender : contenders) {
                 PlannedRun run = runs.wholeRun(contender, point(contender, searches), seed);
-                whole.add(() -> result(run, runs.wholeSteps()));
+                whole.add(() -> result(run, runs.wholeSteps(), settings.jobs()));
             }
         }
         return Jobs.run(settings.jobs(), whole).map(done -> results(searches, done));
     }
 
     // In the order of the runs: every contender with the first seed, then with the second.
-    private List<ContenderResult> results(Map<Contender, GridSearch> searches, List<Done> done) {
+    private List<ContenderResult> results(Map<Contender, Tuned> searches, List<Done> done) {
         int count = settings.contenders().size();
         List<ContenderResult> results = new ArrayList<>();
         for (Contender contender : settings.contenders()) {
@@ -89,32 +89,42 @@ final class Comparison {
                     new ContenderResult(
                             contender,
                             point(contender, searches),
-                            searches.get(contender).scores(),
+                            searches.get(contender).search().scores(),
+                            searches.get(contender).measured(),
                             own));
         }
         return results;
     }
 
-    private List<Integer> point(Contender contender, Map<Contender, GridSearch> searches) {
-        return tuned == null ? searches.get(contender).best() : tuned.point(contender);
+    private List<Integer> point(Contender contender, Map<Contender, Tuned> searches) {
+        return tuned == null ? searches.get(contender).search().best() : tuned.point(contender);
     }
 
-    private Optional<GridSearch> tune(Contender contender) {
+    /** A search that has ended, and what its runs were measured under. */
+    private record Tuned(GridSearch search, List<Measured> measured) {}
+
+    private Optional<Tuned> tune(Contender contender) {
         int trials = settings.tuning().trials();
         int possible =
                 contender.axes().stream()
                         .mapToInt(axis -> axis.grid().size())
                         .reduce(1, (a, b) -> a * b);
         GridSearch search = new GridSearch(contender.axes(), Math.min(trials, possible));
+        List<Measured> measured = new ArrayList<>();
         for (Optional<List<Integer>> next = search.next(); next.isPresent(); next = search.next()) {
             List<Integer> point = next.get();
-            Optional<Done> result = result(runs.tuningRun(contender, point), runs.tuningSteps());
+            Optional<Done> result =
+                    result(
+                            runs.tuningRun(contender, point),
+                            runs.tuningSteps(),
+                            settings.tuning().jobs());
             if (result.isEmpty()) {
                 return Optional.empty();
             }
             search.report(point, score(result.get()));
+            measured.add(result.get().measured());
         }
-        return Optional.of(search);
+        return Optional.of(new Tuned(search, measured));
     }
 
     // BLEU of what has hardly learned to translate is noise: it preferred a third of the best rate.
@@ -131,12 +141,14 @@ final class Comparison {
         return tuningMeasure().score(run.last()) + tie;
     }
 
-    private Optional<Done> result(PlannedRun run, long steps) {
+    private Optional<Done> result(PlannedRun run, long steps, int atATime) {
+        Measured now = Measured.now(settings, atATime);
         Optional<Done> before = store.find(run);
         if (before.isPresent()) {
-            progress.found(run, before.get(), steps);
+            progress.found(run, before.get(), now, steps);
             return before;
         }
+        store.begin(run, now);
         progress.begin(run);
         boolean ended = process.execute(run, step -> progress.step(run, step));
         if (!ended) {

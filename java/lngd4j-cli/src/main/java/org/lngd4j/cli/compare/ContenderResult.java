@@ -13,12 +13,14 @@ import org.lngd4j.cli.train.MetricsRow;
  * @param contender who
  * @param point the settings of the whole runs, as indices into the grids
  * @param trials what the tuning tried, with scores; empty where nothing was tuned
+ * @param tuning what those trials were measured under
  * @param runs one for each seed
  */
 record ContenderResult(
         Contender contender,
         List<Integer> point,
         Map<List<Integer>, Double> trials,
+        List<Measured> tuning,
         List<Done> runs) {
     /** The runs that went to their end. */
     List<Done> complete() {

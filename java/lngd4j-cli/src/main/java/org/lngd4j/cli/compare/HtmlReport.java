@@ -15,12 +15,20 @@ final class HtmlReport {
             th, td { padding: .3em .8em; border-bottom: 1px solid #ddd; text-align: right; }
             th:nth-child(-n+2), td:nth-child(-n+2) { text-align: left; }
             img { max-width: 49%; height: auto; }
+            .mixture { color: #a00; } dl { color: #555; font-size: 13px; } dt { font-weight: 600; } dd { margin: 0 0 .3em 1.5em; }
             h1, h2 { font-weight: 600; } h2 { margin-top: 2em; }
             """;
 
     private final StringBuilder page = new StringBuilder();
 
     private HtmlReport() {}
+
+    /**
+     * What stands at the head of the page.
+     *
+     * @param mixture in what the runs of the table differ that should be the same
+     */
+    record Tables(ResultTable results, List<String> mixture) {}
 
     /**
      * Writes the page.
@@ -30,7 +38,7 @@ final class HtmlReport {
     static String write(
             String title,
             Map<String, String> facts,
-            ResultTable table,
+            Tables tables,
             List<ContenderResult> results,
             Map<String, byte[]> pictures) {
         HtmlReport report = new HtmlReport();
@@ -41,7 +49,10 @@ final class HtmlReport {
                 .append(STYLE)
                 .append("</style>\n");
         report.element("h1", title);
+        ResultTable table = tables.results();
         report.table(table.titles(), table.lines());
+        tables.mixture().forEach(line -> report.element("p class=\"mixture\"", line));
+        report.explain(table.explanations());
         report.element("h2", "Curves");
         pictures.forEach(report::picture);
         report.element("h2", "Tuning");
@@ -59,6 +70,13 @@ final class HtmlReport {
             element("p", "Nothing was tuned in this comparison.");
             return;
         }
+        element(
+                "p",
+                "Each line is a short run with a seed of its own. Its score is what was measured at"
+                        + " its end on images or sentences that no whole run is measured on: accuracy"
+                        + " as a share of 1, less a millionth of the loss, which decides between equal"
+                        + " ones; where there is no accuracy, the loss with a minus. The whole runs"
+                        + " have the settings of the line that was taken.");
         for (ContenderResult result : results) {
             element("h3", result.contender().name());
             table(
@@ -92,9 +110,20 @@ final class HtmlReport {
         page.append("</tr>\n");
     }
 
+    private void explain(Map<String, String> explanations) {
+        page.append("<dl>\n");
+        explanations.forEach(
+                (title, words) -> {
+                    element("dt", title);
+                    element("dd", words);
+                });
+        page.append("</dl>\n");
+    }
+
+    /** {@code tag} may have attributes behind its name. */
     private void element(String tag, String text) {
         page.append('<').append(tag).append('>').append(escaped(text));
-        page.append("</").append(tag).append(">\n");
+        page.append("</").append(tag.split(" ")[0]).append(">\n");
     }
 
     private void picture(String name, byte[] png) {

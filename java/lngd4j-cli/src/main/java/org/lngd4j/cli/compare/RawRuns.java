@@ -36,7 +36,9 @@ final class RawRuns {
             Map<String, Object> one = new LinkedHashMap<>();
             one.put("seed", seeds.size() + 1);
             one.put("diverged", run.diverged());
+            one.put("folder", run.folder());
             one.put("commit", run.commit());
+            one.put("measured", run.measured().facts());
             one.put("evaluations", run.rows().stream().map(RawRuns::evaluation).toList());
             seeds.add(one);
         }

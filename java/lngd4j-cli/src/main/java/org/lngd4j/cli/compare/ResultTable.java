@@ -2,8 +2,10 @@
 package org.lngd4j.cli.compare;
 
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.ToDoubleFunction;
 import org.lngd4j.cli.compare.Target.Measure;
@@ -54,6 +56,49 @@ final class ResultTable {
                     case NONE -> List.of("best test loss", "final test loss", "final train loss");
                 });
         return titles;
+    }
+
+    /** What the columns mean and the signs in them, in the order of the titles. */
+    Map<String, String> explanations() {
+        Map<String, String> words = new LinkedHashMap<>();
+        words.put(
+                "settings",
+                "What the tuning found, or the defaults; /sqrt(steps): divided by the square root of"
+                        + " the number of steps; all others are the optimizer's defaults.");
+        if (target != null) {
+            words.put(
+                    "epochs to target, seconds to target",
+                    "At the first evaluation of a run that reached "
+                            + target
+                            + ", so no finer than the evaluations are. A dash with a count: so many of"
+                            + " the seeds reached it, which gives no mean.");
+            words.put(
+                    "against sgd",
+                    "Seconds to target of the first row with SGD over those of this row: 2.00x is"
+                            + " twice as fast. A dash where there is no such row, or no mean.");
+        }
+        words.put(
+                "seconds an epoch, of sgd's epoch",
+                "Seconds of training over epochs, without evaluations and checkpoints; and their ratio"
+                        + " to those of the first row with SGD: 2.00x takes twice as long.");
+        words.put(
+                quality == Quality.NONE ? "best test loss" : titles().get(titles().size() - 3),
+                "Of the best evaluation of each run. It is chosen on the test set and by that a little"
+                        + " too good.");
+        words.put(
+                quality == Quality.NONE
+                        ? "final test loss, final train loss"
+                        : titles().get(titles().size() - 2) + ", final test loss",
+                "At the end of each run"
+                        + (quality == Quality.NONE
+                                ? "; the training loss is the mean of the batches since the evaluation"
+                                        + " before."
+                                : ". Losses are in nats."));
+        words.put(
+                "a ± b",
+                "Mean over the seeds and standard deviation of one run (of the sample: n - 1), not the"
+                        + " error of the mean; 0 where there is one seed. Diverged runs are left out.");
+        return words;
     }
 
     /** A line for each contender, as many cells as there are titles. */

@@ -32,6 +32,7 @@ final class TorchLngd implements TrainingMethod {
 
     private final LngdTorch training;
     private final LngdDescription told;
+    private final ParameterRule others;
     private final String device;
 
     TorchLngd(TorchNetwork net, TrainSettings settings, RunLength length) {
@@ -40,7 +41,8 @@ final class TorchLngd implements TrainingMethod {
                         settings,
                         () -> LngdTorch.recommended(net.module(), length.steps(), length.rows()),
                         length.steps());
-        training = LngdTorch.attach(net.module(), options, others(net.module()));
+        others = others(net.module());
+        training = LngdTorch.attach(net.module(), options, others);
         told = new LngdDescription(options, training.report());
         device = LngdChoice.device(settings);
     }
@@ -68,7 +70,9 @@ final class TorchLngd implements TrainingMethod {
 
     @Override
     public Map<String, Object> details() {
-        return told.details();
+        Map<String, Object> details = told.details();
+        details.put("otherParameters", others.toString());
+        return details;
     }
 
     @Override

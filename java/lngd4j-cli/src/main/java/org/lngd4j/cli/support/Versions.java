@@ -23,9 +23,8 @@ public final class Versions {
         versions.put("deeplearning4j", ofJar("org.deeplearning4j", "deeplearning4j-nn"));
         versions.put("javacpp", ofJar("org.bytedeco", "javacpp"));
         versions.put("openblas", ofJar("org.bytedeco", "openblas"));
-        versions.put(
-                "java",
-                System.getProperty("java.vm.name") + " " + System.getProperty("java.vm.version"));
+        versions.put("pytorch", pytorch());
+        versions.put("java", java());
         versions.put(
                 "os",
                 System.getProperty("os.name")
@@ -39,6 +38,16 @@ public final class Versions {
     /** Whose convolutions run here: oneDNN's ({@code LNGD_ONEDNN=1 ./lngd}) or ND4J's own. */
     public static String convolutions() {
         return Boolean.getBoolean("org.lngd4j.onednn") ? "oneDNN" : "ND4J";
+    }
+
+    /** The Java that runs this. */
+    public static String java() {
+        return System.getProperty("java.vm.name") + " " + System.getProperty("java.vm.version");
+    }
+
+    /** The version of JavaCPP's presets of PyTorch. */
+    public static String pytorch() {
+        return ofJar("org.bytedeco", "pytorch");
     }
 
     /** The version of this command. */

@@ -64,7 +64,11 @@ final class LngdMethod implements TrainingMethod {
 
     @Override
     public Map<String, Object> details() {
-        return told.details();
+        Map<String, Object> details = told.details();
+        details.put(
+                "otherLayers",
+                "Nesterov momentum " + FALLBACK_MOMENTUM + ", learning rate " + FALLBACK_RATE);
+        return details;
     }
 
     @Override

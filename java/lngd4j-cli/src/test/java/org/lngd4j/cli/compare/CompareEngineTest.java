@@ -47,7 +47,7 @@ class CompareEngineTest {
         assertThat(Files.readString(folder.resolve("out/table.md")))
                 .startsWith("| optimizer (PyTorch) | settings |");
         assertThat(Files.readString(folder.resolve("out/report.html")))
-                .contains(", PyTorch: muon, lngd</h1>", "<td>engine</td><td>PyTorch</td>")
+                .contains(", PyTorch: muon, lngd</h1>", "<td>engine</td><td>PyTorch 2.")
                 .doesNotContain("convolutions by");
         Map<String, Object> json =
                 Json.readObject(Files.readString(folder.resolve("out/results.json")));

@@ -44,6 +44,7 @@ class CompareTest {
         assertThat(first.out().lines().filter(line -> line.matches("(sgd|lngd) .*"))).hasSize(2);
         String page = Files.readString(folder.resolve("out/report.html"));
         assertThat(page).contains("seconds to target", "data:image/png;base64,", "taken");
+        assertThat(page).contains("<dt>against sgd</dt>", "Mean over the seeds", "was taken.</p>");
         assertThat(page).contains("2 at a time").doesNotContain("src=\"http", "href=");
         Object raw =
                 Json.readObject(Files.readString(folder.resolve("out/results.json"))).get("runs");
@@ -56,13 +57,7 @@ class CompareTest {
             }
         }
 
-        Path lost;
-        try (var runs = Files.list(folder.resolve("out/runs"))) {
-            lost =
-                    runs.filter(run -> run.toString().matches(".*/sgd-[^.]*"))
-                            .findFirst()
-                            .orElseThrow();
-        }
+        Path lost = wholeRunOfSgd();
         Files.delete(lost.resolve("summary.json"));
         Files.delete(lost.resolve("model.zip"));
         CommandResult second = compare();
@@ -70,28 +65,117 @@ class CompareTest {
         assertThat(second.status()).as(second.err()).isZero();
         assertThat(second.err().lines().filter(line -> line.contains("from before"))).hasSize(3);
         // The lost run went on from its checkpoint, at its end: its times too are the old ones.
+        assertThat(withoutMixture(second)).isEqualTo(first.out());
+        // And those found are not said to have run one after the other, as this comparison does.
+        assertThat(second.err()).contains("(from before: runs at a time 2)");
+        String mixture = "not measured alike: runs at a time 2, then 1 (1 run), 2 (1 run)";
+        assertThat(second.out()).contains(mixture + "\n");
+        page = Files.readString(folder.resolve("out/report.html"));
+        assertThat(page).contains("<p class=\"mixture\">" + mixture + "</p>");
+        assertThat(page).doesNotContain("one after the other");
+        assertThat(Files.readString(folder.resolve("out/table.md")))
+                .endsWith("|\n\n" + mixture + "\n");
+    }
+
+    @Test
+    void runsOfBeforeAreReadAndToldAsUnknown() throws IOException {
+        CommandResult first = compare();
+        assertThat(first.status()).as(first.err()).isZero();
+        assertThat(first.out()).doesNotContain("alike");
+        assertThat(compare().out()).isEqualTo(first.out());
+
+        // As an earlier version has left them.
+        for (Path run : runs()) {
+            Files.delete(run.resolve("measured.json"));
+        }
+        CommandResult second = compare();
+        assertThat(second.status()).as(second.err()).isZero();
+        assertThat(
+                        second.err()
+                                .lines()
+                                .filter(l -> l.contains("from before: runs at a time unknown")))
+                .hasSize(4);
         assertThat(second.out()).isEqualTo(first.out());
+        assertThat(Files.readString(folder.resolve("out/report.html")))
+                .contains("how many at a time is unknown", "<td>machine</td><td>unknown</td>");
+
+        // One of them, and its short run, anew and at another commit.
+        for (Path run : runs()) {
+            if (run.getFileName().toString().startsWith("sgd")) {
+                try (var files = Files.list(run)) {
+                    for (Path file : files.toList()) {
+                        Files.delete(file);
+                    }
+                }
+            }
+        }
+        System.setProperty("org.lngd4j.commit", "0123456789abcdef0123-dirty");
+        try {
+            CommandResult third = compare();
+            assertThat(third.out())
+                    .contains("not measured alike: runs at a time 1 (1 run), unknown (1 run)\n")
+                    .contains(
+                            "not measured alike: commit 0123456789ab-dirty (1 run), unknown (1 run)\n")
+                    .contains(
+                            "not tuned alike: commit 0123456789ab-dirty (1 run), unknown (1 run)\n");
+        } finally {
+            System.clearProperty("org.lngd4j.commit");
+        }
+        Object raw =
+                Json.readObject(Files.readString(folder.resolve("out/results.json"))).get("runs");
+        assertThat(raw.toString()).contains("commit=0123456789abcdef0123-dirty", "folder=sgd-");
+    }
+
+    private Path wholeRunOfSgd() throws IOException {
+        for (Path run : runs()) {
+            String summary = Files.readString(run.resolve("summary.json"));
+            if (run.getFileName().toString().startsWith("sgd-")
+                    && summary.contains("\"validation\" : null")) {
+                return run;
+            }
+        }
+        throw new AssertionError("no whole run of sgd in " + runs());
+    }
+
+    private List<Path> runs() throws IOException {
+        try (var runs = Files.list(folder.resolve("out/runs"))) {
+            return runs.filter(Files::isDirectory).toList();
+        }
+    }
+
+    private static String withoutMixture(CommandResult result) {
+        return result.out().replaceAll("not (measured|tuned) alike: .*\n", "");
     }
 
     @Test
     void aStoppedRunGoesOnAndADivergedOneIsAResult() throws IOException {
         RunStore store = new RunStore(folder.resolve("runs"));
         store.create();
+        Measured two = new Measured(Map.of(Measured.AT_A_TIME, "2", Measured.COMMIT, "a"));
+        Measured one = new Measured(Map.of(Measured.AT_A_TIME, "1", Measured.COMMIT, "a"));
         StopSignal stop = new StopSignal();
         PlannedRun run = new PlannedRun("sgd", settings(120, 0.1, "mlp:8"));
+        store.begin(run, one); // of a process that died before its first checkpoint
+        store.begin(run, two);
         assertThat(new RunProcess(store, stop).execute(run, step -> stop.request())).isFalse();
         assertThat(store.find(run)).isEmpty();
         assertThat(store.isBegun(run)).isTrue();
         long stoppedAt = last(store, run);
         assertThat(stoppedAt).isBetween(1L, 1559L);
 
+        store.begin(run, one);
         assertThat(new RunProcess(store, new StopSignal()).execute(run, step -> {})).isTrue();
+        Measured measured = store.find(run).orElseThrow().measured();
+        assertThat(measured.get(Measured.AT_A_TIME)).isEqualTo("2, then 1");
+        assertThat(measured.get(Measured.COMMIT)).isEqualTo("a");
         assertThat(store.find(run).orElseThrow().last().step()).isEqualTo(1560);
         assertThat(Files.readString(store.log(run))).doesNotContain("step 1 ");
 
         PlannedRun wild = new PlannedRun("sgd", settings(60, 1000, "mlp:16" + "-16".repeat(30)));
         assertThat(new RunProcess(store, new StopSignal()).execute(wild, step -> {})).isTrue();
         assertThat(store.find(wild).orElseThrow().diverged()).isTrue();
+        assertThat(store.find(wild).orElseThrow().measured().get(Measured.AT_A_TIME))
+                .isEqualTo("unknown");
     }
 
     @Test

@@ -3,6 +3,7 @@ package org.lngd4j.cli.compare;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -20,7 +21,7 @@ class ResultTableTest {
         ContenderResult sgd = result("sgd", run(10, .5, .7, .8, .82), run(12, .5, .8, .81, .83));
         ContenderResult fast = result("adam", run(11, .8, .81, .7, .79), run(11, .8, .81, .7, .79));
         ContenderResult never = result("lars", run(10, .5, .6, .6, .6), run(10, .5, .6, .8, .8));
-        ContenderResult broken = result("lamb", run(10, .8), new Done(List.of(), true, null));
+        ContenderResult broken = result("lamb", run(10, .8), done(true));
         ResultTable table =
                 new ResultTable(
                         List.of(sgd, fast, never, broken),
@@ -66,7 +67,7 @@ class ResultTableTest {
 
     @Test
     void anAutoencoderHasLosses() {
-        Done run = new Done(List.of(new MetricsRow(1, 1, 2, 90, 91, Double.NaN)), false, null);
+        Done run = done(false, new MetricsRow(1, 1, 2, 90, 91, Double.NaN));
         ResultTable table =
                 new ResultTable(
                         List.of(result("sgd", run)),
@@ -81,12 +82,10 @@ class ResultTableTest {
     @Test
     void translationsHaveBleu() {
         Done run =
-                new Done(
-                        List.of(
-                                new MetricsRow(1, 1, 2, 4, 3.5, Double.NaN, 31.5),
-                                new MetricsRow(2, 2, 4, 4, 3.25, Double.NaN, 30)),
+                done(
                         false,
-                        null);
+                        new MetricsRow(1, 1, 2, 4, 3.5, Double.NaN, 31.5),
+                        new MetricsRow(2, 2, 4, 4, 3.25, Double.NaN, 30));
         ResultTable table =
                 new ResultTable(
                         List.of(result("sgd", run)),
@@ -101,7 +100,7 @@ class ResultTableTest {
     private static ContenderResult result(String name, Done... runs) {
         Contender contender = Contender.parse(name);
         List<Integer> point = new GridSearch(contender.axes(), 0).start();
-        return new ContenderResult(contender, point, Map.of(), Arrays.asList(runs));
+        return new ContenderResult(contender, point, Map.of(), List.of(), Arrays.asList(runs));
     }
 
     // One evaluation an epoch.
@@ -111,6 +110,34 @@ class ResultTableTest {
             int epoch = i + 1;
             rows[i] = new MetricsRow(epoch, epoch, secondsPerEpoch * epoch, 1, 1, accuracies[i]);
         }
-        return new Done(List.of(rows), false, "abc");
+        return done(false, rows);
+    }
+
+    private static Done done(boolean diverged, MetricsRow... rows) {
+        return new Done(List.of(rows), diverged, "folder", "abc", new Measured(Map.of()), Map.of());
+    }
+
+    /** Every title but the first is explained, and nothing that is not there. */
+    @Test
+    void everyColumnIsExplained() {
+        for (Quality quality : Quality.values()) {
+            for (String target : new String[] {null, "loss=1"}) {
+                ResultTable table =
+                        new ResultTable(
+                                List.of(),
+                                target == null ? null : Target.parse(target),
+                                quality,
+                                Optional.empty());
+                List<String> explained =
+                        table.explanations().keySet().stream()
+                                .flatMap(words -> Arrays.stream(words.split(", ")))
+                                .toList();
+                List<String> expected = new ArrayList<>(table.titles());
+                expected.remove("optimizer");
+                expected.add("a ± b");
+                assertThat(explained).containsExactlyElementsOf(expected);
+                assertThat(table.explanations().values()).allMatch(words -> words.endsWith("."));
+            }
+        }
     }
 }

@@ -181,8 +181,8 @@ class RunFactoryTest {
     void tunedSettingsComeBackFromTheirFile() throws IOException {
         List<ContenderResult> results =
                 List.of(
-                        new ContenderResult(sgd, List.of(7), Map.of(), List.of()),
-                        new ContenderResult(lngd, List.of(2, 4), Map.of(), List.of()));
+                        new ContenderResult(sgd, List.of(7), Map.of(), List.of(), List.of()),
+                        new ContenderResult(lngd, List.of(2, 4), Map.of(), List.of(), List.of()));
         Path file = folder.resolve("tuned.json");
         Files.writeString(file, TunedFile.of(results).toJson());
 
