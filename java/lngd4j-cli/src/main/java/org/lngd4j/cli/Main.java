@@ -11,7 +11,9 @@ import org.lngd4j.nativelib.LngdException;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
 
 /**
  * The command {@code lngd}. An error is one line on standard error, and the exit status tells its
@@ -58,11 +60,20 @@ public final class Main implements Runnable {
                         .setAbbreviatedOptionsAllowed(false)
                         .setOut(new PrintWriter(System.out, true))
                         .setErr(new PrintWriter(System.err, true))
+                        .setExecutionStrategy(Main::refuseEmptyAndRun)
                         .setParameterExceptionHandler((e, given) -> parameterError(e))
                         .setExecutionExceptionHandler((e, line, parsed) -> executionError(e));
         try {
             return command.execute(arguments);
-        } catch (LinkageError | StackOverflowError | OutOfMemoryError e) {
+        } catch (OutOfMemoryError e) {
+            print(
+                    "out of memory ("
+                            + e.getMessage()
+                            + "); more is had by LNGD_JAVA_OPTS=-Xmx8g, less is needed with"
+                            + " --train-samples",
+                    e);
+            return CliException.FAILURE;
+        } catch (LinkageError | StackOverflowError e) {
             // picocli hands only exceptions to its handlers.
             print(e.toString(), e);
             return CliException.FAILURE;
@@ -92,6 +103,21 @@ public final class Main implements Runnable {
         NativesFolder.choose();
         // The curves are drawn into a file.
         System.setProperty("java.awt.headless", "true");
+    }
+
+    // Each option would meet an empty value in its own way: as the folder it was started in, as a
+    // file of no name.
+    private static int refuseEmptyAndRun(ParseResult parsed) {
+        for (ParseResult part = parsed; part != null; part = part.subcommand()) {
+            for (OptionSpec option : part.matchedOptions()) {
+                if (option.originalStringValues().stream().anyMatch(String::isBlank)) {
+                    throw new ParameterException(
+                            part.commandSpec().commandLine(),
+                            option.longestName() + " is empty, allowed is " + option.paramLabel());
+                }
+            }
+        }
+        return new CommandLine.RunLast().execute(parsed);
     }
 
     private static int parameterError(ParameterException e) {

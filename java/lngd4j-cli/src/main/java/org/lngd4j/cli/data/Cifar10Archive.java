@@ -32,6 +32,7 @@ public final class Cifar10Archive {
 
     private static final int TAR_BLOCK = 512;
     private static final Duration CONNECT = Duration.ofSeconds(5);
+    private static final long MOST_BYTES = 256L << 20; // it has 163 MiB
     private static final Duration READ = Duration.ofSeconds(15);
 
     private final Map<String, String> environment;
@@ -58,6 +59,7 @@ public final class Cifar10Archive {
     }
 
     /** The folder with the six files. */
+    @SuppressWarnings("try") // the lock is only held
     public Path locate() {
         Path cache = CacheFolder.of(environment, Cifar10.NAME);
         if (Cifar10.isComplete(cache)) {
@@ -65,23 +67,34 @@ public final class Cifar10Archive {
         }
         try {
             Files.createDirectories(cache);
+        } catch (IOException e) {
+            throw notFound(cache, e);
+        }
+        try (FolderLock lock = FolderLock.of(cache, notice)) {
+            if (Cifar10.isComplete(cache)) {
+                return cache;
+            }
             notice.accept("CIFAR-10: downloading 170 MB to " + cache);
             Path archive = cache.resolve("cifar-10-binary.tar.gz");
-            new Download(CONNECT, READ).fetch(address, archive, checksum);
+            new Download(CONNECT, READ, MOST_BYTES).fetch(address, archive, checksum);
             unpack(archive, cache);
             Files.delete(archive);
             return cache;
         } catch (IOException e) {
-            throw CliException.badInput(
-                    "CIFAR-10 was not found. Tried: cache "
-                            + cache
-                            + ": incomplete; download from "
-                            + address.getHost()
-                            + ": "
-                            + e.getMessage()
-                            + ". Put its six binary files in a folder and name it with --data DIR",
-                    e);
+            throw notFound(cache, e);
         }
+    }
+
+    private CliException notFound(Path cache, IOException e) {
+        return CliException.badInput(
+                "CIFAR-10 was not found. Tried: cache "
+                        + cache
+                        + ": incomplete; download from "
+                        + address.getHost()
+                        + ": "
+                        + e.getMessage()
+                        + ". Put its six binary files in a folder and name it with --data DIR",
+                e);
     }
 
     // The tar format: a header block with the name at 0 and the size, in octal, at 124, then the

@@ -43,6 +43,7 @@ public final class FashionMnist {
 
     private static final Duration CONNECT = Duration.ofSeconds(5);
     private static final Duration READ = Duration.ofSeconds(15);
+    private static final long MOST_BYTES = 64 << 20; // the largest has 26 MB
     private static final Duration APT = Duration.ofMinutes(3);
 
     private final Map<String, String> environment;
@@ -119,6 +120,7 @@ public final class FashionMnist {
         return CacheFolder.of(environment, NAME);
     }
 
+    @SuppressWarnings("try") // the lock is only held
     private Path fetch(List<String> tried) {
         Path cache = cacheFolder();
         try {
@@ -127,9 +129,18 @@ public final class FashionMnist {
             tried.add("cache " + cache + ": cannot be made (" + e + ")");
             throw notFound(tried);
         }
+        try (FolderLock lock = FolderLock.of(cache, notice)) {
+            return Dataset.absentFiles(cache).isEmpty() ? cache : fetch(cache, tried);
+        } catch (IOException e) {
+            tried.add("cache " + cache + ": cannot be locked (" + e + ")");
+            throw notFound(tried);
+        }
+    }
+
+    private Path fetch(Path cache, List<String> tried) {
         try {
             notice.accept("Fashion-MNIST: downloading 30 MB to " + cache);
-            Download download = new Download(CONNECT, READ);
+            Download download = new Download(CONNECT, READ, MOST_BYTES);
             for (String name : Dataset.FILES) {
                 Path target = cache.resolve(name + ".gz");
                 if (!Files.isRegularFile(target)) {

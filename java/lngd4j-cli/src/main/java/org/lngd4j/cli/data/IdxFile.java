@@ -25,6 +25,8 @@ import org.lngd4j.cli.CliException;
 public final class IdxFile {
     private static final int UNSIGNED_BYTE = 0x08;
     private static final int MOST_DIMENSIONS = 4;
+    private static final int MAGIC = 4;
+    private static final int COUNT = 4;
     private static final int BUFFER = 1 << 16;
 
     private final Path path;
@@ -50,7 +52,8 @@ public final class IdxFile {
             int[] shape = readHeader(path, in, least, most);
             int length =
                     Math.toIntExact(Arrays.stream(shape).asLongStream().reduce(1, (a, b) -> a * b));
-            byte[] data = in.readNBytes(length);
+            checkSize(path, in == raw, shape.length, length);
+            byte[] data = readData(path, in, length);
             if (data.length < length) {
                 throw bad(
                         path,
@@ -75,6 +78,35 @@ public final class IdxFile {
             throw bad(path, "corrupt gzip data (" + e.getMessage() + ")", e);
         } catch (IOException e) {
             throw bad(path, "cannot be read (" + e + ")", e);
+        }
+    }
+
+    /** Before anything is read: a plain file tells its length. */
+    private static void checkSize(Path path, boolean plain, int dimensions, long length)
+            throws IOException {
+        long holds = Files.size(path) - MAGIC - (long) COUNT * dimensions;
+        if (plain && Files.isRegularFile(path) && holds < length) {
+            throw bad(
+                    path,
+                    "truncated: its header promises "
+                            + length
+                            + " bytes of data, it holds "
+                            + holds);
+        }
+    }
+
+    private static byte[] readData(Path path, InputStream in, int length) throws IOException {
+        try {
+            return in.readNBytes(length);
+        } catch (OutOfMemoryError e) {
+            throw bad(
+                    path,
+                    "its "
+                            + length
+                            + " bytes of data do not fit into Java's heap of "
+                            + Runtime.getRuntime().maxMemory()
+                            + "; with ./lngd more is had by LNGD_JAVA_OPTS=-Xmx8g",
+                    e);
         }
     }
 
@@ -103,8 +135,8 @@ public final class IdxFile {
 
     private static int[] readHeader(Path path, InputStream in, int least, int most)
             throws IOException {
-        byte[] magic = in.readNBytes(4);
-        if (magic.length < 4) {
+        byte[] magic = in.readNBytes(MAGIC);
+        if (magic.length < MAGIC) {
             throw bad(path, "truncated: " + magic.length + " bytes are too few for an IDX header");
         }
         int dimensions = magic[3];
@@ -128,8 +160,8 @@ public final class IdxFile {
         int[] shape = new int[dimensions];
         long length = 1;
         for (int i = 0; i < dimensions; i++) {
-            byte[] count = in.readNBytes(4);
-            if (count.length < 4) {
+            byte[] count = in.readNBytes(COUNT);
+            if (count.length < COUNT) {
                 throw bad(path, "truncated inside its header");
             }
             shape[i] =

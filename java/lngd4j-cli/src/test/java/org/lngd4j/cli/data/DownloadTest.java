@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
+import java.net.Socket;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -35,7 +36,9 @@ class DownloadTest {
     @TempDir Path folder;
 
     private final List<String> ranges = new ArrayList<>();
-    private final Download download = new Download(Duration.ofSeconds(2), Duration.ofMillis(500));
+    private final Download download =
+            new Download(
+                    Duration.ofSeconds(2), Duration.ofMillis(500), 400_000, Duration.ofSeconds(2));
     private HttpServer server;
     private boolean rangesAllowed = true;
     private int breakAfter = Integer.MAX_VALUE;
@@ -131,6 +134,97 @@ class DownloadTest {
             assertThat(Duration.ofNanos(System.nanoTime() - begin))
                     .isLessThan(Duration.ofSeconds(10));
         }
+    }
+
+    /** Each of its reads comes in time. */
+    @Test
+    void aServerThatDripsIsGivenUpInItsAnswerAndInTheFile() throws IOException {
+        String head = "HTTP/1.1 200 OK\r\nX-Drip: ";
+        try (Drip server = new Drip(head)) {
+            refusedInTime(server, "no answer within 2.0 s");
+            assertThat(folder).isEmptyDirectory();
+        }
+        head = "HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n";
+        try (Drip server = new Drip(head)) {
+            refusedInTime(server, "too slow: ", "(the next try goes on with file.part)");
+            assertThat(folder.resolve("file.part")).isNotEmptyFile();
+        }
+    }
+
+    private void refusedInTime(Drip server, String... words) {
+        long begin = System.nanoTime();
+        assertThatThrownBy(() -> download.fetch(server.uri(), target, md5))
+                .isInstanceOf(IOException.class)
+                .hasMessageStartingWith(server.uri() + ": ")
+                .hasMessageContainingAll(words);
+        assertThat(Duration.ofNanos(System.nanoTime() - begin)).isLessThan(Duration.ofSeconds(15));
+    }
+
+    /** Ten bytes a second behind what it begins with. */
+    private static final class Drip implements AutoCloseable {
+        private final ServerSocket socket =
+                new ServerSocket(0, 5, InetAddress.getLoopbackAddress());
+
+        Drip(String head) throws IOException {
+            Thread thread =
+                    new Thread(
+                            () -> {
+                                try (Socket client = socket.accept()) {
+                                    client.getOutputStream().write(head.getBytes());
+                                    while (true) {
+                                        client.getOutputStream().write('x');
+                                        Thread.sleep(100);
+                                    }
+                                } catch (IOException | InterruptedException e) {
+                                    // The client has gone.
+                                }
+                            });
+            thread.setDaemon(true);
+            thread.start();
+        }
+
+        URI uri() {
+            return URI.create("http://127.0.0.1:" + socket.getLocalPort() + "/file");
+        }
+
+        @Override
+        public void close() throws IOException {
+            socket.close();
+        }
+    }
+
+    @Test
+    void aFileWithoutEndFillsNoDisk() throws IOException {
+        server.createContext(
+                "/endless",
+                exchange -> {
+                    exchange.sendResponseHeaders(200, 0); // chunks, without a length
+                    while (true) {
+                        exchange.getResponseBody().write(CONTENT);
+                    }
+                });
+        assertThatThrownBy(() -> download.fetch(uri("/endless"), target, md5))
+                .hasMessageContaining("/endless: the server sends more than 400000 bytes");
+        assertThat(folder).isEmptyDirectory();
+
+        server.createContext(
+                "/huge",
+                exchange -> {
+                    exchange.sendResponseHeaders(200, 1L << 40);
+                    exchange.getResponseBody().write(CONTENT);
+                });
+        assertThatThrownBy(() -> download.fetch(uri("/huge"), target, md5))
+                .hasMessageContaining("/huge: the server has 1099511627776 bytes, but the file");
+        assertThat(folder).isEmptyDirectory();
+    }
+
+    @Test
+    void aPartThatIsTooLongIsNotGoneOnWith() throws IOException {
+        Files.write(folder.resolve("file.part"), new byte[400_001]);
+        download.fetch(uri("/file"), target, md5);
+
+        assertThat(target).hasBinaryContent(CONTENT);
+        assertThat(ranges).containsExactly("none");
     }
 
     private URI uri(String path) {

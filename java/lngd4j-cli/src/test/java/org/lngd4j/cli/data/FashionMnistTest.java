@@ -15,10 +15,16 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.security.MessageDigest;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -81,27 +87,7 @@ class FashionMnistTest {
         IdxWriter.dataset(origin, 4, 2, 2, 2);
         Map<String, String> checksums = new HashMap<>();
         List<String> asked = new ArrayList<>();
-        HttpServer server =
-                HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
-        for (String name : Dataset.FILES) {
-            Path plain = origin.resolve(name);
-            byte[] content =
-                    Files.exists(plain)
-                            ? IdxWriter.gzip(Files.readAllBytes(plain))
-                            : Files.readAllBytes(origin.resolve(name + ".gz"));
-            checksums.put(
-                    name + ".gz",
-                    HexFormat.of().formatHex(MessageDigest.getInstance("MD5").digest(content)));
-            server.createContext(
-                    "/" + name + ".gz",
-                    exchange -> {
-                        asked.add(name);
-                        exchange.sendResponseHeaders(200, content.length);
-                        exchange.getResponseBody().write(content);
-                        exchange.close();
-                    });
-        }
-        server.start();
+        HttpServer server = server(origin, checksums, asked, 0);
         try {
             URI uri = URI.create("http://127.0.0.1:" + server.getAddress().getPort() + "/");
             FashionMnist finder = finder(uri, checksums, noDebian());
@@ -115,6 +101,40 @@ class FashionMnistTest {
             asked.clear();
             finder.locate(null);
             assertThat(asked).containsExactly("t10k-images-idx3-ubyte");
+        } finally {
+            server.stop(0);
+        }
+    }
+
+    /** Two processes are two threads here, which the lock tells apart alike. */
+    @Test
+    void twoThatFetchAtOnceFetchEachFileOnce() throws Exception {
+        Path origin = folder.resolve("origin");
+        IdxWriter.dataset(origin, 4, 2, 2, 2);
+        List<String> asked = Collections.synchronizedList(new ArrayList<>());
+        Map<String, String> checksums = new HashMap<>();
+        HttpServer server = server(origin, checksums, asked, 200);
+        try {
+            URI uri = URI.create("http://127.0.0.1:" + server.getAddress().getPort() + "/");
+            List<String> told = Collections.synchronizedList(new ArrayList<>());
+            Callable<Path> locate =
+                    () ->
+                            new FashionMnist(
+                                            environment,
+                                            system,
+                                            uri,
+                                            checksums,
+                                            noDebian(),
+                                            told::add)
+                                    .locate(null);
+            ExecutorService both = Executors.newFixedThreadPool(2);
+            for (Future<Path> found : both.invokeAll(List.of(locate, locate))) {
+                assertThat(found.get()).isEqualTo(cache);
+            }
+            both.shutdown();
+            assertThat(asked).hasSize(4);
+            assertThat(told).hasSize(2).anyMatch(line -> line.contains("waiting for it"));
+            assertThat(Dataset.read(cache).training()).isEqualTo(Dataset.read(origin).training());
         } finally {
             server.stop(0);
         }
@@ -188,7 +208,8 @@ class FashionMnistTest {
                 .hasMessageContaining("--data DIR and LNGD_DATA: not given")
                 .hasMessageContaining(system + ": absent")
                 .hasMessageContaining(cache + ": absent")
-                .hasMessageContaining("download from 127.0.0.1: ConnectException")
+                .hasMessageContaining("download from 127.0.0.1: " + UNREACHABLE)
+                .hasMessageContaining("train-images-idx3-ubyte.gz: ConnectException")
                 .hasMessageContaining("Debian package dataset-fashion-mnist: Cannot run program")
                 .hasMessageContaining(
                         "name it with --data DIR or LNGD_DATA, or install dataset-fashion-mnist")
@@ -200,6 +221,44 @@ class FashionMnistTest {
         Files.createFile(folder.resolve("cache"));
 
         assertThatThrownBy(() -> finder().locate(null)).hasMessageContaining("cannot be made");
+    }
+
+    /** Serves a data set, gzipped, with a pause inside each file. */
+    private static HttpServer server(
+            Path origin, Map<String, String> checksums, List<String> asked, int pauseMillis)
+            throws Exception {
+        HttpServer server =
+                HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
+        server.setExecutor(
+                Executors.newCachedThreadPool(
+                        task -> {
+                            Thread thread = new Thread(task);
+                            thread.setDaemon(true);
+                            return thread;
+                        }));
+        for (String name : Dataset.FILES) {
+            Path plain = origin.resolve(name);
+            byte[] content =
+                    Files.exists(plain)
+                            ? IdxWriter.gzip(Files.readAllBytes(plain))
+                            : Files.readAllBytes(origin.resolve(name + ".gz"));
+            checksums.put(
+                    name + ".gz",
+                    HexFormat.of().formatHex(MessageDigest.getInstance("MD5").digest(content)));
+            server.createContext(
+                    "/" + name + ".gz",
+                    exchange -> {
+                        asked.add(name);
+                        exchange.sendResponseHeaders(200, content.length);
+                        exchange.getResponseBody().write(content, 0, 10);
+                        exchange.getResponseBody().flush();
+                        LockSupport.parkNanos(pauseMillis * 1_000_000L);
+                        exchange.getResponseBody().write(content, 10, content.length - 10);
+                        exchange.close();
+                    });
+        }
+        server.start();
+        return server;
     }
 
     private FashionMnist finder() {

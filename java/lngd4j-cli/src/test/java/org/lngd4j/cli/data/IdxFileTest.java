@@ -5,8 +5,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -100,6 +102,32 @@ class IdxFileTest {
         assertThatThrownBy(() -> IdxFile.read(folder.resolve("none"), 1, 1))
                 .hasMessageContaining("no such file");
         assertThatThrownBy(() -> IdxFile.read(folder, 1, 1)).hasMessageContaining("cannot be read");
+    }
+
+    /**
+     * More than Java's arrays hold, in truth and only in the header; sparse, so that it costs
+     * nothing.
+     */
+    @Test
+    void refusesFilesOfMoreThanTwoGibibytesAtOnce() throws IOException {
+        Path file = folder.resolve("large");
+        Files.write(file, IdxWriter.idx(new byte[0], 3 << 20, 32, 32));
+        try (RandomAccessFile sparse = new RandomAccessFile(file.toFile(), "rw")) {
+            sparse.setLength(16 + 3L * (1 << 30));
+        }
+        refusedAtOnce(file, "its header promises more than 2 GiB of data");
+
+        Files.write(file, IdxWriter.idx(new byte[0], (1 << 21) - 1, 32, 32));
+        refusedAtOnce(file, "truncated: its header promises 2147482624 bytes of data, it holds 0");
+    }
+
+    private static void refusedAtOnce(Path file, String reason) {
+        long begin = System.nanoTime();
+        assertThatThrownBy(() -> IdxFile.read(file, 3, 3))
+                .isInstanceOf(CliException.class)
+                .hasMessageStartingWith(file + ": ")
+                .hasMessageContaining(reason);
+        assertThat(Duration.ofNanos(System.nanoTime() - begin)).isLessThan(Duration.ofSeconds(2));
     }
 
     private IdxFile read(byte[] content) throws IOException {
