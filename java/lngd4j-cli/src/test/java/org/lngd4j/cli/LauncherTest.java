@@ -47,6 +47,7 @@ class LauncherTest {
             """
             #!/bin/bash
             echo "java $(cat "$ROOT"/target/pytorch/*.jar 2>/dev/null)" >>"$TOLD"
+            echo "$*" >"$TOLD.arguments"
             """;
 
     @TempDir Path folder;
@@ -122,6 +123,34 @@ class LauncherTest {
 
         assertThat(start("info").waitFor(20, TimeUnit.SECONDS)).isTrue();
         assertThat(lines("begin")).hasSize(2);
+    }
+
+    /** What package.sh makes: jars in lib, those of one module alone beside them. */
+    @Test
+    void aPackageNeitherBuildsNorFetches() throws Exception {
+        for (String file :
+                List.of(
+                        "lib/both.jar",
+                        "lib/lngd4j-cli/own.jar",
+                        "lib/lngd4j-cli-spark/other.jar",
+                        "lib/pytorch/natives.jar")) {
+            Files.createDirectories(root.resolve(file).getParent());
+            Files.writeString(root.resolve(file), "");
+        }
+        Files.writeString(root.resolve("lib/commit"), "abc");
+        Files.delete(folder.resolve("bin/mvn"));
+        Path arguments = folder.resolve("told.arguments");
+
+        assertThat(start("info").waitFor(20, TimeUnit.SECONDS)).isTrue();
+        assertThat(Files.readString(arguments))
+                .contains(" -cp " + root + "/lib/lngd4j-cli/own.jar:" + root + "/lib/both.jar org")
+                .contains("-Dorg.lngd4j.commit=abc")
+                .doesNotContain("-Dorg.lngd4j.root");
+
+        assertThat(start("translate").waitFor(20, TimeUnit.SECONDS)).isTrue();
+        assertThat(Files.readString(arguments))
+                .contains(" -cp " + root + "/lib/pytorch/natives.jar:" + root + "/lib/lngd4j-cli/");
+        assertThat(Files.exists(root.resolve("target/lngd.lock"))).isFalse();
     }
 
     /** Nothing can be done for it then but that the next start waits. */
