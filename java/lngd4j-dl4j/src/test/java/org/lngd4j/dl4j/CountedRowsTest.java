@@ -91,4 +91,19 @@ class CountedRowsTest {
             assertThat(lngd.optimizer().health(0).statisticsUpdates()).isEqualTo(1);
         }
     }
+
+    @Test
+    void nothingIsCopiedWhereAMaskLeavesNothingOut() {
+        DataSet data = MaskTest.padded();
+        data.getFeaturesMaskArray().assign(1);
+        data.getLabelsMaskArray().assign(1);
+        MultiLayerNetwork net =
+                MaskTest.net(
+                        InputType.recurrent(MaskTest.INPUTS),
+                        MaskTest.dense(7),
+                        MaskTest.sequences());
+        CountedRows counted = counted(net, data);
+        assertThat(counted.of(net.getLayer(0), 30)).isNull();
+        assertThat(counted.of(net.getLayer(1), 30)).isNull();
+    }
 }
