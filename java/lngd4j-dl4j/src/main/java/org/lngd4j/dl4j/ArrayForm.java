@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package org.lngd4j.dl4j;
 
+import org.lngd4j.Convolution;
+import org.lngd4j.LayerSpec;
 import org.lngd4j.nativelib.LngdStateException;
 import org.nd4j.linalg.api.buffer.DataBuffer;
 import org.nd4j.linalg.api.ndarray.INDArray;
@@ -58,6 +60,21 @@ enum ArrayForm {
         }
         long odd = step % 2 == 0 ? step - 1 : step;
         return rows.get(NDArrayIndex.interval(0, odd, rows.size(0)), NDArrayIndex.all());
+    }
+
+    /**
+     * Whether each position of a sample is a row of its own, which nothing of another position
+     * enters: an embedding of sequences, a 1-D convolution with a kernel of 1.
+     */
+    boolean hasRows(LayerSpec spec) {
+        if (this == SEQUENCE_CONVOLUTION) {
+            Convolution.Axis axis = spec.convolution().axes().get(0);
+            return axis.kernel() == 1
+                    && axis.stride() == 1
+                    && axis.before() == 0
+                    && axis.after() == 0;
+        }
+        return this == SEQUENCE_FIRST || this == SEQUENCE_LAST;
     }
 
     INDArray inputs(INDArray a) {

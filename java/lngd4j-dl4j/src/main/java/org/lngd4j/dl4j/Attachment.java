@@ -77,8 +77,10 @@ final class Attachment {
         List<LayerSpec> specs = ours.stream().map(LayerChoice::spec).toList();
         this.arrays = Nd4jOptimizer.create(options, specs);
         this.optimizer = arrays.core();
+        CountedRows counted = new CountedRows(net, net.units(), net.outputs());
         for (LayerChoice choice : ours) {
-            LayerCapture capture = new LayerCapture(this, arrays, captures.list().size(), choice);
+            LayerCapture capture =
+                    new LayerCapture(this, arrays, counted, captures.list().size(), choice);
             captures.add(capture);
             decorations.add(new Decoration(capture.layer, capture));
         }

@@ -16,8 +16,7 @@ import org.lngd4j.LngdOptions;
  *
  * <p>DL4J refuses indices outside of the vocabulary itself, but cuts fractions off; LNGD keeps a
  * batch with a fraction out of its statistics. A mask of a sequence leaves deltas out, as DL4J
- * does, but the statistics see the masked positions too, as those of dense layers see masked
- * samples.
+ * does, and positions out of the statistics ({@link CountedRows}).
  */
 final class EmbeddingChoices {
     private EmbeddingChoices() {}

@@ -101,6 +101,11 @@ record GraphNetwork(ComputationGraph net) implements Network {
     }
 
     @Override
+    public long samples() {
+        return net.getInput(0).size(0);
+    }
+
+    @Override
     public Shadow shadow() {
         return new GraphShadow(net);
     }

@@ -27,6 +27,8 @@ final class LayerCapture implements BackpropWatch {
     private final long outputs;
     private final IActivation derivative;
     private final SampleBuffer buffer;
+    private final CountedRows counted;
+    private final boolean positions; // whether each position of a sample is a row of its own
     private final boolean provided;
     private final int limit;
     private DenseChain chain;
@@ -35,13 +37,20 @@ final class LayerCapture implements BackpropWatch {
     private LayerSamples samples;
     private boolean observed;
 
-    LayerCapture(Attachment attachment, Nd4jOptimizer arrays, int lngdIndex, LayerChoice choice) {
+    LayerCapture(
+            Attachment attachment,
+            Nd4jOptimizer arrays,
+            CountedRows counted,
+            int lngdIndex,
+            LayerChoice choice) {
         this.attachment = attachment;
         this.arrays = arrays;
+        this.counted = counted;
         this.lngdIndex = lngdIndex;
         this.layer = choice.layer();
         this.name = choice.name();
         this.form = choice.form();
+        this.positions = form.hasRows(choice.spec());
         this.outputs = choice.spec().outputs();
         this.derivative = choice.derivative();
         this.buffer = new SampleBuffer(arrays, lngdIndex);
@@ -100,8 +109,9 @@ final class LayerCapture implements BackpropWatch {
      *
      * @param from the layer that they are of, this one's shadow
      * @param masked whether the mask of the samples is in them already
+     * @param rows which of them count
      */
-    void observeGradients(Layer from, INDArray gradients, boolean masked) {
+    void observeGradients(Layer from, INDArray gradients, boolean masked, CountedRows rows) {
         INDArray a = form.inputs(from.input());
         INDArray g = form.signal(gradients);
         INDArray mask = masked || !form.masksSamples() ? null : from.getMaskArray();
@@ -109,14 +119,14 @@ final class LayerCapture implements BackpropWatch {
             g = g.dup();
             ArrayForm.mask(g, mask.castTo(DataType.FLOAT));
         }
-        a = form.spread(a, limit);
-        g = form.spread(g, limit);
-        if (a.dataType() == DataType.FLOAT) {
-            arrays.observe(lngdIndex, a, g, Signal.GRADIENTS);
-            return;
-        }
-        try (MemoryWorkspace outside = Nd4j.getMemoryManager().scopeOutOfWorkspaces()) {
-            arrays.observe(lngdIndex, a.castTo(DataType.FLOAT), g, Signal.GRADIENTS);
+        int[] part = rows.of(from, rows(a));
+        if (part == null) {
+            hand(form.spread(a, limit), form.spread(g, limit), Signal.GRADIENTS);
+        } else if (positions) {
+            handGroups(a, g, part, Signal.GRADIENTS);
+        } else if (part.length > 0) { // else padding only
+            a = form.spread(CountedRows.pick(a, part), limit);
+            hand(a, form.spread(CountedRows.pick(g, part), limit), Signal.GRADIENTS);
         }
     }
 
@@ -142,23 +152,65 @@ final class LayerCapture implements BackpropWatch {
         observed = true;
         INDArray inputs = form.inputs(layer.input());
         attachment.numberRows(inputs.size(0));
-        inputs = form.spread(inputs, limit);
-        preActivations = form.spread(preActivations, limit);
-        if (derivative == null && inputs.dataType() == DataType.FLOAT) {
-            // The memory belongs to a workspace, but the library reads it before this call returns:
-            // no copy.
-            arrays.observe(lngdIndex, inputs, form.signal(preActivations), Signal.PRE_ACTIVATIONS);
+        int[] part = counted.of(layer, rows(inputs));
+        if (part == null) {
+            observe(inputs, preActivations);
             return;
         }
         try (MemoryWorkspace outside = Nd4j.getMemoryManager().scopeOutOfWorkspaces()) {
-            INDArray floats = inputs.castTo(DataType.FLOAT);
-            if (derivative == null) {
-                arrays.observe(
-                        lngdIndex, floats, form.signal(preActivations), Signal.PRE_ACTIVATIONS);
-            } else {
-                INDArray slope = ActivationModel.slope(derivative, preActivations);
-                arrays.observe(lngdIndex, floats, form.signal(slope), Signal.GRADIENTS);
+            if (positions) {
+                handGroups(inputs, signal(preActivations), part, kind());
+            } else if (part.length > 0) { // else padding only
+                observe(CountedRows.pick(inputs, part), CountedRows.pick(preActivations, part));
             }
+        }
+    }
+
+    private void observe(INDArray inputs, INDArray preActivations) {
+        inputs = form.spread(inputs, limit);
+        preActivations = form.spread(preActivations, limit);
+        if (derivative == null) {
+            hand(inputs, form.signal(preActivations), kind());
+            return;
+        }
+        try (MemoryWorkspace outside = Nd4j.getMemoryManager().scopeOutOfWorkspaces()) {
+            hand(inputs, signal(preActivations), kind());
+        }
+    }
+
+    private Signal kind() {
+        return derivative == null ? Signal.PRE_ACTIVATIONS : Signal.GRADIENTS;
+    }
+
+    private INDArray signal(INDArray preActivations) {
+        return form.signal(
+                derivative == null
+                        ? preActivations
+                        : ActivationModel.slope(derivative, preActivations));
+    }
+
+    /** Samples, or samples and positions where each position is a row of its own. */
+    private long rows(INDArray inputs) {
+        return positions
+                ? inputs.size(0) * inputs.size(inputs.rank() == 2 ? 1 : 2)
+                : inputs.size(0);
+    }
+
+    private void handGroups(INDArray inputs, INDArray signal, int[] part, Signal kind) {
+        for (PositionGroups.Group group : PositionGroups.of(inputs, signal, part, limit)) {
+            hand(group.inputs(), group.signal(), kind);
+        }
+    }
+
+    private void hand(INDArray inputs, INDArray signal, Signal kind) {
+        if (inputs.dataType() == DataType.FLOAT) {
+            // The memory may be a workspace's, but the library reads it before this call returns:
+            // no copy.
+            arrays.observe(lngdIndex, inputs, signal, kind);
+            return;
+        }
+        try (MemoryWorkspace outside = Nd4j.getMemoryManager().scopeOutOfWorkspaces()) {
+            arrays.observe(lngdIndex, inputs.castTo(DataType.FLOAT), signal, kind);
         }
     }
 }

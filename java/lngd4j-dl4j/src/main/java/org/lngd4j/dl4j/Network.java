@@ -24,6 +24,9 @@ interface Network {
     /** The live layers that have the losses. */
     List<Layer> outputs();
 
+    /** Samples of the batch that is in the network now. */
+    long samples();
+
     /** A second network on the same parameters. */
     Shadow shadow();
 

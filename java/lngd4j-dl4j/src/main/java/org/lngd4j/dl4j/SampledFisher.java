@@ -56,6 +56,7 @@ final class SampledFisher {
         }
         List<Unit> theirs = net.units();
         List<Unit> mine = shadow.units();
+        CountedRows counted = new CountedRows(net, mine, shadow.outputs());
         for (int i = 0; i < mine.size(); i++) {
             Layer layer = mine.get(i).layer();
             if (layer == null) {
@@ -65,7 +66,7 @@ final class SampledFisher {
             for (LayerCapture capture : captures) {
                 if (capture.layer == theirs.get(i).layer()) {
                     positions.add(i);
-                    new Decoration(layer, new Watch(layer, capture)).install();
+                    new Decoration(layer, new Watch(layer, capture, counted)).install();
                 }
             }
         }
@@ -196,7 +197,8 @@ final class SampledFisher {
     }
 
     /** Takes g of one layer of the shadow, whose memory is read before DL4J uses it again. */
-    private record Watch(Layer layer, LayerCapture capture) implements BackpropWatch {
+    private record Watch(Layer layer, LayerCapture capture, CountedRows counted)
+            implements BackpropWatch {
         @Override
         public void before(INDArray preActivations) {
             // Only the derivative is wanted.
@@ -205,7 +207,7 @@ final class SampledFisher {
         @Override
         public void after(INDArray delta, boolean masked) {
             if (capture.wantsStatistics()) {
-                capture.observeGradients(layer, delta, masked);
+                capture.observeGradients(layer, delta, masked, counted);
             }
         }
     }

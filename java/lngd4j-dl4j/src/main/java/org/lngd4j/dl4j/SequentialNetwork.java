@@ -58,6 +58,11 @@ record SequentialNetwork(MultiLayerNetwork net) implements Network {
     }
 
     @Override
+    public long samples() {
+        return net.getInput().size(0);
+    }
+
+    @Override
     public Shadow shadow() {
         return new SequentialShadow(net);
     }

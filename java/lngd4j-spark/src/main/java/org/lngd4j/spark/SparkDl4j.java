@@ -27,7 +27,7 @@ public final class SparkDl4j {
     private SparkDl4j() {}
 
     /**
-     * Trains on rows.
+     * Trains on rows, read as {@link SparkLngd#train(Dataset, TorchNetwork, SparkOptions)} does.
      *
      * @param data the rows, such as those of a Parquet file
      * @param network what is trained; {@link Nd4jRows} makes arrays of columns
@@ -43,7 +43,7 @@ public final class SparkDl4j {
     }
 
     /**
-     * Trains on rows.
+     * Trains on rows, read as {@link SparkLngd#train(Dataset, TorchNetwork, SparkOptions)} does.
      *
      * @param data the rows, such as those of a Parquet file
      * @param network what is trained; {@link Nd4jRows} makes arrays of columns
@@ -59,7 +59,8 @@ public final class SparkDl4j {
             Dl4jNetwork<N, Row> network,
             SparkOptions options,
             Consumer<SparkProgress> progress) {
-        return train(data == null ? null : data.toJavaRDD(), network, options, progress);
+        notNull(data, network, options);
+        return train(DatasetRows.of(data, options.ranks()), network, options, progress);
     }
 
     /**
@@ -80,10 +81,7 @@ public final class SparkDl4j {
             Dl4jNetwork<N, S> network,
             SparkOptions options,
             Consumer<SparkProgress> progress) {
-        if (data == null || network == null || options == null) {
-            throw new LngdArgumentException(
-                    (data == null ? "data" : network == null ? "network" : "options") + " is null");
-        }
+        notNull(data, network, options);
         List<RankResult> results =
                 BarrierJob.run(
                         data,
@@ -97,5 +95,12 @@ public final class SparkDl4j {
             throw new UncheckedIOException(e);
         }
         return TrainedNetwork.of(model, results);
+    }
+
+    private static void notNull(Object data, Object network, Object options) {
+        if (data == null || network == null || options == null) {
+            throw new LngdArgumentException(
+                    (data == null ? "data" : network == null ? "network" : "options") + " is null");
+        }
     }
 }

@@ -35,9 +35,14 @@ public final class SparkLngd {
     private SparkLngd() {}
 
     /**
-     * Trains on rows.
+     * Trains on rows. Files are read in partitions that depend on the number of ranks, not on that
+     * of the executors that have registered, so that the same files give the same batches; unless
+     * {@code spark.sql.leafNodeDefaultParallelism}, {@code spark.sql.files.minPartitionNum} or
+     * {@code spark.default.parallelism} say how many. The first of these is set for this session
+     * while the query is planned.
      *
-     * @param data the rows, such as those of a Parquet file
+     * @param data the rows, such as those of a Parquet file; those that come out of a shuffle (a
+     *     join, a sort) have an order that Spark does not promise
      * @param network what is trained; {@link Rows} makes tensors of columns
      * @param options how
      * @param <M> the module
@@ -48,7 +53,8 @@ public final class SparkLngd {
     public static <M extends Module> TrainedNetwork<M> train(
             Dataset<Row> data, TorchNetwork<M, Row> network, SparkOptions options) {
         notNull("data", data);
-        return train(data.toJavaRDD(), network, options, null);
+        notNull("options", options);
+        return train(DatasetRows.of(data, options.ranks()), network, options, null);
     }
 
     /**

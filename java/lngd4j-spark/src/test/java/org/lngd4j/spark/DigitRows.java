@@ -32,7 +32,10 @@ final class DigitRows {
         SparkSession spark =
                 SparkSession.builder().sparkContext(TestCluster.get().sc()).getOrCreate();
         String file = folder.toUri().toString();
-        spark.createDataFrame(images(), type).write().parquet(file);
+        // One file: Spark cuts rows of the driver by the executors that have registered.
+        spark.createDataFrame(TestCluster.get().parallelize(images(), 1), type)
+                .write()
+                .parquet(file);
         return spark.read().parquet(file);
     }
 

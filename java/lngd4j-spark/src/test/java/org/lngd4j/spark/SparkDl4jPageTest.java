@@ -76,6 +76,14 @@ class SparkDl4jPageTest {
         assertThat(right).isGreaterThan(150); // 20 by chance
     }
 
+    /** The same rows in another file, read when other executors may have come. */
+    @Test
+    void twoRunsHaveTheSameBits() {
+        MultiLayerNetwork one = train(DigitRows.parquet(folder.resolve("one")));
+        MultiLayerNetwork two = train(DigitRows.parquet(folder.resolve("two")));
+        assertThat(one.params()).isEqualTo(two.params());
+    }
+
     @Test
     void thePageHasThisProgram() throws IOException {
         DigitRows.checkShown(SparkDl4jPageTest.class);

@@ -77,6 +77,18 @@ class SparkPageTest {
                 .isGreaterThan(150); // 20 by chance
     }
 
+    /** The same rows in another file, read when other executors may have come. */
+    @Test
+    void twoRunsHaveTheSameBits() {
+        Mlp one = train(DigitRows.parquet(folder.resolve("one")));
+        Mlp two = train(DigitRows.parquet(folder.resolve("two")));
+        for (long i = 0; i < one.parameters().size(); i++) {
+            assertThat(torch.equal(one.parameters().get(i), two.parameters().get(i)))
+                    .as("parameter %d", i)
+                    .isTrue();
+        }
+    }
+
     @Test
     void thePageHasThisProgram() throws IOException {
         DigitRows.checkShown(SparkPageTest.class);
