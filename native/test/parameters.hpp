@@ -32,7 +32,7 @@ class ParameterNetwork {
     std::int64_t rows = 1;
   };
   ParameterNetwork(const lngd_config& config, const std::vector<lngd_layer_config>& layers, const Options& options)
-      : options_(options), layers_(layers), optimizer_(config, layers) {
+      : options_(options), config_(config), layers_(layers), optimizer_(config, layers) {
     if (options.stream) REQUIRE_OK(lngd_set_stream(optimizer_.handle(), options.stream));
     std::vector<lngd_binding> bindings;
     for (std::size_t l = 0; l < layers.size(); ++l) {
@@ -63,8 +63,10 @@ class ParameterNetwork {
       Tensor inputs(6, layer.inputs), signal(6, layer.outputs);
       inputs.fill(random_matrix(6, layer.inputs, &random));
       signal.fill(random_matrix(6, layer.outputs, &random));
-      REQUIRE_OK(lngd_observe(optimizer_.handle(), static_cast<int>(l), inputs.pointer(), signal.pointer(),
-                              LNGD_SIGNAL_PRE_ACTIVATIONS));
+      const bool provided = config_.fisher == LNGD_FISHER_PROVIDED;
+      REQUIRE_OK(lngd_observe(
+          optimizer_.handle(), static_cast<int>(l), inputs.pointer(), signal.pointer(),
+          provided ? static_cast<int>(LNGD_SIGNAL_GRADIENTS) : static_cast<int>(LNGD_SIGNAL_PRE_ACTIVATIONS)));
     }
   }
   // What follows a step: a framework that subtracts gradients does so.
@@ -140,6 +142,7 @@ class ParameterNetwork {
   }
 
   Options options_;
+  lngd_config config_;
   std::vector<lngd_layer_config> layers_;
   Optimizer optimizer_;
   std::vector<std::unique_ptr<Tensor>> weights_, gradients_;

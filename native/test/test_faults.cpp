@@ -43,6 +43,7 @@ bool is_embedding(Net net) { return net == Net::Embedding || net == Net::Embeddi
 lngd_config config_of(Net net) {
   lngd_config config = fault_case(0).config;
   if (net == Net::Reduced || net == Net::Shared) config.rate = LNGD_RATE_NONE;
+  if (net == Net::WithParameter) config.gradient_clipping = 0.5;
   if (!has_second_factor(net)) return config;
   config.approximation = LNGD_APPROXIMATION_KFAC;
   config.fisher = LNGD_FISHER_PROVIDED;

@@ -21,6 +21,9 @@ void append(std::vector<std::uint8_t>* bytes, const T* data, std::size_t count) 
 Training::Training(const Case& what) : case_(what) {
   optimizer_ = std::make_unique<Optimizer>(case_.config, case_.layers);
   if (case_.stream) REQUIRE_OK(lngd_set_stream(optimizer_->handle(), case_.stream));
+  if (case_.loss_scale != 1)
+    REQUIRE_OK(lngd_set_gradient_scale(optimizer_->handle(), case_.loss_scale, nullptr, case_.scaled_signals ? 1 : 0,
+                                       nullptr));
   Random random(case_.seed * 7919 + 13);
   std::vector<lngd_binding> bindings;
   for (int l = 0; l < count(); ++l) {
@@ -190,16 +193,26 @@ void Training::observe(int l, const Batch& data) {
   }
 }
 
+Training::Batch Training::scaled(Batch data) const {
+  const auto scale = [this](twin::Matrix& m) {
+    for (double& x : m.values) x *= case_.loss_scale;
+  };
+  scale(data.gradient);
+  scale(data.deltas);
+  if (data.signal_kind == LNGD_SIGNAL_GRADIENTS && case_.scaled_signals) scale(data.signal);
+  return data;
+}
+
 void Training::step(double factor) {
   std::vector<Batch> batches;
   std::vector<lngd_samples> samples;
   for (int l = 0; l < count(); ++l) {
     batches.push_back(batch(l));
-    const Batch& data = batches.back();
+    const Batch data = scaled(batches.back());
     twin::Layer& twin = twins_[static_cast<std::size_t>(l)];
     CHECK_EQ(optimizer_->needs_statistics(l), twin.statistics_due());
     observe(l, data);
-    twin.observe(data.inputs, data.signal, data.signal_kind, data.size.positions());
+    twin.observe(batches.back().inputs, batches.back().signal, data.signal_kind, data.size.positions());
     Tensors& tensors = tensors_[static_cast<std::size_t>(l)];
     tensors.weight_gradients->fill(data.gradient);
     for (std::int64_t i = 0; i < twin.rows(); ++i)
@@ -236,6 +249,7 @@ void Training::step(double factor) {
   images_.clear();
 
   take_signal_reference();
+  clip(batches);
   for (int l = 0; l < count(); ++l) {
     const auto k = static_cast<std::size_t>(l);
     if (case_.update == LNGD_UPDATE_GRADIENTS)
@@ -259,6 +273,23 @@ void Training::step(double factor) {
     weight_error_[k] += 2 * kEps * norm(twin.weights());
   }
   ++step_;
+}
+
+// g <- min(1, largest / (norm + 1e-6)) g, for the twins.
+void Training::clip(std::vector<Batch>& batches) {
+  const double largest = case_.config.gradient_clipping;
+  if (largest == 0) return;
+  double square = 0;
+  for (const Batch& data : batches)
+    for (const double g : data.gradient.values) square += g * g;
+  double seen = 0;
+  REQUIRE_OK(lngd_gradient_norm(plan_, &seen));
+  // Gradients of a scaled loss were rounded once more, but for a power of two.
+  CHECK_NEAR(seen, std::sqrt(square), (1e-13 + (case_.loss_scale == 1 ? 0 : kEps)) * std::sqrt(square));
+  const double factor = std::min(1.0, largest / (std::sqrt(square) + 1e-6));
+  if (factor < 1) ++clipped_;
+  for (Batch& data : batches)
+    for (double& g : data.gradient.values) g *= factor;
 }
 
 // S0 = exp(mean over the layers of ln(alpha_l beta_l)) at the first inversion, of layers that have had a signal.
@@ -351,6 +382,13 @@ std::vector<std::uint8_t> Training::bits() const {
     append(&bytes, &health, 1);
   }
   return bytes;
+}
+
+std::vector<std::uint8_t> bits_of_case(const Case& what) {
+  const Scope scope("case " + what.name);
+  Training training(what);
+  for (int t = 0; t < what.steps; ++t) training.step(1 - 0.1 * t / what.steps);
+  return training.bits();
 }
 
 std::vector<std::uint8_t> run_case(const Case& what) {

@@ -23,6 +23,8 @@ struct Case {
   std::int64_t batch = 16;
   int steps = 5;
   int update = LNGD_UPDATE_WEIGHTS;
+  double loss_scale = 1;                         // S: gradients and deltas are S times as large
+  bool scaled_signals = true;                    // and signals that are gradients
   int signal_kind = LNGD_SIGNAL_PRE_ACTIVATIONS; // PROVIDED layers get gradients whatever this says
   int micro_batches = 1;
   bool strided_observe = false; // through lngd_observe_strided (compact layout only)
@@ -67,6 +69,7 @@ class Training {
   Optimizer& optimizer() { return *optimizer_; }
   lngd_plan* plan() const { return plan_; }
   const twin::Layer& reference(int layer) const { return twins_[static_cast<std::size_t>(layer)]; }
+  int clipped() const { return clipped_; } // steps whose gradients were longer than gradient_clipping
   int count() const { return static_cast<int>(case_.layers.size()); }
 
  private:
@@ -83,6 +86,8 @@ class Training {
   };
 
   Batch batch(int layer) const;
+  // What the library is given of a batch: of a scaled loss.
+  Batch scaled(Batch data) const;
   Layout layout(int layer, int role) const;
   ImageLayout image_layout(int layer, int role) const;
   void observe(int layer, const Batch& data);
@@ -102,6 +107,7 @@ class Training {
   twin::Matrix factor(int layer, int field) const; // PHI or PHI_INVERSE with the zeros that are not stored
   void observe_images(int layer, const Batch& data);
   void apply_gradient(int layer);
+  void clip(std::vector<Batch>& batches);
   void take_signal_reference();
   void compare_layer(int layer) const;
   void compare_psi(int layer) const;
@@ -116,8 +122,11 @@ class Training {
   std::vector<std::unique_ptr<OnDevice>> batches_there_; // read until the step has been called
   std::vector<twin::Layer> twins_;
   std::vector<double> weight_error_, momentum_error_; // bounds on the distance from the twin, accumulated
-  int step_ = 0;
+  int step_ = 0, clipped_ = 0;
 };
+
+// The bits of the end of a run, for what the twin does not have: EKFAC, orthogonalise.
+std::vector<std::uint8_t> bits_of_case(const Case& what);
 
 // Makes a run of the case, compares at every step, and returns the bits of the end.
 std::vector<std::uint8_t> run_case(const Case& what);

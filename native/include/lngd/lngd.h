@@ -31,8 +31,8 @@
  *   - NULL, stale (destroyed) and foreign handles are detected and give LNGD_INVALID_HANDLE.
  *   - A handle may be used from any thread, but by one at a time: a call that meets another one in progress on
  *     the same optimizer (or on one of its plans) returns LNGD_BUSY at once.
- *   - The library keeps no pointer to a caller's memory after a call returns, with one exception: a plan keeps
- *     the tensors that it was created with.
+ *   - The library keeps no pointer to a caller's memory after a call returns, with two exceptions: a plan keeps
+ *     the tensors that it was created with, and an optimizer those of lngd_set_gradient_scale.
  *   - float32 storage everywhere; inner products and norms: float32 over at most 512 terms, then double.
  *   - Same inputs, same build, same processor, same thread count: same bits.
  */
@@ -325,19 +325,33 @@ typedef struct lngd_config {
   int32_t soft_trust;          /* 0 or 1: the trust ratio is multiplied by s = min(1, 2 ||D|| / usual), usual the
                                   geometric mean of ||D|| over the steps of the layer, weights falling by 0.95 a step:
                                   a gradient that all but vanishes no longer makes a full step (ours) */
-  int32_t output_bound;    /* 0 or 1: in the output layer (output not HIDDEN, and not the only layer) the trust ratio
-                              takes min(||W||, ||W_0||) for ||W||, W_0 the weights of its first step; without it
-                              steps in proportion to ||W|| make it grow exponentially (ours). Does nothing where
-                              ||W_0|| <= 1e-3 */
-  double output_decay;     /* >= 0: weight_decay of such an output layer is multiplied by this while ||W|| >
-                              ||W_0||; 1: not */
-  double second_damping;   /* > 0: lambda_Psi of RELATIVE and SIGNAL is multiplied by this; 1: not */
-  double signal_reference; /* * S0 >= 0 of SIGNAL; 0: exp(mean over the layers of ln(alpha_l beta_l)) of all layers
-                              that have an average at the first inversion, then held */
-  int32_t orthogonalise;   /* 0 or 1: whitened orthogonalisation, see below. KFAC and TKFAC with trust ALWAYS and rate
-                              NONE */
-  int32_t reserved;        /* 0 */
+  int32_t output_bound;     /* 0 or 1: in the output layer (output not HIDDEN, and not the only layer) the trust ratio
+                               takes min(||W||, ||W_0||) for ||W||, W_0 the weights of its first step; without it
+                               steps in proportion to ||W|| make it grow exponentially (ours). Does nothing where
+                               ||W_0|| <= 1e-3 */
+  double output_decay;      /* >= 0: weight_decay of such an output layer is multiplied by this while ||W|| >
+                               ||W_0||; 1: not */
+  double second_damping;    /* > 0: lambda_Psi of RELATIVE and SIGNAL is multiplied by this; 1: not */
+  double signal_reference;  /* * S0 >= 0 of SIGNAL; 0: exp(mean over the layers of ln(alpha_l beta_l)) of all layers
+                               that have an average at the first inversion, then held */
+  int32_t orthogonalise;    /* 0 or 1: whitened orthogonalisation, see below. KFAC and TKFAC with trust ALWAYS and rate
+                               NONE */
+  int32_t reserved;         /* 0 */
+  double gradient_clipping; /* >= 0: largest norm of all gradients of a plan together, see below; 0: not clipped */
 } lngd_config;
+
+/* gradient_clipping: as torch.nn.utils.clip_grad_norm_ has it, lngd_step takes c G for the gradient G of every layer
+ * and PARAMETER of its plan, c = min(1, gradient_clipping / (norm + 1e-6)), norm^2 = the sum of the squares of all
+ * their elements, weights and biases, in double. The caller's gradients are scaled as they are read, and not changed.
+ * What is clipped is the gradient alone: COUPLED decay is added to it afterwards. Where the norm is NaN or Inf no layer
+ * of the plan moves (skipped_steps), sound ones neither. lngd_gradient_norm tells the norm.
+ *
+ * A trust ratio ALWAYS gives a layer a step of the same length whatever c is. Clipping then changes only what a step
+ * counts beside others: in the average of gradients that is orthogonalise's momentum, in soft_trust, beside COUPLED
+ * decay, and in the moments of a PARAMETER. It shortens the steps themselves where trust is OFF, and with CAP where
+ * they are below the cap; alpha_l does not change. Ranks of data-parallel training clip alike, as their gradients are
+ * reduced before the step.
+ */
 
 /* orthogonalise (ours): momentum tau_m averages gradients, and the whitened average is
  * orthogonalised by two quintic Newton-Schulz steps, as Muon does by five (K. Jordan 2024), before it is mapped back:
@@ -795,6 +809,35 @@ LNGD_API lngd_status lngd_plan_create(lngd_optimizer* optimizer, const lngd_bind
                                       int32_t update, lngd_plan** out);
 LNGD_API lngd_status lngd_plan_destroy(lngd_plan* plan);
 
+/* Mixed precision: a loss that was multiplied by S, as torch.amp.GradScaler does to keep small gradients inside of
+ * float16. From now on the gradients of every plan and the deltas of lngd_samples are S times what they stand for, and
+ * each step divides by S what it reads: gradients as they are read, and before they are clipped, squares of deltas (and
+ * signals) in their sums. All that is observed for an update, and the gradients of its step, have the same S.
+ *
+ *   - scale: S where scale_at is NULL; finite, above 0. 1 at first
+ *   - scale_at: a float32 tensor of one element that holds S, or NULL. An S that is not finite, or whose inverse is no
+ *     normal float above 0, keeps the step out, whichever way it was given
+ *   - signals: 1: what is observed as LNGD_SIGNAL_GRADIENTS is S times what it stands for too, as where it comes from
+ *     the backward pass of that loss; 0: it is not
+ *   - found_inf: a float32 tensor of one element, or NULL: anything but 0 keeps the step out
+ *
+ * Both tensors are read by each lngd_step, lngd_refresh (scale_at alone: whether gradients overflowed is not known
+ * then) and lngd_replay until this is called again: host memory during the call, device memory by the device, in the
+ * order of the caller's stream, where the host waits for nothing. So they must stay where they are; (1, NULL, 0,
+ * NULL) ends it. A graph reads what was set before the lngd_replay of its launch.
+ *
+ * A step that is kept out is one that the caller did not take, as far as the device knows: no layer moves
+ * (skipped_steps counts it; with LNGD_UPDATE_GRADIENTS the gradients are set to 0), weights, momentum, moments and
+ * averages of all kinds stay as they are, and what was observed for it is dropped without being counted in
+ * skipped_statistics. Averages that lngd_refresh took before stay taken. The host is not told: `steps`, by which
+ * statistics and inverses fall due, counts the step, inverses that are due are made of the averages that there are, and
+ * a layer that has no average yet asks for statistics at each step until it has. Ranks of data-parallel training need
+ * the same S and flag on all of them.
+ *
+ * Not part of the state. Errors: LNGD_INVALID_ARGUMENT; LNGD_INVALID_STATE while the stream is being captured. */
+LNGD_API lngd_status lngd_set_gradient_scale(lngd_optimizer* optimizer, double scale, const lngd_tensor* scale_at,
+                                             int32_t signals, const lngd_tensor* found_inf);
+
 /* New addresses (of element 0) for the tensors of a plan, as a framework needs that frees its gradients after each
  * step. Each array has `count` entries, one for each binding in the plan's order; count has to be the plan's. An array
  * that is NULL keeps the addresses it stands for. Entries of `biases` and `bias_gradients` are ignored where the layer
@@ -868,6 +911,12 @@ LNGD_API lngd_status lngd_refresh(lngd_plan* plan);
  * once, not again and again. CPU: allowed = 0. Errors: LNGD_INVALID_STATE while averaged weights are swapped in or the
  * stream is being captured. */
 LNGD_API lngd_status lngd_replay(lngd_plan* plan, double factor, int32_t* allowed);
+
+/* Writes to *norm the norm of all gradients of the plan in its last lngd_step or replayed step, as they were before
+ * they were clipped; NaN or Inf where one of them was; divided by the S of lngd_set_gradient_scale. Waits for what was
+ * asked of the optimizer. Errors: LNGD_INVALID_STATE where gradient_clipping is 0, before the first step, and while the
+ * stream is being captured. */
+LNGD_API lngd_status lngd_gradient_norm(const lngd_plan* plan, double* norm);
 
 /* Exchanges the weights of the plan's tensors with the averaged weights kept by the library; a second call exchanges
  * them back, to the same bits. *swapped (may be NULL) tells whether averages are in the tensors now. Before the first

@@ -69,6 +69,20 @@ lngd_status lngd_set_stream(lngd_optimizer* handle, void* stream) {
   return guard([&] { Locked(handle).optimizer().set_stream(stream); });
 }
 
+lngd_status lngd_set_gradient_scale(lngd_optimizer* handle, double scale, const lngd_tensor* scale_at, int32_t signals,
+                                    const lngd_tensor* found_inf) {
+  return guard([&] {
+    const Locked locked(handle);
+    Optimizer& optimizer = locked.optimizer();
+    Optimizer::ScaleSource source;
+    source.scale = scale_at ? 1 : scale;
+    source.signals = signals;
+    source.at = scalar(optimizer, scale_at, "scale_at", source.at_device);
+    source.found_inf = scalar(optimizer, found_inf, "found_inf", source.found_inf_device);
+    optimizer.set_gradient_scale(source);
+  });
+}
+
 lngd_status lngd_synchronize(lngd_optimizer* handle) {
   return guard([&] { Locked(handle).optimizer().synchronize(); });
 }

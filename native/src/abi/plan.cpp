@@ -136,6 +136,13 @@ lngd_status lngd_replay(lngd_plan* handle, double factor, int32_t* allowed) {
   });
 }
 
+lngd_status lngd_gradient_norm(const lngd_plan* handle, double* norm) {
+  return guard([&] {
+    require_pointer(norm, "norm");
+    *norm = Locked(handle).plan().gradient_norm();
+  });
+}
+
 lngd_status lngd_swap_averages(lngd_plan* handle, int32_t* swapped) {
   return guard([&] {
     const bool in = Locked(handle).plan().swap_averages();

@@ -35,7 +35,7 @@ bool check_header(const Optimizer& optimizer, const lngd_tensor* t, const char* 
           int{t->dtype_code}, ", bits ", int{t->dtype_bits}, ", lanes ", t->dtype_lanes,
           "), allowed is float32 (2, 32, 1)");
   require(t->ndim == rank, name, "->ndim is ", t->ndim, ", allowed is ", rank);
-  require(t->shape != nullptr, name, "->shape is NULL, allowed is an array of ndim sizes");
+  require(t->shape != nullptr || rank == 0, name, "->shape is NULL, allowed is an array of ndim sizes");
   return device;
 }
 
@@ -171,6 +171,14 @@ Strided vector(const Optimizer& optimizer, const lngd_tensor* t, const char* nam
   const int64_t stride = t->strides ? t->strides[0] : 1;
   check_stride(name, stride, t->shape[0]);
   return {start(t), stride, 1, device};
+}
+
+const float* scalar(const Optimizer& optimizer, const lngd_tensor* t, const char* name, bool& device) {
+  if (!t) return nullptr;
+  require(t->ndim >= 0 && t->ndim <= 4, name, "->ndim is ", t->ndim, ", allowed is 0 to 4 for one element");
+  device = check_header(optimizer, t, name, t->ndim);
+  for (int axis = 0; axis < t->ndim; ++axis) check_size(name, "elements along an axis", t->shape[axis], 1);
+  return start(t);
 }
 
 Strided weight_matrix(const Optimizer& optimizer, const lngd_tensor* t, const char* name,

@@ -25,6 +25,9 @@ Matrix batch(const Optimizer& optimizer, const lngd_tensor* tensor, const char* 
 // rank 1, as a column: rs is the stride.
 Strided vector(const Optimizer& optimizer, const lngd_tensor* tensor, const char* name, int64_t length);
 
+// A tensor of one element, of any rank; nullptr where it is NULL.
+const float* scalar(const Optimizer& optimizer, const lngd_tensor* tensor, const char* name, bool& device);
+
 // The weights or weight gradients of a layer as outputs x inputs: rank 2 or, of a convolution, one axis more than it
 // has spatial ones, then two: (m, channels of a group, kernel...), whose axes behind the first have one stride
 // together.

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "backend/gradient_scale.h"
 #include "backend/layout.h"
 #include "lngd/lngd.h"
 
@@ -107,6 +108,23 @@ struct LayerShape {
   int64_t second_floats() const { return second_matrix() ? second.floats() : 0; }
 };
 
+// What the squares of a layer's signals are multiplied by where they are S times what they stand for; whether Phi is
+// made of them too. psi, and TKFAC's Psi, are ratios, in which S does not show.
+LNGD_INLINE double signal_square(bool gradients, const GradientScale& scale) {
+  return gradients ? scale.signals * scale.signals : 1.0;
+}
+// Whether sums of squares that are divided by `count` stay numbers of float when they are multiplied by `signal` on
+// top: `largest` bounds what they add up to.
+LNGD_INLINE bool scales_within_float(double signal, double largest, double count) {
+  return signal == 1.0 || (largest * signal < kOverflow && signal / count >= kSmallestFactor);
+}
+inline double signal_square(const LayerShape& shape, const GradientScale& scale) {
+  return signal_square(shape.fisher == LNGD_FISHER_PROVIDED, scale);
+}
+inline bool phi_has_signals(const LayerShape& shape) {
+  return shape.approximation != LNGD_APPROXIMATION_KFAC && shape.approximation != LNGD_APPROXIMATION_EKFAC;
+}
+
 // Backend memory of a layer.
 struct LayerMemory {
   float* phi_sum;           // blocks.floats(), lower triangles; nullptr where Phi is diagonal, then
@@ -192,6 +210,7 @@ struct StepArgs {
   double factor;
   Plan* plan;
   bool captured; // begin_step to end_step: recorded into a graph, not run
+  Scaling scaling = {};
 };
 
 // Row quantities, for lngd_fisher_rows: compact outputs, each may be nullptr; r and c are rows x groups.
@@ -259,6 +278,8 @@ struct Backend {
   void (*end_step)(Context&, const StepArgs&);
   // Whether a step of this plan can be captured into a graph.
   bool (*capturable)(const Plan*);
+  // The norm of all gradients, divided by the scale, in the last step of a plan that clips them.
+  double (*gradient_norm)(Context*, const Plan*);
   // Hands the settings of `args` to the next launch of a graph that holds a step of args.plan.
   void (*begin_replay)(Context&, const StepArgs&);
   // q, r, c of a batch (host memory), for tests and golden vectors. Of a convolution: rows are sample * positions +

@@ -40,7 +40,7 @@ struct DeviceHooks {
 // Everything that crosses the border, by size, and a number for changes that sizes do not show.
 struct LibraryFingerprint {
   uint32_t version = (LNGD_VERSION_MAJOR << 16) | (LNGD_VERSION_MINOR << 8) | LNGD_VERSION_PATCH;
-  uint32_t interface_number = 4;
+  uint32_t interface_number = 5;
   uint32_t sizes[9] = {sizeof(Backend),    sizeof(LayerRecord), sizeof(LayerShape),  sizeof(StatisticsArgs),
                        sizeof(StepLayer),  sizeof(StepArgs),    sizeof(lngd_config), sizeof(lngd_backend_description),
                        sizeof(DeviceHooks)};

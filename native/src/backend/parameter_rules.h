@@ -48,9 +48,10 @@ struct ParameterStep {
   float correct1, correct2;           // 1 / (1 - beta^t)
   float epsilon;
   float momentum;
-  float zeta;    // -e
-  float decay;   // e weight_decay
-  float average; // c / (c + t - 1)
+  float zeta;     // -e
+  float decay;    // e weight_decay
+  float average;  // c / (c + t - 1)
+  float gradient; // what G is multiplied by (gradient_scale.h)
 };
 
 // base^exponent by squaring, good to exponent 2^-53 of itself. Not pow, which on a device is a call that costs
@@ -66,7 +67,7 @@ LNGD_INLINE double power(double base, int64_t exponent) {
 
 // `moves`: steps that moved it, this one counted. zeta and decay are the record's; the first pass needs neither.
 LNGD_INLINE ParameterStep parameter_step(const ParameterRules& rules, int64_t moves, double zeta, double decay,
-                                         double averaging_window) {
+                                         double averaging_window, float gradient) {
   const double t = static_cast<double>(moves);
   ParameterStep k{};
   k.keep1 = static_cast<float>(rules.beta1);
@@ -80,6 +81,7 @@ LNGD_INLINE ParameterStep parameter_step(const ParameterRules& rules, int64_t mo
   k.zeta = static_cast<float>(zeta);
   k.decay = static_cast<float>(decay);
   k.average = static_cast<float>(averaging_window / (averaging_window + t - 1.0));
+  k.gradient = gradient;
   return k;
 }
 

@@ -252,6 +252,7 @@ void validate(const lngd_config& c) {
   }
   check_range("trust_depth_slope", c.trust_depth_slope, 0, true, 1e6, false);
   check_range("averaging_window", c.averaging_window, 0, true, kLargest, false);
+  check_range("gradient_clipping", c.gradient_clipping, 0, false, kLargest, false);
 }
 
 void validate(const lngd_config& config, const lngd_layer_config& layer, int32_t index) {
@@ -369,6 +370,7 @@ uint64_t config_hash(const lngd_config& c, const lngd_layer_config* layers, int3
   if (c.output_decay != 1) mix(c.output_decay);
   if (c.second_damping != 1) mix(c.second_damping);
   if (c.orthogonalise != 0) mix(c.orthogonalise);
+  if (c.gradient_clipping != 0) mix(c.gradient_clipping);
   for (int32_t i = 0; i < count; ++i) {
     const lngd_layer_config& l = layers[i];
     mix(l.kind), mix(l.inputs), mix(l.outputs), mix(l.bias), mix(l.activation), mix(l.activation_parameter);

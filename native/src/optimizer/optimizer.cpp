@@ -175,6 +175,33 @@ void Optimizer::release_layers() {
   release_sums();
 }
 
+void Optimizer::set_gradient_scale(const ScaleSource& source) {
+  require(source.at != nullptr || (std::isfinite(source.scale) && source.scale > 0), "scale is ", source.scale,
+          ", allowed is a finite number above 0");
+  require(source.signals == 0 || source.signals == 1, "signals is ", source.signals, ", allowed is 0 or 1");
+  require_no_capture();
+  scale_ = source;
+}
+
+Scaling Optimizer::scaling(bool with_flag) const {
+  const auto read_host = [](const float* at) {
+    float value;
+    std::memcpy(&value, at, sizeof value); // at any byte address
+    return value;
+  };
+  Scaling scaling;
+  scaling.inverse = 1 / scale_.scale;
+  scaling.signals = scale_.signals;
+  if (scale_.at && scale_.at_device) scaling.scale = scale_.at;
+  if (scale_.at && !scale_.at_device) scaling.inverse = 1.0 / static_cast<double>(read_host(scale_.at));
+  if (!with_flag || !scale_.found_inf) return scaling;
+  if (scale_.found_inf_device)
+    scaling.found_inf = scale_.found_inf;
+  else
+    scaling.skip = read_host(scale_.found_inf) != 0.0f;
+  return scaling;
+}
+
 void Optimizer::set(int32_t setting, double value) { apply_setting(config_, setting, value); }
 
 const Layer& Optimizer::layer(int32_t index) const {

@@ -65,6 +65,15 @@ class Optimizer {
   void device_free(void* memory);
   void device_copy(void* to, const void* from, int64_t bytes) const;
 
+  // What gradients are multiplied by, and the flag that keeps a step out (lngd_set_gradient_scale).
+  struct ScaleSource {
+    double scale = 1; // where `at` is nullptr
+    const float *at = nullptr, *found_inf = nullptr;
+    bool at_device = false, found_inf_device = false;
+    int32_t signals = 0;
+  };
+  void set_gradient_scale(const ScaleSource& source);
+
   const lngd_config& config() const { return config_; }
   void set(int32_t setting, double value);
 
@@ -117,6 +126,8 @@ class Optimizer {
   friend class StepPlan;
 
   void allocate_layer(Layer& layer);
+  // Of a step that begins now: host memory is read here. Without the flag where it is not known yet.
+  Scaling scaling(bool with_flag) const;
   void allocate_sums();
   void release_sums();
   int64_t sums_bytes() const;
@@ -183,6 +194,7 @@ class Optimizer {
   bool sums_closed_ = false;    // between lngd_sums_close and lngd_sums_reduced
   bool reduction_ = false;      // a step waits for lngd_sums_reduced
   int64_t sample_offset_ = 0;
+  ScaleSource scale_;
   lngd_times times_{};
   mutable std::string lost_; // the first message of a lost device
   uint64_t hash_;

@@ -155,7 +155,7 @@ void StepPlan::check_sums() const {
 }
 
 StepArgs StepPlan::arguments(double factor, bool captured) {
-  return StepArgs{steps_.data(), size(), update_, &optimizer_.config_, factor, plan_, captured};
+  return StepArgs{steps_.data(), size(), update_, &optimizer_.config_, factor, plan_, captured, scaling_};
 }
 
 // Neither flag is ever lost again: once both are there, a step has nothing to ask of the device. Nor has it before the
@@ -240,6 +240,7 @@ void StepPlan::update_factors(bool early) {
 }
 
 void StepPlan::count_step() {
+  stepped_ = true;
   for (Layer* layer : layers_) {
     ++layer->steps;
     layer->refreshed = layer->reduced = false;
@@ -265,6 +266,7 @@ void StepPlan::step(double factor, const Samples* samples) {
     on_device &= layers_[i]->shape.positional() ? samples[i].conv_inputs.device && samples[i].conv_deltas.device
                                                 : samples[i].inputs.device && samples[i].deltas.device;
   }
+  scaling_ = optimizer_.scaling(true);
   if (captured && !(on_device && backend.capturable(plan_)))
     fail(LNGD_INVALID_STATE, "the stream of lngd_set_stream is being captured, and a tensor of this step lies in host ",
          "memory; allowed is device memory for all of them");
@@ -292,6 +294,7 @@ void StepPlan::step(double factor, const Samples* samples) {
 void StepPlan::refresh() {
   optimizer_.require_no_capture();
   check_sums();
+  scaling_ = optimizer_.scaling(false);
   mark_due(true);
   update_factors(true);
   if (optimizer_.shared()) optimizer_.publish_inverses();
@@ -312,10 +315,21 @@ bool StepPlan::replay(double factor) {
     if (!layer->has_inverse || layer->inverse_stale || layer->observed_samples > 0 || (due && !layer->refreshed))
       return false;
   }
+  scaling_ = optimizer_.scaling(true);
   backend.begin_replay(*optimizer_.context_, arguments(factor, false));
   optimizer_.check_device();
   count_step();
   return true;
+}
+
+double StepPlan::gradient_norm() const {
+  if (!(optimizer_.config_.gradient_clipping > 0))
+    fail(LNGD_INVALID_STATE, "gradient_clipping is 0 in the configuration: no norm is taken of the gradients");
+  if (!stepped_) fail(LNGD_INVALID_STATE, "the plan has taken no step yet, whose gradients would have a norm");
+  optimizer_.require_no_capture();
+  const double norm = optimizer_.backend_->gradient_norm(optimizer_.context_, plan_);
+  optimizer_.check_device();
+  return norm;
 }
 
 bool StepPlan::swap_averages() {
@@ -332,6 +346,7 @@ bool StepPlan::swap_averages() {
     if (record.moves > 0) moved.push_back(layer);
   }
   if (moved.empty()) return false;
+  scaling_ = {};
   const StepArgs args = arguments(0.0, false);
   backend.begin_step(context, args);
   backend.swap_averages(context, args);

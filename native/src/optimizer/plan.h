@@ -53,6 +53,8 @@ class StepPlan {
   void refresh();
   // Counts a step that a graph will take, or returns false.
   bool replay(double factor);
+  // Of all gradients in the last step; throws where nothing is clipped, or no step was taken.
+  double gradient_norm() const;
   // Returns whether averages are in the tensors now.
   bool swap_averages();
 
@@ -81,7 +83,9 @@ class StepPlan {
   std::vector<Samples> samples_;
   std::vector<std::array<float*, 4>> next_; // of rebind, and workspace of its check
   std::vector<Extent> extents_;
-  bool bound_ = true; // false: the device failed in the middle of a rebind
+  Scaling scaling_;      // of the present call
+  bool stepped_ = false; // a step was taken, or handed to a graph
+  bool bound_ = true;    // false: the device failed in the middle of a rebind
   Plan* plan_ = nullptr;
 };
 

@@ -98,6 +98,20 @@ lngd_status step(World& world, Random& random) {
   return lngd_step(world.plan, factor, random.once_in(2) ? nullptr : samples.data());
 }
 
+// A scale that is one or not, in a number or a tensor, and a flag that is mostly not set.
+lngd_status gradient_scale(World& world, Random& random) {
+  world.scale.data()[0] =
+      random.of({1.0f, 1.0f, 2.0f, 65536.0f, 0.0f, -1.0f, 1e-38f, 1e-20f, 1e20f, 3e38f, INFINITY, NAN});
+  world.found_inf.data()[0] = random.once_in(4) ? random.number() : 0.0f;
+  lngd_tensor scale = world.scale.view(), flag = world.found_inf.view();
+  std::vector<std::int64_t> shape;
+  if (random.once_in(8)) spoil(random.once_in(2) ? scale : flag, shape, random);
+  return lngd_set_gradient_scale(world.optimizer, random.once_in(2) ? 1.0 : random.setting(),
+                                 random.once_in(2) ? nullptr : &scale,
+                                 random.once_in(20) ? random.whole() : static_cast<std::int32_t>(random.below(2)),
+                                 random.once_in(2) ? nullptr : &flag);
+}
+
 lngd_status plan(World& world, Random& random) {
   std::vector<lngd_binding> all = world.bindings();
   std::vector<std::int64_t> shape;
@@ -148,7 +162,8 @@ lngd_status create(World& world, Random& random) {
                            &config.output_decay,
                            &config.second_damping,
                            &config.signal_reference,
-                           &config.averaging_window};
+                           &config.averaging_window,
+                           &config.gradient_clipping};
   std::int32_t* const wholes[] = {&config.fisher,
                                   &config.damping,
                                   &config.trust,
@@ -315,6 +330,12 @@ const Call kCalls[] = {
     {"observe", Changes::Optimizer, observe},
     {"step", Changes::Tensors, step},
     {"step", Changes::Tensors, step},
+    {"set_gradient_scale", Changes::Optimizer, gradient_scale},
+    {"gradient_norm", Changes::Nothing,
+     [](World& w, Random& r) {
+       double norm = 0;
+       return lngd_gradient_norm(w.plan, r.once_in(20) ? nullptr : &norm);
+     }},
     {"refresh", Changes::Optimizer, [](World& w, Random&) { return lngd_refresh(w.plan); }},
     {"swap_averages", Changes::Tensors, [](World& w, Random&) { return lngd_swap_averages(w.plan, nullptr); }},
     {"discard", Changes::Optimizer, [](World& w, Random& r) { return lngd_discard(w.optimizer, any_layer(w, r)); }},

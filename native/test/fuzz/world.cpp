@@ -90,6 +90,7 @@ World::World(Random& random, std::int32_t device) {
   config.averaging = static_cast<std::int32_t>(random.below(2));
   if (which == LNGD_PRESET_BLOCK_KRONECKER || which == LNGD_PRESET_BLOCK_KRONECKER_FIT)
     config.orthogonalise = static_cast<std::int32_t>(random.below(2));
+  config.gradient_clipping = random.of({0.0, 0.0, 1e-30, 0.5, 1e30});
   choose_layers(random);
   require(lngd_create(&config, layers.data(), static_cast<std::int32_t>(layers.size()), &optimizer), "lngd_create");
   for (const lngd_layer_config& layer : layers) {

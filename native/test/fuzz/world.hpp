@@ -75,7 +75,8 @@ class World {
   lngd_optimizer* optimizer = nullptr;
   lngd_plan* plan = nullptr;
   std::int32_t update = LNGD_UPDATE_WEIGHTS;
-  std::vector<unsigned char> saved; // a state of before
+  std::vector<unsigned char> saved;  // a state of before
+  Buffer scale{{1}}, found_inf{{1}}; // of lngd_set_gradient_scale, which keeps their addresses
 
  private:
   void choose_layers(Random& random);

@@ -187,7 +187,8 @@ TEST(kernel_parameters) {
           const Array<UpdateTask> device_tasks(tasks);
           const Array<RateLayer> device_rates(rates);
           const auto count = static_cast<int32_t>(tasks.size());
-          CHECK_EQ(lngd::cuda::launch_parameter_sums(device_table.data, device_tasks.data, count, sums.data, nullptr),
+          CHECK_EQ(lngd::cuda::launch_parameter_sums(device_settings.data, device_table.data, device_tasks.data, count,
+                                                     sums.data, nullptr),
                    cudaSuccess);
           CHECK_EQ(lngd::cuda::launch_layer_rate(device_settings.data, device_rates.data,
                                                  static_cast<int32_t>(rates.size()), nullptr, nullptr, nullptr),

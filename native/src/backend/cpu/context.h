@@ -11,6 +11,7 @@
 #include "backend/cpu/blas.h"
 #include "backend/cpu/memory.h"
 #include "backend/cpu/thread_pool.h"
+#include "backend/gradient_scale.h"
 #include "backend/parameter_rules.h"
 
 namespace lngd::cpu {
@@ -231,6 +232,8 @@ struct CpuPlan : Plan {
   std::vector<UpdateTask> updates;
   std::vector<UpdateTask> parameters;        // those of them that are of parameters
   std::vector<ParameterSums> parameter_sums; // one for each
+  std::vector<double> gradient_squares;      // one for each of `updates`, where gradients are clipped
+  GradientScale gradients;                   // of the present or the last step
   std::vector<double> rate_partial;          // kRateTasks for each layer
   std::vector<Scratch> worker;               // for each worker: packing of gradients and samples, small factors
   Scratch factor;                            // U and U^-T of the largest block beyond kSmallFactor

@@ -91,6 +91,8 @@ bool capturable(const Plan*) { return false; }
 
 void begin_replay(Context&, const StepArgs&) {}
 
+double gradient_norm(Context*, const Plan* plan) { return static_cast<const CpuPlan*>(plan)->gradients.norm; }
+
 void synchronize(Context*) {}
 
 int32_t threads(const Context* context) { return static_cast<const CpuContext*>(context)->pool.threads(); }
@@ -269,6 +271,7 @@ Plan* plan_create(Context* base, StepLayer* layers, int32_t count, const lngd_co
                      [&work](const PreconditionTask& a, const PreconditionTask& b) { return work(a) > work(b); });
     plan->sums.resize(plan->precondition.size());
     plan->parameter_sums.resize(plan->parameters.size());
+    if (config.gradient_clipping > 0) plan->gradient_squares.resize(plan->updates.size());
     plan->block_results.resize(plan->blocks.size());
     plan->rate_partial.resize(static_cast<size_t>(count * kRateTasks));
     if (!plan_workspaces(*plan, layers, workers)) return nullptr;
@@ -292,7 +295,7 @@ int64_t plan_bytes(const Plan* base) {
                               plan.columns.size() * sizeof(ColumnTask) + plan.updates.size() * sizeof(UpdateTask) +
                               plan.orthogonal.size() * sizeof(OrthogonalTask) +
                               plan.parameters.size() * (sizeof(UpdateTask) + sizeof(ParameterSums)) +
-                              plan.rate_partial.size() * sizeof(double));
+                              (plan.rate_partial.size() + plan.gradient_squares.size()) * sizeof(double));
 }
 
 const Kernels& kernels_of(Level level) {
@@ -336,6 +339,7 @@ Backend make_backend(const Kernels& kernels) {
   backend.end_step = end_step;
   backend.capturable = capturable;
   backend.begin_replay = begin_replay;
+  backend.gradient_norm = gradient_norm;
   backend.fisher_rows = kernels.fisher_rows;
   backend.conv_fisher_rows = kernels.conv_fisher_rows;
 #define LNGD_KERNEL(name, arguments) backend.name = kernels.name;

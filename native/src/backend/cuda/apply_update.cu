@@ -8,7 +8,8 @@
 //
 // With orthogonalise M averages gradients, of which layer_rate's D was made:
 //
-//   M <- tau M + (1 - tau) (G + wd W)      u = decay W - zeta         wd: of coupled decay, else 0
+//   M <- tau M + (1 - tau) (s G + wd W)    u = decay W - zeta         wd: of coupled decay, else 0; s: scale of
+//                                                                     the gradients (gradient_scale.h)
 //
 // Bound by memory: 4 streams read, 3 written, 28 bytes an element. What layer_rate decided is read from the layer's
 // record, so the host need not know it. Tasks of parameters outside of any layer are in parameter_update.cuh.
@@ -32,6 +33,7 @@ constexpr int kThreads = 256, kPatchRows = 4;
 struct Coefficients {
   float zeta, momentum, momentum_part, zeta_part, decay, average;
   float fresh, coupled; // where momentum averages gradients: 1 - tau and wd
+  float gradient;       // likewise: what G is multiplied by
 };
 
 // Called by every thread; the few doubles cost less than a barrier would.
@@ -48,6 +50,7 @@ __device__ Coefficients coefficients(const StepSettings& s, const DeviceLayer& l
   k.average = static_cast<float>(s.averaging_window / (s.averaging_window + t));
   k.fresh = s.fresh;
   k.coupled = coupled_decay(s, layer.decay_multiplier);
+  k.gradient = s.gradients.factor;
   return k;
 }
 
@@ -57,7 +60,7 @@ template <bool OfGradients>
 __device__ __forceinline__ float update(const Coefficients& k, float d, float& momentum, float& average, float w,
                                         float g) {
   const float zeta = k.zeta * d;
-  momentum = k.momentum * momentum + (OfGradients ? k.fresh * (g + k.coupled * w) : zeta);
+  momentum = k.momentum * momentum + (OfGradients ? k.fresh * (rounded_product(k.gradient, g) + k.coupled * w) : zeta);
   const float u = k.decay * w - (k.momentum_part * momentum + k.zeta_part * zeta);
   average += k.average * ((w - u) - average);
   return u;
@@ -257,7 +260,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   const UpdateTask task = tasks[blockIdx.x];
   const DeviceLayer& layer = layers[task.layer];
   if (layer.parameter.columns > 0) { // the same in the whole block
-    update_parameter<kThreads, Gradients>(layer, task, settings->averaging_window);
+    update_parameter<kThreads, Gradients>(layer, task, *settings);
     return;
   }
   const Own own(layer);

@@ -45,6 +45,7 @@ bool CudaContext::create(const lngd_config& config) {
   calls("prepare diagonal_precondition", [] { return prepare_diagonal_precondition(); });
   calls("prepare diagonal_inputs", [] { return prepare_diagonal_inputs(); });
   calls("prepare embedding_rate", [] { return prepare_embedding_rate(); });
+  calls("prepare gradient_scale", [] { return prepare_gradient_scale(); });
   calls("prepare parameter_sums", [] { return prepare_parameter_sums(); });
   calls("prepare layer_rate", [] { return prepare_layer_rate(); });
   calls("prepare apply_update", [] { return prepare_apply_update(); });

@@ -202,6 +202,7 @@ Backend make_backend() {
   backend.end_step = end_step;
   backend.capturable = capturable;
   backend.begin_replay = begin_replay;
+  backend.gradient_norm = gradient_norm;
   backend.fisher_rows = fisher_rows;
   backend.conv_fisher_rows = conv_fisher_rows;
 #define LNGD_KERNEL(name, arguments) backend.name = name;

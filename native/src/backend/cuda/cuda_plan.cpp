@@ -169,6 +169,8 @@ void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers
   const size_t at_diagonals = arena.table(diagonals);
   const size_t at_sums = arena.space(tiles.size() * sizeof(DirectionSums));
   const size_t at_parameter_sums = arena.space(parameter_tasks.size() * sizeof(ParameterSums));
+  const size_t at_squares = arena.space(config.gradient_clipping > 0 ? updates.size() * sizeof(double) : 0);
+  const size_t at_norm = arena.space(sizeof(double));
   const size_t at_results = arena.space(static_cast<size_t>(results) * sizeof(FactorResult));
   const size_t at_lambdas = arena.space(damped.empty() ? 0 : static_cast<size_t>(results) * sizeof(double));
   const size_t at_products = arena.space(static_cast<size_t>(products) * sizeof(float));
@@ -185,6 +187,8 @@ void create_tables(CudaContext& context, CudaPlan& plan, const StepLayer* layers
   plan.settings = arena.at<StepSettings>(at_settings);
   plan.sums = arena.at<DirectionSums>(at_sums);
   plan.parameter_sums = arena.at<ParameterSums>(at_parameter_sums);
+  plan.gradient_squares = arena.at<double>(at_squares);
+  plan.gradient_norm = arena.at<double>(at_norm);
   plan.parameter_task_count = static_cast<int32_t>(parameter_tasks.size());
   int32_t parameter_task = 0;
   for (int32_t i = 0; i < count; ++i) {

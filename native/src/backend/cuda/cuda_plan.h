@@ -9,6 +9,7 @@
 #include "backend/cuda/context.h"
 #include "backend/cuda/embedding.h"
 #include "backend/cuda/factor_inverse.h"
+#include "backend/cuda/gradient_scale.h"
 #include "backend/cuda/kernels.h"
 #include "backend/cuda/layer_rate.h"
 #include "backend/cuda/orthogonal.h"
@@ -70,6 +71,8 @@ struct CudaPlan : Plan {
   DeviceLayer* device_layers = nullptr;    // plan_rebind changes its addresses
   const UpdateTask* updates = nullptr;     // of layers, then of parameters
   ParameterSums* parameter_sums = nullptr; // one for each of the latter
+  double* gradient_squares = nullptr;      // one for each of `updates`, where gradients are clipped
+  double* gradient_norm = nullptr;         // likewise, of the last step
   const DirectionTile* tiles = nullptr;    // products with Phi_inv; with a second factor; of a diagonal Phi
   DirectionSums* sums = nullptr;           // one for each
   SecondTables seconds{};

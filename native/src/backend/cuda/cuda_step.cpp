@@ -28,9 +28,13 @@ void running_average(Context& base, const StepArgs& args) {
   const DeviceScope scope(context);
   CudaPlan& plan = cuda(args.plan);
   context.side_after_step();
-  const StepSettings settings = step_settings(*args.config, args.factor);
+  if (args.scaling.on_device()) context.side_after_caller(); // who wrote it there
+  const StepSettings settings = step_settings(*args.config, args.factor, args.scaling);
   context.calls("launch store_settings",
                 [&] { return launch_store_settings(settings, plan.settings + 1, context.side()); });
+  if (args.scaling.on_device())
+    context.calls("launch gradient_scale",
+                  [&] { return launch_gradient_scale(plan.settings + 1, nullptr, 0, 0, nullptr, context.side()); });
   const int32_t* const due =
       write_due(context, args, plan.average_due, [](const StepLayer& layer) { return layer.average_due; });
   context.calls("launch running_average", [&] {
@@ -71,7 +75,7 @@ void begin_step(Context& base, const StepArgs& args) {
   plan.wrote_weights = plan.wrote_gradients = false;
   if (args.captured) return; // begin_replay does both for each launch of the graph
   context.caller_after_side();
-  const StepSettings settings = step_settings(*args.config, args.factor);
+  const StepSettings settings = step_settings(*args.config, args.factor, args.scaling);
   context.calls("launch store_settings",
                 [&] { return launch_store_settings(settings, plan.settings, context.caller); });
 }
@@ -79,6 +83,17 @@ void begin_step(Context& base, const StepArgs& args) {
 void begin_replay(Context& base, const StepArgs& args) {
   begin_step(base, args);
   cuda(base).step_unmarked();
+}
+
+double gradient_norm(Context* base, const Plan* plan) {
+  CudaContext& context = cuda(base);
+  const DeviceScope scope(context);
+  double norm = 0;
+  const double* const from = static_cast<const CudaPlan*>(plan)->gradient_norm;
+  context.calls("cudaMemcpyAsync",
+                [&] { return cudaMemcpyAsync(&norm, from, sizeof norm, cudaMemcpyDeviceToHost, context.caller); });
+  context.calls("cudaStreamSynchronize", [&] { return cudaStreamSynchronize(context.caller); });
+  return norm;
 }
 
 bool capturable(const Plan* plan) { return !static_cast<const CudaPlan*>(plan)->mirrors.any(); }
@@ -89,8 +104,21 @@ void precondition(Context& base, const StepArgs& args) {
   CudaPlan& plan = cuda(args.plan);
   plan.mirrors.upload(context.calls, Mirrors::kGradients, context.caller);
   plan.mirrors.upload(context.calls, Mirrors::kWeights, context.caller);
+  const double largest = args.config->gradient_clipping;
+  if (largest > 0)
+    context.calls("launch gradient_squares", [&] {
+      return launch_gradient_squares(plan.device_layers, plan.updates, plan.update_count, plan.gradient_squares,
+                                     context.caller);
+    });
+  // In a graph always: whether the scaling will lie on the device when it is launched, nobody knows now.
+  if (largest > 0 || args.scaling.on_device() || args.captured)
+    context.calls("launch gradient_scale", [&] {
+      return launch_gradient_scale(plan.settings, plan.gradient_squares, largest > 0 ? plan.update_count : 0, largest,
+                                   plan.gradient_norm, context.caller);
+    });
   context.calls("launch parameter_sums", [&] {
-    return launch_parameter_sums(plan.device_layers, plan.updates + plan.update_count - plan.parameter_task_count,
+    return launch_parameter_sums(plan.settings, plan.device_layers,
+                                 plan.updates + plan.update_count - plan.parameter_task_count,
                                  plan.parameter_task_count, plan.parameter_sums, context.caller);
   });
   const DirectionTile* const diagonal_tiles = plan.tiles + plan.tile_count + plan.output_tile_count;

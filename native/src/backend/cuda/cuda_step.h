@@ -13,6 +13,7 @@ namespace lngd::cuda {
 void begin_step(Context&, const StepArgs&);
 void end_step(Context&, const StepArgs&);
 bool capturable(const Plan*);
+double gradient_norm(Context* context, const Plan* plan);
 void begin_replay(Context&, const StepArgs&);
 
 bool reserve_statistics(Context*, const LayerShape&);

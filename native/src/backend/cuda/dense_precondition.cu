@@ -50,14 +50,19 @@ __global__ void __launch_bounds__(kProductThreads, 2)
     input_product_kernel(const StepSettings* settings, const DeviceLayer* layers, const SecondTables seconds,
                          const DirectionTile* tiles) {
   SIMT_DYNAMIC_SHARED(float, shared);
+  __shared__ float reading[2];
   const DirectionTile at = tiles[blockIdx.x];
   const DeviceLayer& layer = layers[at.layer];
   if (!layer.record->has_inverse) return; // the whole block; layer_rate skips the layer
   const TileView g(layer.weight_gradients, layer.bias_gradients, layer.inputs, at.row0, at.begin);
   const TileView w(layer.weights, layer.bias, layer.inputs, at.row0, at.begin);
-  const float decay = coupled_decay(*settings, layer.decay_multiplier);
-  const TileGradient gradient{
-      g, w, decay, at.inverse, at.row_end - at.row0, at.size, decay == 0.0f ? min(g.columns, at.size) : 0};
+  const TileGradient gradient{g,
+                              w,
+                              reading,
+                              at.inverse,
+                              at.row_end - at.row0,
+                              at.size,
+                              read_as(*settings, layer, min(g.columns, at.size), reading)};
   const Along way = along(g.data, g.rs, g.cs);
   const float* const inverse = at.inverse + at.column0 * at.ld;
   const int columns = at.size - at.column0, warp = static_cast<int>(threadIdx.x) / 32;
@@ -83,6 +88,7 @@ __global__ void __launch_bounds__(kProductThreads, 2)
                           const DirectionTile* tiles, DirectionSums* sums) {
   SIMT_DYNAMIC_SHARED(float, shared);
   __shared__ DirectionSums of_warp[kProductThreads / 32];
+  __shared__ float reading[2];
   const DirectionTile at = tiles[blockIdx.x];
   const DeviceLayer& layer = layers[at.layer];
   if (!layer.record->has_inverse) return; // the whole block
@@ -101,8 +107,7 @@ __global__ void __launch_bounds__(kProductThreads, 2)
       [&](float* slot, int k0) { load_columns(product, second.ld, columns, at.size, slot, k0); }, acc);
   const TileView g(layer.weight_gradients, layer.bias_gradients, layer.inputs, at.row0, at.column0);
   const TileView w(layer.weights, layer.bias, layer.inputs, at.row0, at.column0);
-  const float decay = coupled_decay(*settings, layer.decay_multiplier);
-  const TileGradient gradient{g, w, decay, nullptr, height, columns, 0};
+  const TileGradient gradient{g, w, reading, nullptr, height, columns, read_as(*settings, layer, 0, reading)};
   store_sums(store_direction(layer, at, gradient, active, acc), of_warp, sums + blockIdx.x);
 }
 

@@ -26,26 +26,28 @@ __device__ __forceinline__ void for_elements(int rows, int columns, const Visit&
 
 // The gradient of a tile, from its first row and column.
 __device__ __forceinline__ TileGradient gradient_of(const StepSettings& settings, const DeviceLayer& layer,
-                                                    const DirectionTile& at) {
+                                                    const DirectionTile& at, float (&reading)[2]) {
   const int first = at.begin + at.column0;
   const TileView g(layer.weight_gradients, layer.bias_gradients, layer.inputs, at.row0, first);
   const TileView w(layer.weights, layer.bias, layer.inputs, at.row0, first);
   return {g,
           w,
-          coupled_decay(settings, layer.decay_multiplier),
+          reading,
           nullptr,
           min(kProductRows, at.row_end - at.row0),
           min(kProductColumns, at.size - at.column0),
-          0};
+          read_as(settings, layer, 0, reading)};
 }
 
-__global__ void __launch_bounds__(kProductThreads)
+// Three blocks: with the four that the compiler would choose a register was spilled.
+__global__ void __launch_bounds__(kProductThreads, 3)
     diagonal_inputs_kernel(const StepSettings* settings, const DeviceLayer* layers, const SecondTables seconds,
                            const DirectionTile* tiles) {
+  __shared__ float reading[2];
   const DirectionTile at = tiles[blockIdx.x];
   const DeviceLayer& layer = layers[at.layer];
   if (!layer.record->has_inverse) return; // the whole block; layer_rate skips the layer
-  const TileGradient gradient = gradient_of(*settings, layer, at);
+  const TileGradient gradient = gradient_of(*settings, layer, at, reading);
   const float* const inverse = at.inverse + at.column0;
   const SecondLayer& second = seconds.layers[at.layer]; // an embedding has one group
   float* const out = seconds.products + second.first + (at.begin + at.column0) * second.ld;
@@ -54,12 +56,13 @@ __global__ void __launch_bounds__(kProductThreads)
   });
 }
 
-__global__ void __launch_bounds__(kProductThreads)
+__global__ void __launch_bounds__(kProductThreads, 3)
     diagonal_averages_kernel(const StepSettings* settings, const DeviceLayer* layers, const DirectionTile* tiles) {
+  __shared__ float reading[2];
   const DirectionTile at = tiles[blockIdx.x];
   const DeviceLayer& layer = layers[at.layer];
   if (!layer.record->has_inverse) return; // the whole block
-  const TileGradient gradient = gradient_of(*settings, layer, at);
+  const TileGradient gradient = gradient_of(*settings, layer, at, reading);
   const int64_t first = at.row0 * layer.ldw + at.begin + at.column0;
   const AveragedGradient x(gradient, layer.momentum + first, layer.ldw, *settings);
   const float* const root = at.inverse + at.column0;

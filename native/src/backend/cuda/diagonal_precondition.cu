@@ -49,14 +49,15 @@ __global__ void __launch_bounds__(kProductThreads)
     diagonal_precondition_kernel(const StepSettings* settings, const DeviceLayer* layers, const DirectionTile* tiles,
                                  DirectionSums* sums) {
   __shared__ DirectionSums of_warp[kProductThreads / 32];
+  __shared__ float reading[2];
   const DirectionTile at = tiles[blockIdx.x];
   const DeviceLayer& layer = layers[at.layer];
   if (!layer.record->has_inverse) return; // the whole block; layer_rate skips the layer
   const int first = at.begin + at.column0;
   const TileView g(layer.weight_gradients, layer.bias_gradients, layer.inputs, at.row0, first);
   const TileView w(layer.weights, layer.bias, layer.inputs, at.row0, first);
-  const float decay = coupled_decay(*settings, layer.decay_multiplier);
-  const TileGradient gradient{g, w, decay, nullptr, at.row_end - at.row0, at.size - at.column0, 0};
+  const TileGradient gradient{
+      g, w, reading, nullptr, at.row_end - at.row0, at.size - at.column0, read_as(*settings, layer, 0, reading)};
   DirectionSums mine{};
 #pragma unroll
   for (int i = 0; i < 2; ++i)

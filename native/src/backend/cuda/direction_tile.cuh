@@ -32,10 +32,12 @@ struct TileView {
   }
 };
 
-// G, or G + decay W, as operand A. `quads`: columns below this may be copied by fours.
+// scale G + decay W, as operand A. `quads`: columns below this may be copied by fours; negative where G is not taken as
+// it is. Scale and decay lie in shared memory, where they cost no register: the products have none to spare (one more
+// spilled).
 struct TileGradient {
   TileView g, w;
-  float decay;
+  const float* reading; // scale, decay
   const float* aligned;
   int rows, size, quads;
 
@@ -46,11 +48,24 @@ struct TileGradient {
     return row < rows && k + 3 < quads ? g.at(row, k) : nullptr;
   }
   __device__ __forceinline__ const float* anywhere() const { return aligned; }
-  __device__ __forceinline__ bool computes() const { return decay != 0.0f; }
+  __device__ __forceinline__ bool computes() const { return quads < 0; }
+  // The scaled gradient is rounded before anything is added, as if the caller had scaled it.
   __device__ __forceinline__ float value(int row, int k) const {
-    return computes() ? *g.at(row, k) + decay * *w.at(row, k) : *g.at(row, k); // W is not read where it does not count
+    if (!computes()) return *g.at(row, k);
+    const float own = rounded_product(reading[0], *g.at(row, k)), decay = reading[1];
+    return decay != 0.0f ? own + decay * *w.at(row, k) : own; // W is not read where it does not count
   }
 };
+
+// Fills TileGradient::reading, and returns its `quads`, of as many columns where G is taken as it is. By the whole
+// block.
+__device__ __forceinline__ int read_as(const StepSettings& settings, const DeviceLayer& layer, int columns,
+                                       float (&reading)[2]) {
+  const float scale = settings.gradients.factor, decay = coupled_decay(settings, layer.decay_multiplier);
+  if (threadIdx.x == 0) reading[0] = scale, reading[1] = decay;
+  __syncthreads();
+  return decay == 0.0f && scale == 1.0f ? max(0, columns) : -1;
+}
 
 // Squares of floats leave float's range below 1e-19 and above 1e19.
 __device__ __forceinline__ bool in_float_range(float square) { return square > 1e-30f && square < 1e30f; }

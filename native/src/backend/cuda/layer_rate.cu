@@ -61,6 +61,10 @@ __global__ void __launch_bounds__(kThreads) layer_rate_kernel(const StepSettings
   __shared__ double of_warp[kThreads / 32];
   const RateLayer& layer = layers[blockIdx.x];
   LayerRecord& record = *layer.record;
+  if (settings->gradients.skip != 0) { // the same for all
+    if (threadIdx.x == 0) skip_step(record);
+    return;
+  }
   if (layer.parameter_sums) {
     rate_parameter_layer(settings->rules, layer, of_warp);
     return;
@@ -92,7 +96,8 @@ __global__ void __launch_bounds__(kThreads) layer_rate_kernel(const StepSettings
   }
   // A gradient that is not finite shows in <D, G>; then there is nothing to measure.
   if (settings->rules.rate == LNGD_RATE_EMPIRICAL && isfinite(total.direction_gradient))
-    curvature = block_sum(squares(layer), of_warp) / static_cast<double>(layer.used);
+    curvature = block_sum(squares(layer), of_warp) / static_cast<double>(layer.used) *
+                (settings->gradients.inverse * settings->gradients.inverse); // of the deltas; D has no scale any more
   if (threadIdx.x == 0)
     rate_step(settings->rules, layer.rules,
               {total.direction_gradient, curvature, sqrt(total.direction_direction), sqrt(total.weight_weight)},

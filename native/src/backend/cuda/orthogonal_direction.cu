@@ -188,6 +188,7 @@ __global__ void __launch_bounds__(kProductThreads, 2)
     whiten_rows_kernel(const StepSettings* settings, const DeviceLayer* layers, float* const* z,
                        const DirectionTile* tiles) {
   SIMT_DYNAMIC_SHARED(float, shared);
+  __shared__ float reading[2];
   const DirectionTile at = tiles[blockIdx.x];
   const DeviceLayer& layer = layers[at.layer];
   if (!layer.record->has_inverse) return; // the whole block
@@ -195,7 +196,7 @@ __global__ void __launch_bounds__(kProductThreads, 2)
   const int depth = at.column0 + columns; // rows of T_A end at its diagonal
   const TileView g(layer.weight_gradients, layer.bias_gradients, layer.inputs, at.row0, at.begin);
   const TileView w(layer.weights, layer.bias, layer.inputs, at.row0, at.begin);
-  const AveragedGradient x({g, w, coupled_decay(*settings, layer.decay_multiplier), at.inverse, rows, depth, 0},
+  const AveragedGradient x({g, w, reading, at.inverse, rows, depth, read_as(*settings, layer, 0, reading)},
                            layer.momentum + at.row0 * layer.ldw + at.begin, layer.ldw, *settings);
   const Along found = cuda::along(g.data, g.rs, g.cs), way = found == Along::Rows ? Along::Rows : Along::Columns;
   const float* const triangle = at.inverse + at.column0 * at.ld;
@@ -212,6 +213,7 @@ __global__ void __launch_bounds__(kProductThreads, 2)
     back_columns_kernel(const StepSettings* settings, const DeviceLayer* layers, float* const* z,
                         const DirectionTile* tiles, DirectionSums* sums) {
   SIMT_DYNAMIC_SHARED(float, shared);
+  __shared__ float reading[2];
   __shared__ DirectionSums of_warp[kProductThreads / 32];
   const DirectionTile at = tiles[blockIdx.x];
   const DeviceLayer& layer = layers[at.layer];
@@ -225,7 +227,7 @@ __global__ void __launch_bounds__(kProductThreads, 2)
   multiply_views<Products::Three>(shared, a, b, rows, columns, at.size - first, active, acc);
   const TileView g(layer.weight_gradients, layer.bias_gradients, layer.inputs, at.row0, at.column0);
   const TileView w(layer.weights, layer.bias, layer.inputs, at.row0, at.column0);
-  const TileGradient gradient{g, w, coupled_decay(*settings, layer.decay_multiplier), nullptr, rows, columns, 0};
+  const TileGradient gradient{g, w, reading, nullptr, rows, columns, read_as(*settings, layer, 0, reading)};
   store_sums(store_direction(layer, at, gradient, active, acc), of_warp, sums + blockIdx.x);
 }
 

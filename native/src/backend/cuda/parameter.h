@@ -26,8 +26,8 @@ inline void append_parameter_tasks(int32_t index, const DeviceLayer& layer, int3
 
 // parameter_sums.cu; sums has one entry for each task. prepare_parameter_sums is called once before.
 cudaError_t prepare_parameter_sums();
-cudaError_t launch_parameter_sums(const DeviceLayer* layers, const UpdateTask* tasks, int32_t task_count,
-                                  ParameterSums* sums, cudaStream_t stream);
+cudaError_t launch_parameter_sums(const StepSettings* settings, const DeviceLayer* layers, const UpdateTask* tasks,
+                                  int32_t task_count, ParameterSums* sums, cudaStream_t stream);
 
 } // namespace lngd::cuda
 #endif

@@ -16,7 +16,8 @@ __device__ __forceinline__ ParameterSums warp_sums(const ParameterSums& s) {
 }
 
 __global__ void __launch_bounds__(kThreads)
-    parameter_sums_kernel(const DeviceLayer* layers, const UpdateTask* tasks, ParameterSums* sums) {
+    parameter_sums_kernel(const StepSettings* settings, const DeviceLayer* layers, const UpdateTask* tasks,
+                          ParameterSums* sums) {
   __shared__ ParameterSums of_warp[kWarps];
   const UpdateTask task = tasks[blockIdx.x];
   const DeviceLayer& layer = layers[task.layer];
@@ -24,10 +25,11 @@ __global__ void __launch_bounds__(kThreads)
   const Elements gradients(layer.weight_gradients, layer.parameter.columns, layer.inputs);
   const float* const momentum = in_global(layer.momentum);
   const float* const second = in_global(layer.parameter.second_moment);
-  const ParameterStep k = parameter_step(layer.parameter.rules, layer.record->moves + 1, 0, 0, 1);
+  const ParameterStep k =
+      parameter_step(layer.parameter.rules, layer.record->moves + 1, 0, 0, 1, settings->gradients.factor);
   ParameterSums mine{};
   visit_elements<kThreads>(task, [&](int32_t i) {
-    const float g = gradients.at(i);
+    const float g = k.gradient * gradients.at(i);
     float d = g;
     if (second) {
       float m = momentum[i], v = second[i];
@@ -48,11 +50,11 @@ __global__ void __launch_bounds__(kThreads)
 
 cudaError_t prepare_parameter_sums() { return prepare_kernel(parameter_sums_kernel); }
 
-cudaError_t launch_parameter_sums(const DeviceLayer* layers, const UpdateTask* tasks, int32_t task_count,
-                                  ParameterSums* sums, cudaStream_t stream) {
+cudaError_t launch_parameter_sums(const StepSettings* settings, const DeviceLayer* layers, const UpdateTask* tasks,
+                                  int32_t task_count, ParameterSums* sums, cudaStream_t stream) {
   if (task_count == 0) return cudaSuccess;
-  return launch(parameter_sums_kernel, dim3(static_cast<unsigned>(task_count)), dim3(kThreads), 0, stream, layers,
-                tasks, sums);
+  return launch(parameter_sums_kernel, dim3(static_cast<unsigned>(task_count)), dim3(kThreads), 0, stream, settings,
+                layers, tasks, sums);
 }
 
 } // namespace lngd::cuda

@@ -39,7 +39,7 @@ __device__ __forceinline__ void visit_elements(const UpdateTask& task, const Vis
 // A task of apply_update.
 template <int Threads, bool Gradients>
 __device__ __forceinline__ void update_parameter(const DeviceLayer& layer, const UpdateTask& task,
-                                                 double averaging_window) {
+                                                 const StepSettings& settings) {
   const DeviceParameter& parameter = layer.parameter;
   const LayerRecord& record = *layer.record;
   const Elements gradients(layer.weight_gradients, parameter.columns, layer.inputs);
@@ -51,10 +51,10 @@ __device__ __forceinline__ void update_parameter(const DeviceLayer& layer, const
   float* const momentum = in_global(layer.momentum);
   float* const second = in_global(parameter.second_moment);
   float* const average = in_global(layer.average);
-  const ParameterStep k =
-      parameter_step(parameter.rules, record.moves, record.coefficient, record.decay, averaging_window);
+  const ParameterStep k = parameter_step(parameter.rules, record.moves, record.coefficient, record.decay,
+                                         settings.averaging_window, settings.gradients.factor);
   visit_elements<Threads>(task, [&](int32_t i) {
-    const float w = weights.at(i), g = gradients.at(i);
+    const float w = weights.at(i), g = k.gradient * gradients.at(i);
     float m = momentum[i], unused = 0, u;
     if (second) {
       float v = second[i];

@@ -85,14 +85,19 @@ __global__ void __launch_bounds__(kProductThreads, 2)
                         DirectionSums* sums) {
   SIMT_DYNAMIC_SHARED(float, shared);
   __shared__ DirectionSums of_warp[kProductThreads / 32];
+  __shared__ float reading[2];
   const DirectionTile at = tiles[blockIdx.x];
   const DeviceLayer& layer = layers[at.layer];
   if (!layer.record->has_inverse) return; // the whole block; layer_rate skips the layer
   const TileView g(layer.weight_gradients, layer.bias_gradients, layer.inputs, at.row0, at.begin);
   const TileView w(layer.weights, layer.bias, layer.inputs, at.row0, at.begin);
-  const float decay = coupled_decay(*settings, layer.decay_multiplier);
-  const TileGradient gradient{
-      g, w, decay, at.inverse, at.row_end - at.row0, at.size, decay == 0.0f ? min(g.columns, at.size) : 0};
+  const TileGradient gradient{g,
+                              w,
+                              reading,
+                              at.inverse,
+                              at.row_end - at.row0,
+                              at.size,
+                              read_as(*settings, layer, min(g.columns, at.size), reading)};
   const Along way = along(g.data, g.rs, g.cs);
   const float* const inverse = at.inverse + at.column0 * at.ld;
   const int columns = at.size - at.column0;

@@ -25,15 +25,26 @@ constexpr int kWarps = kThreads / 32;
 
 // The decision over a layer, the same in every thread of the block; every thread must come.
 struct Decision {
-  bool accept;
-  double keep; // weight of the old average
+  bool accept, dropped; // dropped: the step is kept out, which is nothing that the statistics have to answer for
+  double keep;          // weight of the old average
+  double signal, phi;   // what squares of signals are multiplied by, and sums of Phi
 };
 
-__device__ Decision decide(const AverageLayer& layer, double rho) {
+__device__ Decision decide(const AverageLayer& layer, const StepSettings& settings) {
   bool any = false; // of the groups
   for (int g = static_cast<int>(threadIdx.x); g < layer.groups; g += kThreads) any |= layer.denominator[g] > 0;
   const LayerRecord& record = *layer.record;
-  return {__syncthreads_or(any) != 0 && !record.poisoned && record.samples > 0, record.has_average ? rho : 0.0};
+  const double signal = signal_square(layer.gradient_signals, settings.gradients);
+  const double count = layer.totals ? fmax(layer.totals[2 * layer.groups], 1.0) : static_cast<double>(record.samples);
+  bool beyond = false;
+  for (int g = static_cast<int>(threadIdx.x); signal != 1.0 && g < layer.groups; g += kThreads) {
+    beyond |= !scales_within_float(signal, layer.denominator[g], count);
+    if (layer.totals) beyond |= !scales_within_float(signal, layer.totals[layer.groups + g], count);
+  }
+  const bool dropped = settings.gradients.skip != 0, fits = __syncthreads_or(beyond) == 0,
+             sound = __syncthreads_or(any) != 0 && fits && !record.poisoned && record.samples > 0;
+  return {sound && !dropped, dropped, record.has_average ? settings.rho : 0.0, signal,
+          layer.phi_has_signals ? signal : 1.0};
 }
 
 __device__ __forceinline__ float4& quad(float* p) { return *reinterpret_cast<float4*>(p); }
@@ -66,16 +77,19 @@ __device__ void average_row(const AverageFactor& factor, int at, bool accept, do
 // Row `at` of Phi, over the samples; of the second factor, over the rows (KFAC) or over sum c r (TKFAC).
 __device__ void average_phi(const AverageLayer& layer, const Decision& decision, int at) {
   const bool accept = decision.accept && layer.denominator[at / layer.phi.d] > 0;
-  average_row(layer.phi, at, accept, decision.keep, (1.0 - decision.keep) / static_cast<double>(layer.record->samples));
+  average_row(layer.phi, at, accept, decision.keep,
+              (1.0 - decision.keep) * decision.phi / static_cast<double>(layer.record->samples));
 }
 __device__ void average_second(const AverageLayer& layer, const Decision& decision, int at) {
   const double denominator = layer.denominator[at / layer.second.d];
-  const double count = layer.second_by_rows ? layer.totals[2 * layer.groups] : denominator;
-  average_row(layer.second, at, decision.accept && denominator > 0, decision.keep, (1.0 - decision.keep) / count);
+  const double count = layer.second_by_rows ? layer.totals[2 * layer.groups] : denominator,
+               signal = layer.second_by_rows ? decision.signal : 1.0; // a ratio has no scale
+  average_row(layer.second, at, decision.accept && denominator > 0, decision.keep,
+              (1.0 - decision.keep) * signal / count);
 }
 
 __device__ void average_diagonal(const AverageLayer& layer, const Decision& decision, int i) {
-  const double share = (1.0 - decision.keep) / static_cast<double>(layer.record->samples);
+  const double share = (1.0 - decision.keep) * decision.phi / static_cast<double>(layer.record->samples);
   float& average = layer.phi.average[i];
   if (decision.accept)
     average = static_cast<float>(decision.keep * static_cast<double>(average) + share * layer.diagonal_sum[i]);
@@ -96,7 +110,7 @@ __global__ void __launch_bounds__(kThreads)
   const AverageTask task = tasks[blockIdx.x];
   if (!due[task.layer]) return; // the whole block
   const AverageLayer& layer = layers[task.layer];
-  const Decision decision = decide(layer, settings->rho);
+  const Decision decision = decide(layer, *settings);
   const int thread = static_cast<int>(threadIdx.x);
   if (task.part == AveragePart::Psi) {
     for (int i = task.row0 + thread; i < task.row1; i += kThreads) average_psi(layer, decision, i);
@@ -142,7 +156,8 @@ __device__ void average_squares(const AverageLayer& layer, const Decision& decis
     const double columns = static_cast<double>(layer.groups) * layer.phi.d, keep = decision.keep;
     const double samples = layer.diagonal_sum ? rows : static_cast<double>(record.samples);
     record.input_square = keep * record.input_square + (1.0 - keep) * inputs / (samples * columns);
-    record.signal_square = keep * record.signal_square + (1.0 - keep) * signals / (rows * layer.outputs);
+    record.signal_square =
+        keep * record.signal_square + (1.0 - keep) * decision.signal * signals / (rows * layer.outputs);
   }
   rows = 0;
 }
@@ -153,7 +168,7 @@ __global__ void __launch_bounds__(kThreads)
   __shared__ double of_warp[kWarps];
   if (!due[blockIdx.x]) return;
   const AverageLayer& layer = layers[blockIdx.x];
-  const Decision decision = decide(layer, settings->rho);
+  const Decision decision = decide(layer, *settings);
   __syncthreads(); // the denominators have been read
   for (int g = static_cast<int>(threadIdx.x); g < layer.groups; g += kThreads) layer.denominator[g] = 0;
   if (layer.totals) average_squares(layer, decision, of_warp);
@@ -162,7 +177,7 @@ __global__ void __launch_bounds__(kThreads)
   if (decision.accept) {
     record.has_average = 1;
     ++record.statistics_updates;
-  } else {
+  } else if (!decision.dropped) {
     ++record.skipped_statistics;
   }
   record.samples = 0;

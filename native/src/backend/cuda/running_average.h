@@ -38,7 +38,8 @@ struct AverageLayer {
   AverageFactor second;
   double* totals; // 2 groups + 1: sum c of each group, sum r, and the rows; nullptr where it is a diagonal
   int32_t outputs, groups;
-  bool second_by_rows; // KFAC: divided by the rows, not by the denominator
+  bool second_by_rows;                    // KFAC: divided by the rows, not by the denominator
+  bool gradient_signals, phi_has_signals; // what a scaled loss shows in (backend.h)
 };
 
 inline AverageLayer average_layer(const LayerShape& shape, const LayerMemory& memory) {
@@ -54,6 +55,8 @@ inline AverageLayer average_layer(const LayerShape& shape, const LayerMemory& me
   layer.outputs = static_cast<int32_t>(shape.outputs);
   layer.groups = static_cast<int32_t>(shape.groups);
   layer.second_by_rows = shape.approximation != LNGD_APPROXIMATION_TKFAC;
+  layer.gradient_signals = shape.fisher == LNGD_FISHER_PROVIDED;
+  layer.phi_has_signals = phi_has_signals(shape);
   return layer;
 }
 

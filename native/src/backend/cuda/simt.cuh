@@ -50,6 +50,9 @@ __device__ __forceinline__ T* in_global(T* p) {
   return p;
 }
 
+// a b, rounded: not fused with a sum that it is added to.
+__device__ __forceinline__ float rounded_product(float a, float b) { return __fmul_rn(a, b); }
+
 __device__ __forceinline__ uint32_t shared_address(const void* p) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(p));
 }

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "backend/gradient_scale.h"
 #include "backend/portable.h"
 #include "backend/step_rules.h"
 #include "lngd/lngd.h"
@@ -21,15 +22,19 @@ struct StepSettings {
   float momentum;
   float fresh;      // 1 - momentum: what G counts where momentum averages gradients (orthogonalise)
   int32_t nesterov; // 0 or 1
+  Scaling scaling;
+  GradientScale gradients; // where gradients are clipped, or the scaling lies on the device, by gradient_scale.cu
 };
 
-inline StepSettings step_settings(const lngd_config& c, double factor) {
+inline StepSettings step_settings(const lngd_config& c, double factor, const Scaling& scaling = {}) {
   return {step_rules(c, factor),
           c.averaging_window,
           c.rho,
           static_cast<float>(c.momentum),
           static_cast<float>(1.0 - c.momentum),
-          c.nesterov};
+          c.nesterov,
+          scaling,
+          unscaled(scaling)};
 }
 
 // What of W is added to G before it is preconditioned; the other decays are in the layer's record.

@@ -271,6 +271,10 @@ template <class T>
 SIMT_INLINE T* in_global(T* p) {
   return p;
 }
+SIMT_INLINE float rounded_product(float a, float b) {
+  volatile float product = a * b; // whatever the compiler would fuse it with
+  return product;
+}
 SIMT_INLINE void prefetch_l2(const void* p) { simt::prefetch(p); }
 SIMT_INLINE void cp_async_16(void* shared, const void* global, int valid_bytes = 16) {
   simt::copy_async(shared, global, 16, valid_bytes);

@@ -8,7 +8,8 @@
 //
 // With orthogonalise M averages gradients, of which layer_rate's D was made:
 //
-//   M <- tau M + (1 - tau) (G + wd W)      u = decay W - zeta         wd: of coupled decay, else 0
+//   M <- tau M + (1 - tau) (s G + wd W)    u = decay W - zeta         wd: of coupled decay, else 0; s: scale of
+//                                                                     the gradients (gradient_scale.h)
 //
 // W - u is rounded the same way in both modes, so a framework that subtracts u has the bits that the average was made
 // of. The kernel is bound by memory: 4 streams read, 3 written. skipped layers: nothing moves, and G (where it is
@@ -22,6 +23,7 @@ namespace {
 struct Coefficients {
   float zeta, momentum, momentum_part, zeta_part, decay, average;
   float fresh, coupled; // with orthogonalise: 1 - tau and wd
+  float gradient;       // likewise: what G is multiplied by
 };
 
 Coefficients coefficients(const StepArgs& args, const StepLayer& layer) {
@@ -39,20 +41,33 @@ Coefficients coefficients(const StepArgs& args, const StepLayer& layer) {
   if (c.orthogonalise != 0) {
     k.fresh = static_cast<float>(1.0 - c.momentum);
     k.coupled = coupled_decay(c, layer);
+    k.gradient = cpu(args.plan).gradients.factor;
     k.momentum_part = 0;
     k.zeta_part = 1;
   }
   return k;
 }
 
-// What is written, and what momentum is of: updates zeta or, with orthogonalise, gradients.
-template <bool Gradients, bool Averages, bool OfGradients>
+// a b + c as the compiler makes it of that sum alone: with a product for c it might round the other one.
+LNGD_INLINE float fused(float a, float b, float c) {
+#if defined(__FMA__)
+  return __builtin_fmaf(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+// What momentum is of: updates zeta or, with orthogonalise, gradients, which may be scaled.
+enum class Momentum { Updates, Gradients, Scaled };
+
+// What is written, and what momentum is of.
+template <bool Gradients, bool Averages, Momentum Of>
 struct Mode {};
 
 // One row of `count` elements with strides ws (weights) and gs (gradients). Written once, instantiated for each mode,
 // and for contiguous rows, where the strides are known to be 1.
-template <bool Contiguous, bool Gradients, bool Averages, bool OfGradients>
-LNGD_INLINE void update_row(Mode<Gradients, Averages, OfGradients>, const Coefficients& k, int64_t count,
+template <bool Contiguous, bool Gradients, bool Averages, Momentum Of>
+LNGD_INLINE void update_row(Mode<Gradients, Averages, Of>, const Coefficients& k, int64_t count,
                             const float* __restrict d, float* __restrict momentum, float* __restrict average,
                             caller_float* __restrict w, int64_t ws, caller_float* __restrict g, int64_t gs) {
   if (Contiguous) ws = gs = 1;
@@ -60,7 +75,10 @@ LNGD_INLINE void update_row(Mode<Gradients, Averages, OfGradients>, const Coeffi
   for (int64_t j = 0; j < count; ++j) {
     const float zeta = k.zeta * d[j];
     const float old = w[j * ws];
-    const float moved = k.momentum * momentum[j] + (OfGradients ? k.fresh * (g[j * gs] + k.coupled * old) : zeta);
+    const float moved = k.momentum * momentum[j] + (Of == Momentum::Updates ? zeta
+                                                    : Of == Momentum::Gradients
+                                                        ? k.fresh * (g[j * gs] + k.coupled * old)
+                                                        : k.fresh * fused(k.coupled, old, k.gradient * g[j * gs]));
     momentum[j] = moved;
     const float u = k.decay * old - (k.momentum_part * moved + k.zeta_part * zeta);
     const float fresh = old - u;
@@ -73,8 +91,8 @@ LNGD_INLINE void update_row(Mode<Gradients, Averages, OfGradients>, const Coeffi
   }
 }
 
-template <bool Gradients, bool Averages, bool OfGradients>
-void update_rows(Mode<Gradients, Averages, OfGradients> mode, const Coefficients& k, const StepLayer& layer,
+template <bool Gradients, bool Averages, Momentum Of>
+void update_rows(Mode<Gradients, Averages, Of> mode, const Coefficients& k, const StepLayer& layer,
                  const UpdateTask& task) {
   const LayerShape& shape = *layer.shape;
   for (int64_t row = task.row0; row < task.row1; ++row) {
@@ -97,6 +115,15 @@ void update_rows(Mode<Gradients, Averages, OfGradients> mode, const Coefficients
   }
 }
 
+template <Momentum Of>
+void update_task(const Coefficients& k, const StepLayer& layer, const UpdateTask& task, bool gradients, bool averages) {
+  const auto update = [&](auto mode) { update_rows(mode, k, layer, task); };
+  if (gradients)
+    averages ? update(Mode<true, true, Of>{}) : update(Mode<true, false, Of>{});
+  else
+    averages ? update(Mode<false, true, Of>{}) : update(Mode<false, false, Of>{});
+}
+
 void zero_rows(const StepLayer& layer, const UpdateTask& task) {
   const LayerShape& shape = *layer.shape;
   for (int64_t row = task.row0; row < task.row1; ++row) {
@@ -116,17 +143,12 @@ void run_task(const StepArgs& args, const UpdateTask& task) {
   if (layer.shape->parameter) return update_parameter(args, task);
   const Coefficients k = coefficients(args, layer);
   const bool averages = layer.memory->average != nullptr;
-  const auto update = [&](auto mode) { update_rows(mode, k, layer, task); };
-  if (args.config->orthogonalise != 0) {
-    if (gradients)
-      averages ? update(Mode<true, true, true>{}) : update(Mode<true, false, true>{});
-    else
-      averages ? update(Mode<false, true, true>{}) : update(Mode<false, false, true>{});
-  } else if (gradients) {
-    averages ? update(Mode<true, true, false>{}) : update(Mode<true, false, false>{});
-  } else {
-    averages ? update(Mode<false, true, false>{}) : update(Mode<false, false, false>{});
-  }
+  if (args.config->orthogonalise == 0)
+    update_task<Momentum::Updates>(k, layer, task, gradients, averages);
+  else if (k.gradient == 1)
+    update_task<Momentum::Gradients>(k, layer, task, gradients, averages);
+  else
+    update_task<Momentum::Scaled>(k, layer, task, gradients, averages);
 }
 
 void exchange_rows(const StepLayer& layer, const UpdateTask& task) {

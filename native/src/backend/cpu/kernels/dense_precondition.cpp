@@ -17,9 +17,9 @@ void input_product(CpuContext& context, const StepArgs& args, const Precondition
   const StepLayer& layer = args.layers[task.layer];
   if (!layer.memory->record->has_inverse) return; // layer_rate skips the layer
   if (layer.shape->blocks.is_diagonal) {
-    const float decay = coupled_decay(*args.config, layer);
+    const Reading reading = reading_of(args, layer);
     return scale_rows(layer, task, [&](int64_t row, int64_t column, int64_t count, float* to) {
-      pack_row(layer, row, column, count, decay, to);
+      pack_row(layer, row, column, count, reading, to);
     });
   }
   const auto [gradient, ldg] = gradient_of(args, task, cpu(args.plan).worker[static_cast<size_t>(worker)].data());

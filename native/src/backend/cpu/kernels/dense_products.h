@@ -66,7 +66,7 @@ inline DirectionSums direction_sums(const StepArgs& args, const PreconditionTask
   DirectionSums sums{};
   const StepLayer& layer = args.layers[task.layer];
   const LayerShape& shape = *layer.shape;
-  if (shape.blocks.is_diagonal) return diagonal_sums(layer, task, coupled_decay(*args.config, layer));
+  if (shape.blocks.is_diagonal) return diagonal_sums(layer, task, reading_of(args, layer));
   const int64_t begin = shape.blocks.begin(task.block), size = shape.blocks.size(task.block);
   const bool has_bias = shape.bias && begin + size == shape.d;
   const Gradient gradient = gradient_of(args, task, scratch);

@@ -38,12 +38,12 @@ inline void scale_rows_in_place(const StepLayer& layer, const PreconditionTask& 
 }
 
 // <D, G>, ||D||^2, ||W||^2 of a task.
-inline DirectionSums diagonal_sums(const StepLayer& layer, const PreconditionTask& task, float decay) {
+inline DirectionSums diagonal_sums(const StepLayer& layer, const PreconditionTask& task, const Reading& reading) {
   const LayerShape& shape = *layer.shape;
   float g[kFloatRun];
   DirectionSums sums{};
   for_diagonal_runs(layer, task, [&](int64_t row, int64_t column, int64_t count, const float* d, const float*) {
-    pack_row(layer, row, column, count, decay, g);
+    pack_row(layer, row, column, count, reading, g);
     double dg = run_sum(count, [d, &g](int64_t j) { return d[j] * g[j]; });
     double dd = run_sum(count, [d](int64_t j) { return d[j] * d[j]; });
     if (!in_float_range(dd)) {

@@ -130,6 +130,8 @@ void rate_layer(CpuContext& context, const StepArgs& args, int32_t index) {
     } else if (!conv_curvature(context, layer, used, curvature)) {
       return skip_step(record);
     }
+    const double inverse = cpu(args.plan).gradients.inverse; // of the deltas; D is of gradients without a scale
+    curvature *= inverse * inverse;
   }
   rate_step(step_rules(config, args.factor), layer.shape->rules,
             {sums.direction_gradient, curvature, std::sqrt(sums.direction_direction), std::sqrt(sums.weight_weight)},
@@ -156,7 +158,9 @@ void layer_rate(Context& base, const StepArgs& args) {
             static_cast<double>(layer.shape->outputs * layer.shape->d);
   }
   const KernelScope scope(context, work);
-  for (int32_t i = 0; i < args.count; ++i) rate_layer(context, args, i);
+  const bool skip = cpu(args.plan).gradients.skip != 0;
+  for (int32_t i = 0; i < args.count; ++i)
+    skip ? skip_step(*args.layers[i].memory->record) : rate_layer(context, args, i);
 }
 
 } // namespace lngd::cpu::LNGD_ISA

@@ -42,13 +42,13 @@ void whiten_rows(const CpuContext& context, const StepArgs& args, const Precondi
   const StepLayer& layer = args.layers[task.layer];
   const LayerShape& shape = *layer.shape;
   const int64_t ld = shape.blocks.ld(task.block), begin = shape.blocks.begin(task.block);
-  const float decay = coupled_decay(*args.config, layer);
+  const Reading reading = reading_of(args, layer);
   if (shape.blocks.is_diagonal)
     return scale_rows(layer, task, [&](int64_t row, int64_t column, int64_t count, float* to) {
-      pack_row(layer, row, column, count, decay, to);
+      pack_row(layer, row, column, count, reading, to);
       average_gradient(*args.config, count, layer.memory->momentum + row * shape.ldw + column, to);
     });
-  pack_gradient(layer, task, decay, scratch);
+  pack_gradient(layer, task, reading, scratch);
   for (int64_t row = task.row0; row < task.row1; ++row)
     average_gradient(*args.config, shape.blocks.size(task.block), layer.memory->momentum + row * shape.ldw + begin,
                      scratch + (row - task.row0) * ld);

@@ -7,17 +7,6 @@
 namespace lngd::cpu::LNGD_ISA {
 namespace {
 
-// Calls run(element, count, row, column) for each run of a task's elements that lies in one row of the caller's.
-template <typename Run>
-LNGD_INLINE void for_runs(const StepLayer& layer, const UpdateTask& task, const Run& run) {
-  for (int64_t element = task.row0; element < task.row1;) {
-    const int64_t row = element / layer.columns, column = element % layer.columns;
-    const int64_t count = std::min(task.row1 - element, layer.columns - column);
-    run(element, count, row, column);
-    element += count;
-  }
-}
-
 // What an update does: written once, instantiated for each.
 template <bool AdamW, bool Gradients, bool Averages>
 struct Mode {};
@@ -32,7 +21,7 @@ LNGD_INLINE void update_run(Mode<AdamW, Gradients, Averages>, const ParameterSte
   for (int64_t j = 0; j < count; ++j) {
     const float old = w[j * ws];
     float m = momentum[j], v = AdamW ? second[j] : 0.0f;
-    const float u = parameter_update<AdamW>(k, old, g[j * gs], m, v);
+    const float u = parameter_update<AdamW>(k, old, k.gradient * g[j * gs], m, v);
     momentum[j] = m;
     if (AdamW) second[j] = v;
     const float fresh = old - u;
@@ -70,7 +59,7 @@ LNGD_INLINE ParameterSums sum_run(const ParameterStep& k, int64_t count, const f
   double dg = 0, dd = 0, gg = 0, ww = 0;
 #pragma omp simd reduction(+ : dg, dd, gg, ww)
   for (int64_t j = 0; j < count; ++j) {
-    const float gradient = g[j * gs];
+    const float gradient = k.gradient * g[j * gs];
     float direction = gradient;
     if (second) {
       float m = momentum[j], v = second[j];
@@ -85,9 +74,9 @@ LNGD_INLINE ParameterSums sum_run(const ParameterStep& k, int64_t count, const f
   return {dg, dd, gg, ww};
 }
 
-ParameterSums sum_task(const StepLayer& layer, const UpdateTask& task) {
+ParameterSums sum_task(const StepLayer& layer, const UpdateTask& task, float scale) {
   const LayerMemory& memory = *layer.memory;
-  const ParameterStep k = parameter_step(layer.shape->parameter_rules, memory.record->moves + 1, 0, 0, 1);
+  const ParameterStep k = parameter_step(layer.shape->parameter_rules, memory.record->moves + 1, 0, 0, 1, scale);
   const int64_t ws = layer.weights.cs, gs = layer.weight_gradients.cs;
   ParameterSums sums{};
   for_runs(layer, task, [&](int64_t element, int64_t count, int64_t row, int64_t column) {
@@ -110,7 +99,8 @@ void parameter_sums(CpuContext& context, const StepArgs& args) {
   context.pool.parallel_for(static_cast<int64_t>(plan.parameters.size()), plan.work_parameters,
                             [&](int64_t index, int32_t) {
                               const UpdateTask& task = plan.parameters[static_cast<size_t>(index)];
-                              plan.parameter_sums[static_cast<size_t>(index)] = sum_task(args.layers[task.layer], task);
+                              plan.parameter_sums[static_cast<size_t>(index)] =
+                                  sum_task(args.layers[task.layer], task, plan.gradients.factor);
                             });
 }
 
@@ -127,7 +117,7 @@ void update_parameter(const StepArgs& args, const UpdateTask& task) {
   const StepLayer& layer = args.layers[task.layer];
   const LayerRecord& record = *layer.memory->record;
   const ParameterStep k = parameter_step(layer.shape->parameter_rules, record.moves, record.coefficient, record.decay,
-                                         args.config->averaging_window);
+                                         args.config->averaging_window, cpu(args.plan).gradients.factor);
   const bool gradients = args.update == LNGD_UPDATE_GRADIENTS, averages = layer.memory->average != nullptr;
   const auto update = [&](auto mode) { update_task(mode, k, layer, task); };
   if (layer.shape->adamw()) {

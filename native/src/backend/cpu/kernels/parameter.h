@@ -8,6 +8,17 @@
 
 namespace lngd::cpu::LNGD_ISA {
 
+// Calls run(element, count, row, column) for each run of a task's elements that lies in one row of the caller's.
+template <typename Run>
+LNGD_INLINE void for_runs(const StepLayer& layer, const UpdateTask& task, const Run& run) {
+  for (int64_t element = task.row0; element < task.row1;) {
+    const int64_t row = element / layer.columns, column = element % layer.columns;
+    const int64_t count = std::min(task.row1 - element, layer.columns - column);
+    run(element, count, row, column);
+    element += count;
+  }
+}
+
 // The first pass, in precondition, and what layer_rate makes of it.
 void parameter_sums(CpuContext& context, const StepArgs& args);
 void rate_parameter(const StepArgs& args, int32_t index);

@@ -3,8 +3,10 @@
 //
 // A task is some rows of one diagonal block: a GEMM of the gradient with the block's inverse, then, while the result is
 // still in the cache, the row scaling by Psi_inv and every inner product that the layer rate and the trust ratio want.
-// G is read where it lies if BLAS can; a gradient with other strides, the block with the bias column, and G + wd W
-// (coupled decay) are packed. Where Phi is diagonal there is no product: D_ij = G_ij / (psi_i phi_j), damped.
+// G is read where it lies if BLAS can; a gradient with other strides, the block with the bias column, G + wd W (coupled
+// decay) and a scaled gradient are packed. Where Phi is diagonal there is no product: D_ij = G_ij / (psi_i phi_j),
+// damped.
+#include "backend/cpu/kernels/gradient_scale.h"
 #include "backend/cpu/kernels/parameter.h"
 #include "backend/cpu/kernels/precondition_rows.h"
 #include "backend/cpu/kernels/second_factor.h"
@@ -15,7 +17,9 @@ namespace {
 
 // A task where Phi is diagonal. The gradient goes by in short runs: a row of it may be as long as a vocabulary, and any
 // stride apart.
-DirectionSums diagonal_rows(const StepLayer& layer, const PreconditionTask& task, float decay) {
+// pack(row, column, count, g): the gradient.
+template <typename Pack>
+LNGD_INLINE DirectionSums diagonal_rows(const StepLayer& layer, const PreconditionTask& task, Pack pack) {
   const LayerShape& shape = *layer.shape;
   const int64_t begin = shape.blocks.begin(task.block), size = shape.blocks.size(task.block);
   const bool bias = begin == shape.inputs; // the bias is a block of its own
@@ -28,7 +32,7 @@ DirectionSums diagonal_rows(const StepLayer& layer, const PreconditionTask& task
     double dg = 0, dd = 0;
     for (int64_t first = 0; first < size; first += kFloatRun) {
       const int64_t count = std::min(kFloatRun, size - first);
-      pack_row(layer, row, begin + first, count, decay, g);
+      pack(row, begin + first, count, g);
       const float* const inverse = phi_inverse + first;
       float* const to = d + first;
       float run_dg = 0, run_dd = 0;
@@ -46,7 +50,7 @@ DirectionSums diagonal_rows(const StepLayer& layer, const PreconditionTask& task
       dg = 0;
       for (int64_t first = 0; first < size; first += kFloatRun) {
         const int64_t count = std::min(kFloatRun, size - first);
-        pack_row(layer, row, begin + first, count, decay, g);
+        pack(row, begin + first, count, g);
         const auto d_j = [d, first](int64_t j) { return d[first + j]; };
         dg += exact_dot(count, d_j, [&g](int64_t j) { return g[j]; });
       }
@@ -62,6 +66,18 @@ DirectionSums diagonal_rows(const StepLayer& layer, const PreconditionTask& task
   return sums;
 }
 
+DirectionSums scaled_diagonal_rows(const StepLayer& layer, const PreconditionTask& task, const Reading& reading) {
+  return diagonal_rows(layer, task, [&](int64_t row, int64_t column, int64_t count, float* to) {
+    pack_scaled_row(layer, row, column, count, reading, to);
+  });
+}
+
+DirectionSums diagonal_rows(const StepLayer& layer, const PreconditionTask& task, float decay) {
+  return diagonal_rows(layer, task, [&layer, decay](int64_t row, int64_t column, int64_t count, float* to) {
+    pack_row(layer, row, column, count, decay, to);
+  });
+}
+
 void run_task(CpuContext& context, const StepArgs& args, int64_t index, int32_t worker) {
   CpuPlan& plan = cpu(args.plan);
   const PreconditionTask& task = plan.precondition[static_cast<size_t>(index)];
@@ -72,7 +88,9 @@ void run_task(CpuContext& context, const StepArgs& args, int64_t index, int32_t 
   const int64_t ld = shape.blocks.ld(task.block);
   const bool has_bias = shape.bias && begin + size == shape.d;
   if (shape.blocks.is_diagonal) {
-    plan.sums[static_cast<size_t>(index)] = diagonal_rows(layer, task, coupled_decay(*args.config, layer));
+    const Reading reading = reading_of(args, layer);
+    plan.sums[static_cast<size_t>(index)] =
+        reading.scale != 1.0f ? scaled_diagonal_rows(layer, task, reading) : diagonal_rows(layer, task, reading.decay);
     return;
   }
   const auto [gradient, ldg] = gradient_of(args, task, plan.worker[static_cast<size_t>(worker)].data());
@@ -121,6 +139,7 @@ void run_task(CpuContext& context, const StepArgs& args, int64_t index, int32_t 
 
 void precondition(Context& base, const StepArgs& args) {
   CpuContext& context = cpu(base);
+  scale_gradients(context, args);
   parameter_sums(context, args);
   if (args.config->orthogonalise != 0) return orthogonal_precondition(context, args);
   if (args.config->approximation != LNGD_APPROXIMATION_LNGD) return dense_precondition(context, args);

@@ -13,6 +13,32 @@ inline float coupled_decay(const lngd_config& config, const StepLayer& layer) {
   return static_cast<float>(config.weight_decay * layer.shape->rules.decay_multiplier);
 }
 
+// How a layer's gradient is read: scale G + decay W.
+struct Reading {
+  float scale, decay;
+  bool plain() const { return scale == 1.0f && decay == 0.0f; }
+};
+inline Reading reading_of(const StepArgs& args, const StepLayer& layer) {
+  return {cpu(args.plan).gradients.factor, coupled_decay(*args.config, layer)};
+}
+
+// pack_row where G is scaled. The product is rounded before anything is added, as if the caller had scaled G: hence the
+// second pass. Not inlined, so that the loops round pack_row are those of a gradient that is not scaled.
+[[gnu::noinline]] inline void pack_scaled_row(const StepLayer& layer, int64_t row, int64_t begin, int64_t size,
+                                              const Reading& reading, float* to) {
+  const int64_t columns = std::min(size, layer.shape->inputs - begin);
+  const caller_float* const g = at(layer.weight_gradients, row, begin);
+  const int64_t gs = layer.weight_gradients.cs, ws = layer.weights.cs;
+  for (int64_t j = 0; j < columns; ++j) to[j] = reading.scale * g[j * gs];
+  float bias = columns < size ? reading.scale * *at(layer.bias_gradients, row) : 0.0f;
+  asm("" : "+x"(bias)); // rounded here, not fused with the sum below
+  if (reading.decay != 0.0f) {
+    const caller_float* const w = at(layer.weights, row, begin);
+    for (int64_t j = 0; j < columns; ++j) to[j] += reading.decay * w[j * ws];
+  }
+  if (columns < size) to[columns] = bias + (reading.decay == 0.0f ? 0.0f : reading.decay * *at(layer.bias, row));
+}
+
 // G (or G + decay W) of `size` columns of one row, of which the last may be the bias.
 inline void pack_row(const StepLayer& layer, int64_t row, int64_t begin, int64_t size, float decay, float* to) {
   const int64_t columns = std::min(size, layer.shape->inputs - begin); // without the bias; may be 0
@@ -28,11 +54,19 @@ inline void pack_row(const StepLayer& layer, int64_t row, int64_t begin, int64_t
     to[columns] = *at(layer.bias_gradients, row) + (decay == 0.0f ? 0.0f : decay * *at(layer.bias, row));
 }
 
+inline void pack_row(const StepLayer& layer, int64_t row, int64_t begin, int64_t size, const Reading& reading,
+                     float* to) {
+  if (reading.scale != 1.0f)
+    pack_scaled_row(layer, row, begin, size, reading, to);
+  else
+    pack_row(layer, row, begin, size, reading.decay, to);
+}
+
 // The task's rows and columns, packed with leading dimension ld.
-inline void pack_gradient(const StepLayer& layer, const PreconditionTask& task, float decay, float* out) {
+inline void pack_gradient(const StepLayer& layer, const PreconditionTask& task, const Reading& reading, float* out) {
   const BlockLayout& blocks = layer.shape->blocks;
   for (int64_t row = task.row0; row < task.row1; ++row)
-    pack_row(layer, row, blocks.begin(task.block), blocks.size(task.block), decay,
+    pack_row(layer, row, blocks.begin(task.block), blocks.size(task.block), reading,
              out + (row - task.row0) * blocks.ld(task.block));
 }
 
@@ -73,10 +107,10 @@ inline Gradient gradient_of(const StepArgs& args, const PreconditionTask& task, 
   const LayerShape& shape = *layer.shape;
   const int64_t begin = shape.blocks.begin(task.block), size = shape.blocks.size(task.block);
   const bool has_bias = shape.bias && begin + size == shape.d;
-  const float decay = coupled_decay(*args.config, layer);
-  if (!has_bias && decay == 0.0f && blas_ready(layer.weight_gradients, shape.inputs))
+  const Reading reading = reading_of(args, layer);
+  if (!has_bias && reading.plain() && blas_ready(layer.weight_gradients, shape.inputs))
     return {layer.weight_gradients.data + task.row0 * layer.weight_gradients.rs + begin, layer.weight_gradients.rs};
-  pack_gradient(layer, task, decay, scratch);
+  pack_gradient(layer, task, reading, scratch);
   return {scratch, shape.blocks.ld(task.block)};
 }
 

@@ -6,7 +6,8 @@
 // The first update initialises. An update with NaN, Inf or overflow, or in which every c_n r_n was 0 (a dead layer),
 // changes nothing, and neither does one group of a
 // convolution in which they were. A second factor that is a matrix (second_factor.h) goes the way of Phi. The sums are
-// zero afterwards in every case.
+// zero afterwards in every case. Signals that are gradients of a scaled loss are divided here, where their squares are
+// sums, and so is everything dropped of a step that is kept out.
 #include "backend/cpu/kernels/second_factor.h"
 #include "backend/cpu/kernels/tile_product.h"
 
@@ -53,7 +54,7 @@ void average_block(const Factor& factor, int64_t k, const Weights& weights, bool
 
 // alpha_l = sum ||a||^2 / (N d) and beta_l = the mean of g^2, over all groups; N samples with `rows` rows of g, of an
 // embedding N = rows.
-void average_squares(const StepLayer& layer, double keep, double rows) {
+void average_squares(const StepLayer& layer, double keep, double rows, double signal) {
   const LayerShape& shape = *layer.shape;
   LayerRecord& record = *layer.memory->record;
   double inputs = 0, signals = 0;
@@ -65,46 +66,61 @@ void average_squares(const StepLayer& layer, double keep, double rows) {
   const double columns = static_cast<double>(shape.groups * shape.d);
   record.input_square = keep * record.input_square + (1 - keep) * inputs / (samples * columns);
   record.signal_square =
-      keep * record.signal_square + (1 - keep) * signals / (rows * static_cast<double>(shape.outputs));
+      keep * record.signal_square + (1 - keep) * signal * signals / (rows * static_cast<double>(shape.outputs));
 }
 
 // B = (1/rows) sum g g^T, or Psi = sum c g g^T / sum c r.
-void average_second(CpuContext& context, const StepLayer& layer, double keep, bool accept) {
+void average_second(CpuContext& context, const StepLayer& layer, double keep, bool accept, double signal) {
   const LayerShape& shape = *layer.shape;
   const LayerMemory& memory = *layer.memory;
   const Factor factor{shape.second, memory.second_sum, memory.second};
   const double rows = memory.totals[2 * shape.groups];
-  if (accept) average_squares(layer, keep, rows);
+  if (accept) average_squares(layer, keep, rows, signal);
   context.pool.parallel_for(
       shape.second.count(), 8.0 * static_cast<double>(shape.second.floats()), [&](int64_t k, int32_t) {
         const int64_t g = shape.second.group(k);
-        const double count = shape.approximation == LNGD_APPROXIMATION_TKFAC ? memory.denominator[g] : rows;
+        const bool ratio = shape.approximation == LNGD_APPROXIMATION_TKFAC; // which has no scale
+        const double share = (1.0 - keep) * (ratio ? 1.0 : signal) / (ratio ? memory.denominator[g] : rows);
         const bool any = accept && memory.denominator[g] > 0;
-        const Weights weights{static_cast<float>(keep), any ? static_cast<float>((1.0 - keep) / count) : 0.0f};
+        const Weights weights{static_cast<float>(keep), any ? static_cast<float>(share) : 0.0f};
         average_block(factor, k, weights, any);
       });
   for (int64_t i = 0; i <= 2 * shape.groups; ++i) memory.totals[i] = 0;
 }
 
-void average_layer(CpuContext& context, StepLayer& layer, const lngd_config& config) {
+bool scales(const StepLayer& layer, double signal) {
+  const LayerShape& shape = *layer.shape;
+  const LayerMemory& memory = *layer.memory;
+  const double count = shape.second_matrix() ? std::fmax(memory.totals[2 * shape.groups], 1.0)
+                                             : static_cast<double>(memory.record->samples);
+  bool fits = true;
+  for (int64_t g = 0; g < shape.groups; ++g) {
+    fits &= scales_within_float(signal, memory.denominator[g], count);
+    if (shape.second_matrix()) fits &= scales_within_float(signal, memory.totals[shape.groups + g], count);
+  }
+  return fits;
+}
+
+void average_layer(CpuContext& context, StepLayer& layer, const lngd_config& config, const GradientScale& scale) {
   LayerRecord& record = *layer.memory->record;
   const BlockLayout& blocks = layer.shape->blocks;
   const LayerShape& shape = *layer.shape;
   double* const denominator = layer.memory->denominator;
   bool any = false; // of the groups
   for (int64_t g = 0; g < shape.groups; ++g) any |= denominator[g] > 0;
-  const bool accept = !record.poisoned && any && record.samples > 0;
+  const double signal = signal_square(shape, scale), phi = phi_has_signals(shape) ? signal : 1.0;
+  const bool accept = !record.poisoned && any && record.samples > 0 && scale.skip == 0 && scales(layer, signal);
   const double keep = record.has_average ? config.rho : 0.0;
-  const Weights weights{static_cast<float>(keep),
-                        accept ? static_cast<float>((1.0 - keep) / static_cast<double>(record.samples)) : 0.0f};
+  const double share = accept ? (1.0 - keep) * phi / static_cast<double>(record.samples) : 0.0;
+  const Weights weights{static_cast<float>(keep), static_cast<float>(share)};
   const Factor factor{blocks, layer.memory->phi_sum, layer.memory->phi};
-  if (blocks.is_diagonal)
-    average_diagonal(layer, keep, accept ? (1.0 - keep) / static_cast<double>(record.samples) : 0.0, accept);
+  if (blocks.is_diagonal) average_diagonal(layer, keep, share, accept);
   context.pool.parallel_for(
       blocks.is_diagonal ? 0 : blocks.count(), 8.0 * static_cast<double>(blocks.floats()),
       [&](int64_t k, int32_t) { average_block(factor, k, weights, accept && denominator[blocks.group(k)] > 0); });
-  if (shape.eigenbasis()) average_scales(layer, config, config.rho, accept, static_cast<double>(record.samples));
-  if (shape.second_matrix()) average_second(context, layer, keep, accept);
+  if (shape.eigenbasis())
+    average_scales(layer, config, config.rho, accept, static_cast<double>(record.samples) / signal);
+  if (shape.second_matrix()) average_second(context, layer, keep, accept, signal);
   float* const psi = layer.memory->psi;
   double* const sum = layer.memory->psi_sum;
   const int64_t group_rows = shape.outputs / shape.groups;
@@ -117,7 +133,7 @@ void average_layer(CpuContext& context, StepLayer& layer, const lngd_config& con
   if (accept) {
     record.has_average = 1;
     ++record.statistics_updates;
-  } else {
+  } else if (scale.skip == 0) {
     ++record.skipped_statistics;
   }
   record.samples = 0;
@@ -129,8 +145,9 @@ void average_layer(CpuContext& context, StepLayer& layer, const lngd_config& con
 void running_average(Context& base, const StepArgs& args) {
   CpuContext& context = cpu(base);
   const KernelScope scope(context, 8.0 * cpu(args.plan).work_average);
+  const GradientScale scale = unscaled(args.scaling);
   for (int32_t i = 0; i < args.count; ++i)
-    if (args.layers[i].average_due) average_layer(context, args.layers[i], *args.config);
+    if (args.layers[i].average_due) average_layer(context, args.layers[i], *args.config, scale);
 }
 
 } // namespace lngd::cpu::LNGD_ISA
