@@ -41,7 +41,7 @@ import org.lngd4j.nativelib.global.lngd_optimizer;
  * org.lngd4j.nativelib.LngdDeviceException}, after which the optimizer can be used on, or {@link
  * org.lngd4j.nativelib.LngdDeviceLostException}, after which all that is left is to close it.
  */
-public final class LngdOptimizer extends OptimizerInverses implements AutoCloseable {
+public final class LngdOptimizer extends OptimizerScaling implements AutoCloseable {
     private final Leaks.Registration registration;
     private final Device device;
     private final AddressPointer inputsPointer = new AddressPointer();

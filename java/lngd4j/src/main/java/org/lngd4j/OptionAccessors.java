@@ -130,6 +130,11 @@ abstract class OptionAccessors {
         return values.outputBound;
     }
 
+    /** {@return the largest norm of all gradients of a step together; 0: not clipped} */
+    public double gradientClipping() {
+        return values.gradientClipping;
+    }
+
     /** {@return the learning rate of a layer} */
     public LayerRate layerRate() {
         return values.layerRate;

@@ -55,6 +55,7 @@ final class OptionValues implements Cloneable {
     boolean averaging;
     double averagingWindow;
     boolean orthogonalise;
+    double gradientClipping;
     long seed;
     Schedule schedule;
     Schedule dampingSchedule;
@@ -151,6 +152,7 @@ final class OptionValues implements Cloneable {
         averaging = c.averaging() != 0;
         averagingWindow = c.averaging_window();
         orthogonalise = c.orthogonalise() != 0;
+        gradientClipping = c.gradient_clipping();
         seed = c.seed();
     }
 
@@ -172,7 +174,7 @@ final class OptionValues implements Cloneable {
                 .signal_reference(signalReference);
         c.second_block_size(secondBlockSize).output_decay(outputDecay);
         c.soft_trust(softTrust ? 1 : 0).output_bound(outputBound ? 1 : 0);
-        c.orthogonalise(orthogonalise ? 1 : 0);
+        c.orthogonalise(orthogonalise ? 1 : 0).gradient_clipping(gradientClipping);
         c.trust(trustMode.code()).trust_ratio(trustRatio).trust_depth_slope(trustDepthSlope);
         c.rate(layerRate.code()).rate_samples(rateSamples).mu(mu);
         c.learning_rate(learningRate).momentum(momentum).nesterov(nesterov ? 1 : 0);
@@ -234,6 +236,7 @@ final class OptionValues implements Cloneable {
         m.put("averaging", averaging);
         m.put("averagingWindow", averagingWindow);
         m.put("orthogonalise", orthogonalise);
+        m.put("gradientClipping", gradientClipping);
         m.put("seed", seed);
         m.put("schedule", schedule);
         m.put("dampingSchedule", dampingSchedule);

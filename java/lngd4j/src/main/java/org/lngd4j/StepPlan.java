@@ -211,6 +211,28 @@ public final class StepPlan implements AutoCloseable {
         return swapped[0] != 0;
     }
 
+    /**
+     * The norm of all gradients of the plan in its last step or replay, before they were clipped,
+     * and divided by the scale of {@link LngdOptimizer#gradientScale(double)}. Waits for what was
+     * asked of the optimizer.
+     *
+     * @return the norm; NaN or infinite where a gradient was, and nothing has moved then
+     * @throws LngdStateException where {@link LngdOptions#gradientClipping()} is 0, before the
+     *     first step, and while the stream is being captured
+     */
+    public double gradientNorm() {
+        double[] norm = new double[1];
+        optimizer.handle.enter();
+        try {
+            checkOpen();
+            Status.check(lngd.lngd_gradient_norm(pointer, norm));
+        } finally {
+            optimizer.handle.exit();
+        }
+        Reference.reachabilityFence(this);
+        return norm[0];
+    }
+
     private void checkOpen() {
         if (closed) {
             throw new LngdHandleException("the plan was closed");

@@ -91,6 +91,25 @@ abstract class UpdateSetters<B> extends CurvatureSetters<B> {
     }
 
     /**
+     * Gradients are clipped by their norm before they are preconditioned, as PyTorch's {@code
+     * clip_grad_norm_} does: those of all layers and parameters of a plan are multiplied by min(1,
+     * maxNorm / (norm + 1e-6)), norm that of all of them together. They are scaled as they are
+     * read, and not changed. Where the norm is not finite, nothing of the plan moves in that step.
+     *
+     * <p>With {@link TrustRatio#ALWAYS} the length of a layer's step does not depend on that of its
+     * gradient: clipping then changes only what a step counts beside others in averages of
+     * gradients ({@link #orthogonalise}, {@link #softTrust}, the moments of parameters outside of
+     * layers) and beside {@link WeightDecay#COUPLED} decay.
+     *
+     * @param maxNorm at least 0; 0: not clipped
+     * @return this builder
+     */
+    public B gradientClipping(double maxNorm) {
+        v.gradientClipping = Check.notNegative("gradientClipping", maxNorm);
+        return self();
+    }
+
+    /**
      * The learning rate of a layer.
      *
      * @param rate the rule

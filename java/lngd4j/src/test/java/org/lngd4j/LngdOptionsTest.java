@@ -32,6 +32,7 @@ class LngdOptionsTest {
         assertThat(recipe.precision()).isEqualTo(Precision.AUTO);
         assertThat(recipe.directionPrecision()).isEqualTo(Precision.TF32X3);
         assertThat(recipe.overlap()).isTrue();
+        assertThat(recipe.gradientClipping()).isZero();
         assertThat(recipe.blockSize()).isEqualTo(128);
         assertThat(recipe.schedule()).isEqualTo(Schedule.cosine(400));
         LngdOptions fit = LngdOptions.recipeFit(400).build();
@@ -155,6 +156,7 @@ class LngdOptionsTest {
                         .outputBound(true)
                         .outputDecay(1.5)
                         .orthogonalise(true)
+                        .gradientClipping(0.375)
                         .build();
         try (lngd_config config = new lngd_config()) {
             options.values.write(config);
@@ -173,6 +175,7 @@ class LngdOptionsTest {
             assertThat(config.output_bound()).isEqualTo(1);
             assertThat(config.output_decay()).isEqualTo(1.5);
             assertThat(config.orthogonalise()).isEqualTo(1);
+            assertThat(config.gradient_clipping()).isEqualTo(0.375);
             assertThat(config.damping_factor()).isEqualTo(0.25);
             assertThat(config.device()).isEqualTo(lngd.LNGD_DEVICE_CUDA);
             assertThat(config.device_index()).isEqualTo(2);
@@ -200,6 +203,7 @@ class LngdOptionsTest {
         setters.put("signalReference", LngdOptions.Builder::signalReference);
         setters.put("secondDamping", LngdOptions.Builder::secondDamping);
         setters.put("outputDecay", LngdOptions.Builder::outputDecay);
+        setters.put("gradientClipping", LngdOptions.Builder::gradientClipping);
         setters.put("tau", (b, x) -> b.trustRatio(TrustRatio.CAP, x));
         setters.put("slope", LngdOptions.Builder::trustDepthSlope);
         setters.put("mu", LngdOptions.Builder::mu);
@@ -305,7 +309,7 @@ class LngdOptionsTest {
         LngdOptions options = LngdOptions.recipe(10).build();
         String text = options.toString();
         options.asMap().forEach((name, value) -> assertThat(text).contains(name + "=" + value));
-        assertThat(options.asMap()).hasSize(46);
+        assertThat(options.asMap()).hasSize(47);
         assertThat(text).contains("schedule=cosine(10)");
     }
 }

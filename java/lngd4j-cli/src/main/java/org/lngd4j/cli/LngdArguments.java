@@ -55,6 +55,12 @@ final class LngdArguments {
             description = "Whitened orthogonalisation of directions, for large batches.")
     private Boolean orthogonalise;
 
+    @Option(
+            names = "--gradient-clipping",
+            paramLabel = "X",
+            description = "Largest norm of all gradients together; 0: not clipped (default).")
+    private Double gradientClipping;
+
     LngdSettings settings() {
         return new LngdSettings(
                 secondBlockSize,
@@ -64,6 +70,7 @@ final class LngdArguments {
                 outputBound,
                 outputDecay,
                 decayMode,
-                orthogonalise);
+                orthogonalise,
+                gradientClipping);
     }
 }

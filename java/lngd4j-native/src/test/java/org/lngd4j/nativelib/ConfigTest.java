@@ -65,6 +65,7 @@ class ConfigTest {
         NUMBERS.put("mu", Map.entry(lngd_config::mu, 0.0));
         NUMBERS.put("trust_ratio", Map.entry(lngd_config::trust_ratio, 0.0));
         NUMBERS.put("trust_depth_slope", Map.entry(lngd_config::trust_depth_slope, 0.0));
+        NUMBERS.put("gradient_clipping", Map.entry(lngd_config::gradient_clipping, -1e-9));
         NUMBERS.put("averaging_window", Map.entry(lngd_config::averaging_window, 0.0));
     }
 

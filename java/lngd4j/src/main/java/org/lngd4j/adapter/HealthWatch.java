@@ -91,8 +91,8 @@ public final class HealthWatch {
                     h.skippedSteps()
                             + " of "
                             + h.steps()
-                            + " steps did not move it (NaN or Inf in its gradient, or no statistics"
-                            + " yet)");
+                            + " steps did not move it (NaN or Inf in its gradient, no statistics yet,"
+                            + " or the flag of a scaled loss)");
         }
         if (h.skippedStatistics() > 0) {
             words.add(

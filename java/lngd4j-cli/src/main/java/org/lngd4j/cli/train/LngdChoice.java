@@ -121,6 +121,9 @@ public final class LngdChoice {
         if (settings.orthogonalise() != null) {
             builder.orthogonalise(settings.orthogonalise());
         }
+        if (settings.gradientClipping() != null) {
+            builder.gradientClipping(settings.gradientClipping());
+        }
     }
 
     // What is not said of the two is the preset's.

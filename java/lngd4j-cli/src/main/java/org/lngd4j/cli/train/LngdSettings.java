@@ -17,6 +17,7 @@ import java.util.Map;
  * @param outputDecay factor on the decay of an output layer that has grown, 0 or more
  * @param decayMode decoupled, coupled, trust
  * @param orthogonalise whitened orthogonalisation of directions
+ * @param gradientClipping largest norm of all gradients together, 0: not clipped
  */
 public record LngdSettings(
         Integer secondBlockSize,
@@ -26,11 +27,12 @@ public record LngdSettings(
         Boolean outputBound,
         Double outputDecay,
         String decayMode,
-        Boolean orthogonalise)
+        Boolean orthogonalise,
+        Double gradientClipping)
         implements Serializable {
     /** Nothing said. */
     public static final LngdSettings NONE =
-            new LngdSettings(null, null, null, null, null, null, null, null);
+            new LngdSettings(null, null, null, null, null, null, null, null, null);
 
     private static final double LARGEST = 1000;
 
@@ -44,6 +46,11 @@ public record LngdSettings(
                 x -> x > 0 && x <= LARGEST,
                 "above 0, at most 1000");
         TrainSettings.real("--output-decay", outputDecay, x -> x >= 0 && x <= LARGEST, "0 to 1000");
+        TrainSettings.real(
+                "--gradient-clipping",
+                gradientClipping,
+                x -> x >= 0 && x <= Double.MAX_VALUE,
+                "0 (off) or more");
         TrainSettings.oneOf("--decay-mode", decayMode, "decoupled", "coupled", "trust");
     }
 
@@ -60,6 +67,7 @@ public record LngdSettings(
         map.put("output-decay", outputDecay);
         map.put("decay-mode", decayMode);
         map.put("orthogonalise", orthogonalise);
+        map.put("gradient-clipping", gradientClipping);
         return map;
     }
 }

@@ -62,7 +62,8 @@ final class SettingsMap {
                 get("output-bound", Boolean.class),
                 real("output-decay"),
                 get("decay-mode", String.class),
-                get("orthogonalise", Boolean.class));
+                get("orthogonalise", Boolean.class),
+                real("gradient-clipping"));
     }
 
     private <T> T get(String name, Class<T> type) {

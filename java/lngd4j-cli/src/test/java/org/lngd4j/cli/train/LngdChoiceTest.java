@@ -176,7 +176,10 @@ class LngdChoiceTest {
                         "weight-decay",
                         0.3,
                         "soft-trust",
-                        true);
+                        true,
+                        "gradient-clipping",
+                        1.5);
+        assertThat(options.gradientClipping()).isEqualTo(1.5);
         assertThat(options.dampingScope()).isEqualTo(DampingScope.LAYER);
         assertThat(options.decayMode()).isEqualTo(WeightDecay.TRUST);
         assertThat(options.weightDecay()).isEqualTo(0.3);

@@ -50,6 +50,8 @@ class TrainSettingsTest {
                 "--second-damping 0 | --second-damping 0.0: must be above 0, at most 1000",
                 "--second-damping NaN | --second-damping NaN: must be above 0",
                 "--output-decay -1 | --output-decay -1.0: must be 0 to 1000",
+                "--gradient-clipping -1 | --gradient-clipping -1.0: must be 0 (off) or more",
+                "--optimizer sgd --gradient-clipping 1 | --gradient-clipping is for --optimizer lngd, not sgd",
                 "--decay-mode late | --decay-mode late: must be decoupled, coupled, trust",
                 "--optimizer sgd --soft-trust | --soft-trust is for --optimizer lngd, not sgd",
                 "--optimizer adam --no-output-bound | --output-bound is for --optimizer lngd, not adam",
@@ -140,7 +142,7 @@ class TrainSettingsTest {
                         null,
                         null,
                         0.25,
-                        new LngdSettings(64, "layer", 3.0, true, false, 4.0, "trust", true),
+                        new LngdSettings(64, "layer", 3.0, true, false, 4.0, "trust", true, 1.5),
                         TextSettings.NONE);
         TrainSettings sentences =
                 TrainSettings.of(
