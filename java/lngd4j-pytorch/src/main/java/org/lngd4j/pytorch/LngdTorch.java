@@ -259,7 +259,66 @@ public final class LngdTorch implements AutoCloseable {
      */
     public void step() {
         checkOpen();
-        attachment.step();
+        attachment.step(LossScale.NONE);
+    }
+
+    /**
+     * {@link #step()} after a loss that was multiplied by {@code scale}, so that small gradients
+     * stay inside of float16: gradients are divided by it as they are read, and before they are
+     * clipped. They are not changed.
+     *
+     * @param scale finite, above 0
+     * @throws LngdArgumentException if it is not; nothing is changed then
+     */
+    public void step(double scale) {
+        step(scale, null);
+    }
+
+    /**
+     * The same with a flag that keeps the step out, as PyTorch's {@code GradScaler} skips {@code
+     * optimizer.step()} where a gradient has overflowed. Where the flag is not 0 nothing moves,
+     * momentum and averages of all kinds stay as they are, and what the layers have seen is
+     * dropped; {@link #health()} counts a skipped step. A flag on a GPU is read there and nothing
+     * waits for it, so the step counts in {@link #steps()} and in the schedule. With ranks a flag
+     * that is set on one of them keeps the step out on all. After {@link #backward}, which leaves
+     * the same gradients on all ranks, flags have to be the same on all, as those are that are made
+     * of gradients.
+     *
+     * @param scale finite, above 0; with ranks the same on all of them
+     * @param foundInf a float32 tensor of one element, on the host or the optimizer's device; null:
+     *     no flag
+     * @throws LngdArgumentException if one of them is not allowed; nothing is changed then
+     */
+    public void step(double scale, Tensor foundInf) {
+        checkOpen();
+        attachment.step(new LossScale(scale, null, foundInf));
+    }
+
+    /**
+     * The same with the scale in a tensor, which on a GPU is read there.
+     *
+     * @param scale a float32 tensor of one element; where it is not finite, or not above 0, the
+     *     step is kept out
+     * @param foundInf a float32 tensor of one element, or null: no flag
+     * @throws LngdArgumentException if one of them is not allowed; nothing is changed then
+     */
+    public void step(Tensor scale, Tensor foundInf) {
+        checkOpen();
+        notNull("scale", scale);
+        attachment.step(new LossScale(1, scale, foundInf));
+    }
+
+    /**
+     * The norm of all gradients in the last step, before they were clipped and divided by the scale
+     * of the loss. On a GPU this waits.
+     *
+     * @return the norm; NaN or infinite where a gradient was, and nothing has moved then
+     * @throws LngdStateException where {@link LngdOptions#gradientClipping()} is 0, and before the
+     *     first step
+     */
+    public double gradientNorm() {
+        checkOpen();
+        return attachment.gradientNorm();
     }
 
     /** Frees the gradients of the model, as {@code zero_grad} with {@code set_to_none} does. */

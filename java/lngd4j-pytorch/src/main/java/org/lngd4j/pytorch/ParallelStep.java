@@ -35,6 +35,7 @@ final class ParallelStep {
     private int passes; // of backward(...), since the last step
     private long
             untold; // sample of the gradients in the last step, if the ranks did not meet in it
+    private boolean found; // the flag of any rank
 
     ParallelStep(Ranks ranks, List<BoundLayer> layers) {
         this.ranks = ranks;
@@ -46,7 +47,8 @@ final class ParallelStep {
                                 "the epoch",
                                 "the end of the schedule",
                                 "calls of LngdTorch.backward in this step:",
-                                "a checksum of some numbers of the gradients:"));
+                                "a checksum of some numbers of the gradients:",
+                                "the scale of the loss (its bits):"));
         for (BoundLayer layer : layers) {
             parameters.add(layer.weight());
             if (layer.bias() != null) {
@@ -113,8 +115,8 @@ final class ParallelStep {
                     check.run();
                     checkFresh();
                 },
-                new long[] {step, epoch, end, passes + 1, 31 * untold},
-                new long[parameters.size()]); // as many as in a step, which another may be at
+                new long[] {step, epoch, end, passes + 1, 31 * untold, 0},
+                counts()); // as many as in a step, which another may be at
         if (barrier.total() == 0) {
             throw new LngdStateException("the shares of all ranks have 0 samples, allowed is 1");
         }
@@ -165,23 +167,35 @@ final class ParallelStep {
      * @param check what may refuse the step on this rank
      * @param collective whether there is any in this step: the same on all ranks
      */
-    void meet(Runnable check, boolean collective, long step, int epoch, long end) {
-        long[] gradients = new long[parameters.size()];
-        for (int i = 0; i < gradients.length; i++) {
+    void meet(Runnable check, boolean collective, long step, int epoch, long end, LossScale scale) {
+        long[] gradients = counts();
+        for (int i = 0; i < parameters.size(); i++) {
             gradients[i] = parameters.get(i).hasGradient() ? 1 : 0;
         }
+        long bits = 0;
+        found = false;
+        try {
+            bits = Double.doubleToLongBits(scale.value());
+            found = scale.found();
+        } catch (RuntimeException e) {
+            // What is no scale is refused by `check`, on all ranks: the others must not wait.
+        }
+        long scaleBits = bits;
+        gradients[parameters.size()] = found ? 1 : 0;
         long sample = passes > 0 ? sample(step) : 0;
         if (passes > 0 && !collective) {
             check.run();
-            untold = sample;
+            // The flag is of gradients that all ranks have alike.
+            untold = 31 * (31 * sample + scaleBits) + (found ? 1 : 0);
         } else {
             meet(
                     () -> {
                         check.run();
                         checkEmpty();
                     },
-                    new long[] {step, epoch, end, passes, 31 * untold + sample},
+                    new long[] {step, epoch, end, passes, 31 * untold + sample, scaleBits},
                     gradients);
+            found = gradients[parameters.size()] > 0;
         }
         boolean any = false;
         for (int i = 0; i < reached.length; i++) {
@@ -197,6 +211,16 @@ final class ParallelStep {
     private void meet(Runnable check, long[] values, long[] counts) {
         barrier.meet(check, values, this::checksum, counts);
         untold = 0; // not where they differ: the weights do now, and all that follows is refused
+    }
+
+    /** Of each parameter whether it has a gradient, and of the step whether its flag is set. */
+    private long[] counts() {
+        return new long[parameters.size() + 1];
+    }
+
+    /** Whether the flag of any rank was set. */
+    boolean found() {
+        return found;
     }
 
     /** A share without samples has no gradient. */

@@ -85,6 +85,15 @@ final class Plans {
         }
     }
 
+    /** Of the last step. */
+    double gradientNorm() {
+        if (last == null) {
+            throw new LngdStateException(
+                    "no step was taken yet, whose gradients would have a norm");
+        }
+        return last.plan.gradientNorm();
+    }
+
     /**
      * Layers that did not step hold the total of all ranks, of which nothing is theirs: they would
      * ask for no statistics in the coming step, and refuse the next total.

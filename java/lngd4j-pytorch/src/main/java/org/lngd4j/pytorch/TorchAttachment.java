@@ -51,6 +51,7 @@ final class TorchAttachment {
     private long steps;
     private long stepsPastEnd;
     private boolean endTold;
+    private boolean scaled; // the optimizer was told of a scale that is still in force
     private boolean due; // statistics, of any layer, in the coming step
     private int epoch;
 
@@ -150,23 +151,30 @@ final class TorchAttachment {
                 this::checkMayStep, steps, epoch, options().schedule().end());
     }
 
-    void step() {
+    void step(LossScale scale) {
         if (parallel == null) {
+            scale.check();
             checkMayStep();
         } else {
+            Runnable check =
+                    () -> {
+                        scale.check();
+                        checkMayStep();
+                    };
             parallel.meet(
-                    this::checkMayStep,
+                    check,
                     due || inverses.decision().placement() == InversePlacement.OWNED,
                     steps,
                     epoch,
-                    options().schedule().end());
+                    options().schedule().end(),
+                    scale);
         }
         if (steps >= options().schedule().end()) {
             passEnd();
             return;
         }
         try {
-            move();
+            move(scale);
         } catch (RuntimeException | Error e) {
             if (parallel != null) {
                 parallel.abandon(e);
@@ -183,13 +191,14 @@ final class TorchAttachment {
         checkNotSwapped("the next step");
     }
 
-    private void move() {
+    private void move(LossScale scale) {
         if (parallel != null) {
             parallel.reduceGradients();
         }
         plans.look();
         takeStream();
         try {
+            tellScale(scale);
             passes.observe();
             if (parallel != null && due) {
                 parallel.reduceStatistics(optimizer);
@@ -213,6 +222,19 @@ final class TorchAttachment {
         if (parallel != null) {
             parallel.stepped();
         }
+    }
+
+    private void tellScale(LossScale scale) {
+        if (scale.isNone() && !scaled) {
+            return;
+        }
+        scaled = true; // also where the next line fails
+        if (parallel != null) {
+            LossScale.tell(optimizer, scale.value(), parallel.found());
+        } else {
+            scale.tell(optimizer);
+        }
+        scaled = !scale.isNone();
     }
 
     /** On a GPU everything is done in the order of the stream that PyTorch works on now. */
@@ -412,6 +434,11 @@ final class TorchAttachment {
                             + " attached without ranks");
         }
         return inverses.decision();
+    }
+
+    double gradientNorm() {
+        checkThread();
+        return plans.gradientNorm();
     }
 
     long steps() {
