@@ -42,6 +42,7 @@ class Scalar {
     tensor_.set(0, 0, value);
     if (there_) there_->upload();
   }
+  void* on_device() const { return there_->view().data; }
   const lngd_tensor* pointer() const { return there_ ? there_->pointer() : tensor_.pointer(); }
 
  private:
@@ -349,6 +350,30 @@ TEST(scaling_in_a_graph) {
         if (graph) hooks.graph_destroy(graph);
       }
     }
+}
+
+// Written on the caller's stream just before the step: the averages, on the side stream, wait for that.
+TEST(flag_that_the_stream_sets) {
+  const lngd::DeviceHooks& hooks = device_hooks();
+  lngd_config config = preset(LNGD_PRESET_RECIPE, 20);
+  config.block_size = 8;
+  config.statistics_interval = config.inverse_interval = 1;
+  for (const int order : {0, 1, 2}) {
+    const Schedule schedule(order, 7);
+    const Stream stream;
+    Resident resident(config, stream.handle(), 3);
+    lngd_optimizer* const handle = resident.optimizer().handle();
+    const Scalar flag(handle, true, 0), set(handle, true, 1), clear(handle, true, 0);
+    REQUIRE_OK(lngd_set_gradient_scale(handle, 1, nullptr, 0, flag.pointer()));
+    for (int t = 0; t < 3; ++t) {
+      resident.observe_host(t); // which the side stream need not wait for
+      void* const from = (t == 1 ? set : clear).on_device();
+      CHECK_EQ(hooks.copy_on_device(flag.on_device(), from, sizeof(float), stream.handle()), 0);
+      REQUIRE_OK(resident.step(1));
+    }
+    CHECK_EQ(resident.optimizer().health(0).statistics_updates, 2);
+    CHECK_EQ(resident.optimizer().health(0).skipped_steps, 1);
+  }
 }
 
 TEST(scaling_misuse) {

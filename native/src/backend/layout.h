@@ -12,18 +12,13 @@ namespace lngd {
 constexpr int64_t kRowAlign = 16;
 inline int64_t padded(int64_t n) { return (n + kRowAlign - 1) / kRowAlign * kRowAlign; }
 
-// Elements of the caller's tensors. Those of two bytes are read only, and become floats before a kernel sees them.
-enum class Element : uint8_t { Float32, Float16, BFloat16 };
-inline int64_t bytes_of(Element element) { return element == Element::Float32 ? 4 : 2; }
-
 // A strided matrix of the caller: element (i, j) at data + i * rs + j * cs. Any byte alignment in host memory, a
 // multiple of 4 bytes in device memory.
 struct Strided {
   float* data = nullptr;
   int64_t rs = 0;
   int64_t cs = 0;
-  bool device = false;                // device memory of the backend, else host memory
-  Element element = Element::Float32; // strides are in elements; data points to the first of them
+  bool device = false; // device memory of the backend, else host memory
 };
 
 // Activations of a convolution: element (n, c, y, x) at data + n * stride[0] + c * stride[1] + y * stride[2] + x *
@@ -33,7 +28,6 @@ struct Activations {
   int64_t stride[4] = {0, 0, 0, 0};
   int32_t height = 1, width = 1;
   bool device = false;
-  Element element = Element::Float32;
 };
 
 // A convolution; a 1-D one has 1 in every vertical entry (0 padding). Index 0 is vertical, 1 horizontal.

@@ -76,18 +76,20 @@ void average_second(CpuContext& context, const StepLayer& layer, double keep, bo
   const Factor factor{shape.second, memory.second_sum, memory.second};
   const double rows = memory.totals[2 * shape.groups];
   if (accept) average_squares(layer, keep, rows, signal);
-  context.pool.parallel_for(
-      shape.second.count(), 8.0 * static_cast<double>(shape.second.floats()), [&](int64_t k, int32_t) {
-        const int64_t g = shape.second.group(k);
-        const bool ratio = shape.approximation == LNGD_APPROXIMATION_TKFAC; // which has no scale
-        const double share = (1.0 - keep) * (ratio ? 1.0 : signal) / (ratio ? memory.denominator[g] : rows);
-        const bool any = accept && memory.denominator[g] > 0;
-        const Weights weights{static_cast<float>(keep), any ? static_cast<float>(share) : 0.0f};
-        average_block(factor, k, weights, any);
-      });
+  const bool ratio = shape.approximation == LNGD_APPROXIMATION_TKFAC; // which has no scale
+  const double of_rows = (1.0 - keep) * signal / rows;
+  context.pool.parallel_for(shape.second.count(), 8.0 * static_cast<double>(shape.second.floats()),
+                            [&](int64_t k, int32_t) {
+                              const int64_t g = shape.second.group(k);
+                              const double share = ratio ? (1.0 - keep) / memory.denominator[g] : of_rows;
+                              const bool any = accept && memory.denominator[g] > 0;
+                              const Weights weights{static_cast<float>(keep), any ? static_cast<float>(share) : 0.0f};
+                              average_block(factor, k, weights, any);
+                            });
   for (int64_t i = 0; i <= 2 * shape.groups; ++i) memory.totals[i] = 0;
 }
 
+// Whether the sums stay numbers of float when they are multiplied by `signal`.
 bool scales(const StepLayer& layer, double signal) {
   const LayerShape& shape = *layer.shape;
   const LayerMemory& memory = *layer.memory;
@@ -109,7 +111,8 @@ void average_layer(CpuContext& context, StepLayer& layer, const lngd_config& con
   bool any = false; // of the groups
   for (int64_t g = 0; g < shape.groups; ++g) any |= denominator[g] > 0;
   const double signal = signal_square(shape, scale), phi = phi_has_signals(shape) ? signal : 1.0;
-  const bool accept = !record.poisoned && any && record.samples > 0 && scale.skip == 0 && scales(layer, signal);
+  const bool accept =
+      !record.poisoned && any && record.samples > 0 && scale.skip == 0 && (signal == 1.0 || scales(layer, signal));
   const double keep = record.has_average ? config.rho : 0.0;
   const double share = accept ? (1.0 - keep) * phi / static_cast<double>(record.samples) : 0.0;
   const Weights weights{static_cast<float>(keep), static_cast<float>(share)};
