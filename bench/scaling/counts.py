@@ -7,7 +7,7 @@ import dataclasses
 from layers import PAD, padded
 
 FLOAT, INT, DOUBLE = 4, 4, 8
-TOLD = 9  # numbers that each rank tells the others before a step (StepBarrier.Slot, and the names of ParallelStep)
+TOLD = 10  # numbers that each rank tells the others before a step (StepBarrier.Slot, and the names of ParallelStep)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,7 +145,7 @@ class StepCount:
         return self.total("doubles") + aligned(2 * (len(self.layers) + self.network.plain_tensors))
 
     def agreement_bytes(self, ranks):
-        return DOUBLE * (TOLD * ranks + self.network.tensors)
+        return DOUBLE * (TOLD * ranks + self.network.tensors + 1)
 
     @property
     def averaging_bytes(self):
