@@ -182,13 +182,22 @@ class LossScaleTest {
         ranks(true);
     }
 
+    /** PyTorch's generator is one for all threads. */
+    private static synchronized Nets.Mlp net() {
+        return new Nets.Mlp(1);
+    }
+
+    private static synchronized Tensor inputs(int seed) {
+        return Nets.inputs(seed, Nets.BATCH, Nets.INPUTS);
+    }
+
     private void ranks(boolean overlap) throws Exception {
         int half = Nets.BATCH / 2;
         List<float[]> weights =
                 RankThreads.run(
                         Rendezvous.file(folder.resolve("store")),
                         ranks -> {
-                            Nets.Mlp net = new Nets.Mlp(1);
+                            Nets.Mlp net = net();
                             try (LngdTorch lngd =
                                     LngdTorch.attach(
                                                     net,
@@ -200,9 +209,7 @@ class LossScaleTest {
                                 for (int step = 0; step < STEPS; step++) {
                                     int from = ranks.rank() * half;
                                     lngd.share(from, half);
-                                    Tensor x =
-                                            Nets.inputs(100 + step, Nets.BATCH, Nets.INPUTS)
-                                                    .narrow(0, from, half);
+                                    Tensor x = inputs(100 + step).narrow(0, from, half);
                                     Tensor y = Nets.labels(step, Nets.BATCH).narrow(0, from, half);
                                     Tensor loss =
                                             torch.cross_entropy_loss(net.forward(x), y)
