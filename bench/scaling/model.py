@@ -90,7 +90,8 @@ def inversion(count, worker, ranks, link, options):
 
 def buckets(n, ranks):
     """Bytes of each (BucketReducer), as if parameters could be cut anywhere."""
-    first, others = max(MIB, 32 * KIB * ranks), max(25 * MIB, 256 * KIB * ranks)
+    first = max(MIB, 32 * KIB * ranks)
+    others = max(min(25 * MIB, max(MIB, n / 8)), 256 * KIB * ranks)
     sizes = [min(n, first)]
     while sum(sizes) < n:
         sizes.append(min(others, n - sum(sizes)))

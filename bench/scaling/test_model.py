@@ -155,7 +155,8 @@ class StepTest(unittest.TestCase):
 
     def test_buckets(self):
         self.assertEqual(model.buckets(1000, 8), [1000])
-        self.assertEqual(model.buckets(60 << 20, 8), [1 << 20, 25 << 20, 25 << 20, 9 << 20])
+        self.assertEqual(model.buckets(16 << 20, 2), [1 << 20] + 7 * [2 << 20] + [1 << 20])
+        self.assertEqual(model.buckets(400 << 20, 8), [1 << 20] + 15 * [25 << 20] + [24 << 20])
         self.assertEqual(model.buckets(300 << 20, 1024), [32 << 20, 256 << 20, 12 << 20])
 
     def test_monotone(self):

@@ -30,14 +30,21 @@ import org.lngd4j.nativelib.LngdHandleException;
 @SuppressWarnings("try") // scopes that are only opened and closed
 public final class BucketReducer implements AutoCloseable {
     /**
-     * Bytes of the first bucket and of the others: those of PyTorch's DistributedDataParallel, but
-     * for many ranks. Gloo's ring sends a bucket as messages of its bytes / ranks, 2 (ranks - 1) of
-     * them one after the other; they are to take longer than the latency of each.
+     * Bytes of the first bucket and the most that others have: those of PyTorch's
+     * DistributedDataParallel. A network that has less than some of those is cut into eighths, or
+     * nearly all of its gradients would wait for the last.
      */
     private static final long FIRST_BYTES = 1L << 20;
 
-    private static final long FIRST_MESSAGE_BYTES = 32L << 10;
     private static final long BUCKET_BYTES = 25L << 20;
+    private static final int PARTS = 8;
+
+    /**
+     * More for many ranks. Gloo's ring sends a bucket as messages of its bytes / ranks, 2 (ranks -
+     * 1) of them one after the other; they are to take longer than the latency of each.
+     */
+    private static final long FIRST_MESSAGE_BYTES = 32L << 10;
+
     private static final long MESSAGE_BYTES = 256L << 10;
 
     private final Ranks ranks;
@@ -70,7 +77,8 @@ public final class BucketReducer implements AutoCloseable {
             sparse.put(i, false);
         }
         long first = Math.max(FIRST_BYTES, FIRST_MESSAGE_BYTES * ranks.size());
-        long others = Math.max(BUCKET_BYTES, MESSAGE_BYTES * ranks.size());
+        long others = Math.min(BUCKET_BYTES, Math.max(FIRST_BYTES, bytes / PARTS));
+        others = Math.max(others, MESSAGE_BYTES * ranks.size());
         SizeTVectorVector assignment = assignment(all, first, others);
         buckets = Math.toIntExact(assignment.size());
         reducer =

@@ -27,12 +27,20 @@ final class TorchRank<M extends Module, S> implements RankNetwork<S> {
      */
     private static final Object GENERATOR = new Object();
 
+    /**
+     * Bytes of gradients up to which they are added in the step. They would be one bucket, behind
+     * which nothing is left of the backward pass, and two short collectives more cost 3 to 6 % of a
+     * step of 784-256-128-10 (docs/scaling.md).
+     */
+    private static final long ONE_BUCKET = 1L << 20;
+
     private final TorchNetwork<M, S> network;
     private final long seed;
     private final int rank;
     private M model;
     private LngdOptions options;
     private LngdTorch lngd; // null: not attached
+    private boolean overlap; // gradients are added during the backward pass
 
     TorchRank(TorchNetwork<M, S> network, long seed, int rank) {
         this.network = network;
@@ -66,6 +74,7 @@ final class TorchRank<M extends Module, S> implements RankNetwork<S> {
     @Override
     public void attach(Ranks ranks, InversePlacement inverses) {
         lngd = LngdTorch.attach(model, options, network.others(), ranks, inverses);
+        overlap = Weights.bytes(model) > ONE_BUCKET;
     }
 
     @Override
@@ -77,11 +86,17 @@ final class TorchRank<M extends Module, S> implements RankNetwork<S> {
             lngd.share(first, share.size());
             double sum = 0;
             if (share.isEmpty()) {
-                lngd.backwardWithoutSamples();
+                if (overlap) {
+                    lngd.backwardWithoutSamples();
+                }
             } else {
                 Tensor loss = network.loss(model, share);
                 checkLoss(loss);
-                lngd.backward(loss);
+                if (overlap) {
+                    lngd.backward(loss);
+                } else {
+                    loss.backward();
+                }
                 sum = loss.item_double() * share.size();
             }
             lngd.step();

@@ -14,6 +14,7 @@ import org.bytedeco.pytorch.Module;
 import org.bytedeco.pytorch.NoGradGuard;
 import org.bytedeco.pytorch.StringTensorDict;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch;
 import org.lngd4j.nativelib.LngdStateDataException;
 
@@ -36,6 +37,18 @@ final class Weights {
             write(module.named_buffers(), out, crc);
         }
         out.writeLong(crc.getValue());
+    }
+
+    /** Bytes of the parameters. */
+    static long bytes(Module module) {
+        long sum = 0;
+        try (PointerScope scope = new PointerScope()) {
+            TensorVector parameters = module.parameters();
+            for (long i = 0; i < parameters.size(); i++) {
+                sum += parameters.get(i).nbytes();
+            }
+        }
+        return sum;
     }
 
     /** A checksum of the parameters. Buffers differ between ranks: each has its own averages. */

@@ -30,20 +30,25 @@ final class SparkNets {
         abstract Tensor forward(Tensor x);
     }
 
+    /** Of more than a mebibyte: gradients are added during the backward pass. */
     static final class Mlp extends Net {
-        private final LngdLinear first = register_module("first", new LngdLinear(12, 16));
-        private final LngdLinear second =
-                register_module("second", new LngdLinear(16, Sample.CLASSES));
+        private static final int WIDTH = 520;
+        private final LngdLinear first = register_module("first", new LngdLinear(12, WIDTH));
+        private final LngdLinear second = register_module("second", new LngdLinear(WIDTH, WIDTH));
+        private final LngdLinear output =
+                register_module("output", new LngdLinear(WIDTH, Sample.CLASSES));
 
         Mlp() {
             super("mlp");
             first.activation(Activation.RELU);
-            second.output(OutputModel.SOFTMAX);
+            second.activation(Activation.RELU);
+            output.output(OutputModel.SOFTMAX);
         }
 
         @Override
         Tensor forward(Tensor x) {
-            return second.forward(torch.relu(first.forward(x.flatten(1, -1))));
+            Tensor hidden = torch.relu(first.forward(x.flatten(1, -1)));
+            return output.forward(torch.relu(second.forward(hidden)));
         }
     }
 
