@@ -215,9 +215,9 @@ public final class LngdTorch implements AutoCloseable {
     /**
      * The backward pass of a loss. Without ranks it is {@code loss.backward()}. With ranks it is a
      * collective: gradients are added while the pass goes on, the last layers' first (PyTorch's own
-     * {@code Reducer}, in buckets of 25 MiB), and {@link #step()} adds none then. When it returns,
-     * gradients are those of the mean over the whole batch, the same bits on all ranks; who changes
-     * them has to do it alike on all. Several calls before a step add up.
+     * {@code Reducer}, in buckets), and {@link #step()} adds none then. When it returns, gradients
+     * are those of the mean over the whole batch, the same bits on all ranks; who changes them has
+     * to do it alike on all. Several calls before a step add up.
      *
      * @param loss one number: the mean over the share
      * @throws LngdArgumentException if it is not one number that asks for gradients
