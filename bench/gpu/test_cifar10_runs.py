@@ -55,7 +55,7 @@ class WholeRuns(unittest.TestCase):
         names = list(cifar10.KNOWN)
         lines = self.run_tool(
             "--optimizers", ",".join(names), "--epochs", "2", "--batch", "32", "--train-images", "256", "--test-images", "100",
-            "--try", "lngd:trust_constant=0.3", "--try", "kfac:learning_rate=0.003", "--then", "lngd:1@2,sgd:5000",
+            "--try", "lngd:trust_constant=0.1", "--try", "kfac:learning_rate=0.003", "--then", "lngd:1@2,sgd:5000",
         )
         kinds = [line["kind"] for line in lines]
         self.assertEqual("header", kinds[0])
@@ -76,7 +76,7 @@ class WholeRuns(unittest.TestCase):
             self.assertEqual(("whole", mine[1]["averaged_accuracy"]), (summary["ended"], summary["final_averaged_accuracy"]))
         lngd = next(line for line in lines if line["kind"] == "summary" and line["optimizer"] == "lngd")
         self.assertEqual(0, lngd["report"]["health"]["skipped_steps"])
-        self.assertAlmostEqual(0.3 / 16**0.5, lngd["settings"]["trust_ratio"])
+        self.assertAlmostEqual(0.1 / 16**0.5, lngd["settings"]["trust_ratio"])
         self.assertEqual(1, sum(line["kind"] == "summary" and line["seed"] == 2 for line in lines))
 
     def test_emulated_device_bf16_and_a_budget_that_is_too_small(self):

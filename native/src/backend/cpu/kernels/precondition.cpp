@@ -17,9 +17,7 @@ namespace {
 
 // A task where Phi is diagonal. The gradient goes by in short runs: a row of it may be as long as a vocabulary, and any
 // stride apart.
-// pack(row, column, count, g): the gradient.
-template <typename Pack>
-LNGD_INLINE DirectionSums diagonal_rows(const StepLayer& layer, const PreconditionTask& task, Pack pack) {
+DirectionSums diagonal_rows(const StepLayer& layer, const PreconditionTask& task, const Reading& reading) {
   const LayerShape& shape = *layer.shape;
   const int64_t begin = shape.blocks.begin(task.block), size = shape.blocks.size(task.block);
   const bool bias = begin == shape.inputs; // the bias is a block of its own
@@ -32,7 +30,7 @@ LNGD_INLINE DirectionSums diagonal_rows(const StepLayer& layer, const Preconditi
     double dg = 0, dd = 0;
     for (int64_t first = 0; first < size; first += kFloatRun) {
       const int64_t count = std::min(kFloatRun, size - first);
-      pack(row, begin + first, count, g);
+      pack_row(layer, row, begin + first, count, reading, g);
       const float* const inverse = phi_inverse + first;
       float* const to = d + first;
       float run_dg = 0, run_dd = 0;
@@ -50,7 +48,7 @@ LNGD_INLINE DirectionSums diagonal_rows(const StepLayer& layer, const Preconditi
       dg = 0;
       for (int64_t first = 0; first < size; first += kFloatRun) {
         const int64_t count = std::min(kFloatRun, size - first);
-        pack(row, begin + first, count, g);
+        pack_row(layer, row, begin + first, count, reading, g);
         const auto d_j = [d, first](int64_t j) { return d[first + j]; };
         dg += exact_dot(count, d_j, [&g](int64_t j) { return g[j]; });
       }
@@ -66,18 +64,6 @@ LNGD_INLINE DirectionSums diagonal_rows(const StepLayer& layer, const Preconditi
   return sums;
 }
 
-DirectionSums scaled_diagonal_rows(const StepLayer& layer, const PreconditionTask& task, const Reading& reading) {
-  return diagonal_rows(layer, task, [&](int64_t row, int64_t column, int64_t count, float* to) {
-    pack_scaled_row(layer, row, column, count, reading, to);
-  });
-}
-
-DirectionSums diagonal_rows(const StepLayer& layer, const PreconditionTask& task, float decay) {
-  return diagonal_rows(layer, task, [&layer, decay](int64_t row, int64_t column, int64_t count, float* to) {
-    pack_row(layer, row, column, count, decay, to);
-  });
-}
-
 void run_task(CpuContext& context, const StepArgs& args, int64_t index, int32_t worker) {
   CpuPlan& plan = cpu(args.plan);
   const PreconditionTask& task = plan.precondition[static_cast<size_t>(index)];
@@ -88,9 +74,7 @@ void run_task(CpuContext& context, const StepArgs& args, int64_t index, int32_t 
   const int64_t ld = shape.blocks.ld(task.block);
   const bool has_bias = shape.bias && begin + size == shape.d;
   if (shape.blocks.is_diagonal) {
-    const Reading reading = reading_of(args, layer);
-    plan.sums[static_cast<size_t>(index)] =
-        reading.scale != 1.0f ? scaled_diagonal_rows(layer, task, reading) : diagonal_rows(layer, task, reading.decay);
+    plan.sums[static_cast<size_t>(index)] = diagonal_rows(layer, task, reading_of(args, layer));
     return;
   }
   const auto [gradient, ldg] = gradient_of(args, task, plan.worker[static_cast<size_t>(worker)].data());
