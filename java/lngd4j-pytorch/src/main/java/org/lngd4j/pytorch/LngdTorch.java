@@ -252,7 +252,9 @@ public final class LngdTorch implements AutoCloseable {
      *
      * @throws LngdStateException if no parameter has a gradient, if a parameter was moved since
      *     {@link #attach}, and while averaged weights are in the model; nothing is changed then.
-     *     With ranks on all of them, where one refuses or is at another step
+     *     With ranks on all of them, where one refuses or is at another step. After {@link
+     *     #backward}, in a step without statistics, on the one that refuses alone: it may step when
+     *     that is mended, and gradients that differ are seen in the next step
      * @throws org.lngd4j.gloo.RanksException if a rank has died or hangs, or a parameter was moved
      *     on one of them; the attachment steps no more then
      * @throws org.lngd4j.nativelib.LngdDeviceException if a device fails

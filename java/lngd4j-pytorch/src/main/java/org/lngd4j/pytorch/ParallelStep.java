@@ -33,8 +33,7 @@ final class ParallelStep {
     private Tensor flat; // the gradients of all parameters, in their order; null: not needed yet
     private BucketReducer reducer; // null: not needed yet
     private int passes; // of backward(...), since the last step
-    private long
-            untold; // sample of the gradients in the last step, if the ranks did not meet in it
+    private long untold; // sample of the gradients in the last step, if there was no meeting in it
     private boolean found; // the flag of any rank
 
     ParallelStep(Ranks ranks, List<BoundLayer> layers) {
