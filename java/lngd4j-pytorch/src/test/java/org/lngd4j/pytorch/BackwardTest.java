@@ -83,8 +83,10 @@ class BackwardTest {
                                 bytes[way + 1] = ranks.times().bytes();
                             }
                             assertThat(weights[1]).containsExactly(weights[0]);
-                            // Gradients travel once. (Added again they would be the same.)
-                            assertThat(bytes[2] - bytes[1]).isLessThan(bytes[1] * 4 / 3);
+                            // Gradients travel once, which their values would not tell: 9 times.
+                            // More meetings, in steps with statistics, are a third of it.
+                            long gradients = 9L * Float.BYTES * weights[0].length;
+                            assertThat(bytes[2] - 2 * bytes[1]).isLessThan(gradients);
                             return weights[1];
                         });
         assertThat(all.get(1)).containsExactly(all.get(0));
